@@ -1,0 +1,1 @@
+//! The conductor room of the engine.

@@ -1,0 +1,1 @@
+//! The executors room of the engine.

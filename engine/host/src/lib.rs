@@ -1,0 +1,1 @@
+//! The host room of the engine.

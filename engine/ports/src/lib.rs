@@ -1,0 +1,1 @@
+//! The ports room of the engine.

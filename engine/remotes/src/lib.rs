@@ -1,0 +1,1 @@
+//! The remotes room of the engine.

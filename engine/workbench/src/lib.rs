@@ -1,0 +1,1 @@
+//! The workbench room of the engine.

@@ -1,0 +1,1 @@
+//! Black-box tests of the engine: scenarios, hostile plugins, real servers.
