@@ -1,1 +1,13 @@
-//! The core room of the engine.
+//! The pure core: pipeline file to definition to plan to run, and the journal.
+//!
+//! No clock, no files, no environment, no tokio: the same input gives the same output.
+
+pub mod call;
+pub mod digest;
+pub mod journal;
+pub mod limits;
+pub mod log;
+pub mod name;
+pub mod run;
+pub mod task;
+pub mod workspace;
