@@ -11,3 +11,11 @@ pub mod name;
 pub mod run;
 pub mod task;
 pub mod workspace;
+
+pub mod diagnostic;
+pub mod event;
+pub mod grant;
+pub mod manifest;
+pub mod plan;
+pub mod plugin;
+pub mod policy;
