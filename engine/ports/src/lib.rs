@@ -1,1 +1,33 @@
-//! The ports room of the engine.
+//! The ports: traits between the conductor and everything outside the engine.
+//!
+//! Each port has one contract suite, run on every adapter, and an in-memory adapter in [`memory`] for tests of logic.
+//! Nothing here knows SQL, HTTP, wasmtime or a cluster.
+
+#![deny(missing_docs)]
+
+mod blobs;
+mod calls;
+mod clock;
+mod cluster;
+mod executor;
+mod guests;
+mod http;
+mod registry;
+mod secrets;
+mod source;
+mod store;
+
+pub use blobs::{BlobError, Blobs};
+pub use calls::Calls;
+pub use clock::Clock;
+pub use cluster::{Cluster, ClusterError};
+pub use executor::{Chunk, Cursor, Executor, Incarnation, SecretValues, TaskError};
+pub use guests::{Component, ConfigIssue, GuestEnd, GuestError, GuestRun, Guests, Linking};
+pub use http::{Egress, Http, HttpError, HttpRequest, HttpResponse};
+pub use registry::{BlobStatus, Manifest, Registry, RegistryError};
+pub use secrets::{SecretError, SecretValue, Secrets};
+pub use source::{Source, SourceError};
+pub use store::{
+    Approval, ApprovalAnswer, Batch, Candidate, Claim, ClaimAnswer, Lease, NewProof, NewRun, Release,
+    RunFilter, RunRecord, RunSummary, Store, StoreError, StoredLine, Writer,
+};

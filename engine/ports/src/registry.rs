@@ -1,0 +1,109 @@
+use crate::Blobs;
+use async_trait::async_trait;
+use serde_json::Value as Json;
+use stageway_core::call::{Content, Image, Outcome};
+use stageway_core::digest::Digest;
+use thiserror::Error;
+
+/// A manifest, byte for byte.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Manifest {
+    /// Its own bytes.
+    pub bytes: Vec<u8>,
+    /// Its media type.
+    pub media_type: String,
+}
+
+/// Whether a blob had to be moved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BlobStatus {
+    /// It was there.
+    Present,
+    /// It was written.
+    Written,
+}
+
+/// Why a registry did not do what was asked.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum RegistryError {
+    /// The repository, tag or digest is not there.
+    #[error("not found: {0}")]
+    NotFound(String),
+    /// A tag names another digest than the call demands.
+    #[error("tag `{tag}` of {repository} names {found}, not {expected}")]
+    Conflict {
+        /// Without the connection.
+        repository: String,
+        /// The tag.
+        tag: String,
+        /// What it names; `nothing` if it is not there.
+        found: String,
+        /// What the call demands.
+        expected: String,
+    },
+    /// The name of a repository, tag or digest is not one.
+    #[error("invalid: {0}")]
+    Invalid(String),
+    /// A manifest names blobs or manifests that are not in the repository.
+    #[error("the repository lacks {}", .0.join(", "))]
+    Incomplete(Vec<String>),
+    /// Bytes do not have the digest they should have.
+    #[error("corrupt: {0}")]
+    Corrupt(String),
+    /// The registry refuses these credentials.
+    #[error("refused: {0}")]
+    Refused(String),
+    /// It does not answer, or with an error of its own.
+    #[error("unavailable: {0}")]
+    Unavailable(String),
+}
+
+/// One connection to a registry or image layout. Repositories are given without the connection's name.
+#[async_trait]
+pub trait Registry: Send + Sync {
+    /// The manifest under a tag or digest.
+    async fn find(&self, repository: &str, reference: &str) -> Result<Option<Image>, RegistryError>;
+
+    /// At most `max` tags in order, after `after`.
+    async fn tags(
+        &self,
+        repository: &str,
+        after: Option<&str>,
+        max: u32,
+    ) -> Result<Vec<String>, RegistryError>;
+
+    /// A manifest's own bytes, checked against the digest.
+    async fn manifest(&self, repository: &str, digest: &Digest) -> Result<Manifest, RegistryError>;
+
+    /// What is known of a repository or an image: immutability, scan findings.
+    async fn facts(&self, repository: &str, digest: Option<&Digest>) -> Result<Json, RegistryError>;
+
+    /// Brings a blob of the repository into the blobs, checked.
+    async fn pull_blob(
+        &self,
+        repository: &str,
+        digest: &Digest,
+        into: &dyn Blobs,
+    ) -> Result<Content, RegistryError>;
+
+    /// Makes sure that the repository has a blob, taking it from the blobs.
+    async fn push_blob(
+        &self,
+        repository: &str,
+        content: &Content,
+        from: &dyn Blobs,
+    ) -> Result<BlobStatus, RegistryError>;
+
+    /// Makes sure that the repository has a manifest, without a tag. Its blobs and children must be there.
+    async fn push_manifest(&self, repository: &str, manifest: &Manifest) -> Result<Outcome, RegistryError>;
+
+    /// Compare-and-set of one tag. Names `digest` already: `Already`. `replaces` none: the tag must be absent; some: it
+    /// must name that digest.
+    async fn tag(
+        &self,
+        repository: &str,
+        digest: &Digest,
+        tag: &str,
+        replaces: Option<&Digest>,
+    ) -> Result<Outcome, RegistryError>;
+}
