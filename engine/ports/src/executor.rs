@@ -75,6 +75,10 @@ pub trait Executor: Send + Sync {
     /// Removes what is kept of a task that has ended. Only after the ending is journaled.
     async fn forget(&self, name: &TaskName) -> Result<(), TaskError>;
 
+    /// What the toolbox of this executor consists of, by name, each with a fingerprint (paths, sizes, times,
+    /// `--version`): a stage that ran with another toolbox is not the same stage.
+    async fn toolbox(&self) -> Result<BTreeMap<String, String>, TaskError>;
+
     /// Every task that exists.
     async fn sweep(&self) -> Result<Vec<TaskName>, TaskError>;
 }

@@ -11,6 +11,6 @@ mod record;
 pub use canonical::canonical;
 pub use cursor::{Cursor, CursorError, Next};
 pub use large::{INLINE_BYTES, Restored, blobs_of, externalize, restore};
-pub use record::{End, Entry, FORMAT, Header, Intent, Outcome, Record};
+pub use record::{End, Entry, FORMAT, Fact, Header, Intent, Outcome, Record};
 
 pub use crate::call::class;

@@ -95,8 +95,17 @@ pub struct End {
     pub at: u64,
     /// What came of it.
     pub outcome: Outcome,
-    /// The facts that were asked, as calls, each once.
-    pub facts: Vec<Function>,
+    /// The facts that were asked, each once.
+    pub facts: Vec<Fact>,
+}
+
+/// A fact that was asked: a later attempt equals this one only where the answer is the same.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Fact {
+    /// The question.
+    pub call: Function,
+    /// The answer.
+    pub answer: Answer,
 }
 
 /// What came of an attempt.

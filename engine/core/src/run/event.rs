@@ -16,6 +16,17 @@ pub enum RunEvent {
         at: u64,
         /// Digest of the plan.
         plan: Digest,
+        /// The tree of the revision, whole; it lies in the blobs.
+        tree: Digest,
+    },
+    /// The stage asks a person before it starts, or waits for the lock of its environment.
+    StageWaiting {
+        /// When.
+        at: u64,
+        /// Which.
+        stage: StageName,
+        /// What for, in words.
+        why: String,
     },
     /// An attempt of a stage was given a place.
     AttemptStarted {
@@ -205,5 +216,37 @@ impl RunStatus {
     /// Whether nothing more can happen.
     pub fn is_final(self) -> bool {
         !matches!(self, Self::Queued | Self::Running | Self::Waiting)
+    }
+}
+
+impl RunEvent {
+    /// The stage that the event is about.
+    pub fn stage(&self) -> Option<&StageName> {
+        match self {
+            Self::AttemptStarted { stage, .. }
+            | Self::StageWaiting { stage, .. }
+            | Self::AttemptParked { stage, .. }
+            | Self::AttemptResumed { stage, .. }
+            | Self::AttemptEnded { stage, .. }
+            | Self::RetryScheduled { stage, .. }
+            | Self::StageSkipped { stage, .. } => Some(stage),
+            Self::Created { .. } | Self::CancelRequested { .. } | Self::Ended { .. } => None,
+        }
+    }
+
+    /// When it happened, in milliseconds since 1970.
+    pub fn at(&self) -> u64 {
+        match self {
+            Self::Created { at, .. }
+            | Self::StageWaiting { at, .. }
+            | Self::AttemptStarted { at, .. }
+            | Self::AttemptParked { at, .. }
+            | Self::AttemptResumed { at, .. }
+            | Self::AttemptEnded { at, .. }
+            | Self::RetryScheduled { at, .. }
+            | Self::StageSkipped { at, .. }
+            | Self::CancelRequested { at, .. }
+            | Self::Ended { at, .. } => *at,
+        }
     }
 }

@@ -1,5 +1,9 @@
-//! A run is the fold of its events.
+//! A run is the fold of its events; what happens next is decided from the plan and that state, by nobody but [`decide()`].
 
+mod decide;
 mod event;
+mod state;
 
+pub use decide::{Conditions, Decision, decide, next_attempt};
 pub use event::{AttemptEnding, Proof, RunEvent, RunStatus, SkipReason, Usage};
+pub use state::{Ended, RunState, StageState, StageStatus};

@@ -1,0 +1,236 @@
+use super::event::{AttemptEnding, RunEvent, RunStatus, SkipReason};
+use crate::call::Failure;
+use crate::digest::Digest;
+use crate::name::StageName;
+use crate::task::Collected;
+use indexmap::IndexMap;
+use serde::Serialize;
+use serde_json::{Map, Value as Json};
+use std::collections::BTreeMap;
+
+/// Where a run stands: the fold of its events. Stages are in the order of the plan.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct RunState {
+    /// How it stands as a whole.
+    pub status: RunStatus,
+    /// When it was made, in milliseconds since 1970.
+    pub created_at: u64,
+    /// When it ended.
+    pub ended_at: Option<u64>,
+    /// The tree of the revision.
+    pub tree: Option<Digest>,
+    /// Who asked for its end, and why.
+    pub cancel: Option<(String, String)>,
+    /// Where its stages stand.
+    pub stages: IndexMap<StageName, StageState>,
+}
+
+/// Where a stage stands, with its times.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct StageState {
+    /// What is true of it now.
+    pub status: StageStatus,
+    /// Attempts so far.
+    pub attempts: u32,
+    /// When its first attempt started.
+    pub started_at: Option<u64>,
+    /// When it ended or was skipped.
+    pub ended_at: Option<u64>,
+    /// Resumes in a row that came to no new entry.
+    pub fruitless_resumes: u32,
+}
+
+/// What is true of a stage now.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StageStatus {
+    /// What it needs has not ended, or nobody has taken it up.
+    Pending,
+    /// It asks a person or waits for a lock before it starts.
+    Held(String),
+    /// An attempt is in memory.
+    Running,
+    /// An attempt is parked, and why.
+    Parked(String),
+    /// The next attempt starts then.
+    Retrying(u64),
+    /// It is over.
+    Ended(Box<Ended>),
+}
+
+/// How a stage ended.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Ended {
+    /// The work was done.
+    Succeeded {
+        /// By name.
+        outputs: Map<String, Json>,
+        /// By name.
+        artifacts: BTreeMap<String, Collected>,
+    },
+    /// The user's work said no.
+    Failed(Failure),
+    /// It could not be told.
+    Errored(Failure),
+    /// It was cancelled.
+    Cancelled,
+    /// It was not run.
+    Skipped(SkipReason),
+}
+
+impl Ended {
+    /// Whether stages that need it may go on.
+    pub fn is_success(&self) -> bool {
+        matches!(self, Self::Succeeded { .. } | Self::Skipped(SkipReason::Unchanged(_)))
+    }
+
+    /// Outputs, where there are some.
+    pub fn outputs(&self) -> Option<&Map<String, Json>> {
+        match self {
+            Self::Succeeded { outputs, .. } => Some(outputs),
+            Self::Skipped(SkipReason::Unchanged(proof)) => Some(&proof.outputs),
+            _ => None,
+        }
+    }
+
+    /// Artifacts, where there are some.
+    pub fn artifacts(&self) -> Option<&BTreeMap<String, Collected>> {
+        match self {
+            Self::Succeeded { artifacts, .. } => Some(artifacts),
+            Self::Skipped(SkipReason::Unchanged(proof)) => Some(&proof.artifacts),
+            _ => None,
+        }
+    }
+
+    /// The word for people and tools.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Succeeded { .. } => "succeeded",
+            Self::Failed(_) => "failed",
+            Self::Errored(_) => "errored",
+            Self::Cancelled => "cancelled",
+            Self::Skipped(_) => "skipped",
+        }
+    }
+}
+
+impl StageState {
+    fn new() -> Self {
+        Self {
+            status: StageStatus::Pending,
+            attempts: 0,
+            started_at: None,
+            ended_at: None,
+            fruitless_resumes: 0,
+        }
+    }
+
+    /// How it ended, if it has.
+    pub fn ended(&self) -> Option<&Ended> {
+        match &self.status {
+            StageStatus::Ended(ended) => Some(ended),
+            _ => None,
+        }
+    }
+
+    fn end(&mut self, at: u64, ended: Ended) {
+        self.status = StageStatus::Ended(Box::new(ended));
+        self.ended_at = Some(at);
+    }
+}
+
+impl RunState {
+    /// The state before any event.
+    pub fn new<'a>(stages: impl IntoIterator<Item = &'a StageName>) -> Self {
+        Self {
+            status: RunStatus::Queued,
+            created_at: 0,
+            ended_at: None,
+            tree: None,
+            cancel: None,
+            stages: stages.into_iter().map(|name| (name.clone(), StageState::new())).collect(),
+        }
+    }
+
+    /// Folds events.
+    pub fn fold<'a>(stages: impl IntoIterator<Item = &'a StageName>, events: &[RunEvent]) -> Self {
+        let mut state = Self::new(stages);
+        for event in events {
+            state.apply(event);
+        }
+        state
+    }
+
+    /// Takes one event. An event about a stage that the plan lacks changes nothing.
+    pub fn apply(&mut self, event: &RunEvent) {
+        match event {
+            RunEvent::Created { at, tree, .. } => {
+                self.created_at = *at;
+                self.tree = Some(*tree);
+            }
+            RunEvent::CancelRequested { by, reason, .. } => self.cancel = Some((by.clone(), reason.clone())),
+            RunEvent::Ended { at, status } => {
+                self.ended_at = Some(*at);
+                self.status = *status;
+                return;
+            }
+            other => self.apply_to_stage(other),
+        }
+        self.status = self.live_status();
+    }
+
+    fn apply_to_stage(&mut self, event: &RunEvent) {
+        let Some(stage) = event.stage().and_then(|name| self.stages.get_mut(name)) else { return };
+        match event {
+            RunEvent::StageWaiting { why, .. } => stage.status = StageStatus::Held(why.clone()),
+            RunEvent::AttemptStarted { at, attempt, .. } => {
+                stage.status = StageStatus::Running;
+                stage.attempts = *attempt;
+                stage.started_at.get_or_insert(*at);
+                stage.fruitless_resumes = 0;
+            }
+            RunEvent::AttemptParked { why, .. } => {
+                stage.status = StageStatus::Parked(why.clone());
+                stage.fruitless_resumes = 0;
+            }
+            RunEvent::AttemptResumed { counts, .. } => {
+                stage.status = StageStatus::Running;
+                stage.fruitless_resumes = if *counts { stage.fruitless_resumes + 1 } else { 0 };
+            }
+            RunEvent::AttemptEnded { at, ending, .. } => stage.end(*at, ended(ending)),
+            RunEvent::RetryScheduled { due, .. } => {
+                stage.status = StageStatus::Retrying(*due);
+                stage.ended_at = None;
+            }
+            RunEvent::StageSkipped { at, reason, .. } => stage.end(*at, Ended::Skipped(reason.clone())),
+            RunEvent::Created { .. } | RunEvent::CancelRequested { .. } | RunEvent::Ended { .. } => {}
+        }
+    }
+
+    fn live_status(&self) -> RunStatus {
+        let any = |wanted: fn(&StageStatus) -> bool| self.stages.values().any(|stage| wanted(&stage.status));
+        if any(|status| matches!(status, StageStatus::Running)) {
+            RunStatus::Running
+        } else if any(|status| {
+            matches!(status, StageStatus::Parked(_) | StageStatus::Held(_) | StageStatus::Retrying(_))
+        }) {
+            RunStatus::Waiting
+        } else if any(|status| matches!(status, StageStatus::Ended(_))) {
+            RunStatus::Running
+        } else {
+            RunStatus::Queued
+        }
+    }
+}
+
+fn ended(ending: &AttemptEnding) -> Ended {
+    match ending {
+        AttemptEnding::Succeeded { outputs, artifacts } => {
+            Ended::Succeeded { outputs: outputs.clone(), artifacts: artifacts.clone() }
+        }
+        AttemptEnding::Failed(failure) => Ended::Failed(failure.clone()),
+        AttemptEnding::Errored(failure) => Ended::Errored(failure.clone()),
+        AttemptEnding::Cancelled => Ended::Cancelled,
+    }
+}
