@@ -1,7 +1,8 @@
 #!/bin/sh
-# Runs the tests of the service into target/junit.xml, then builds target/release/orderbook.
+# Runs every test that needs no running service into target/junit.xml, then builds target/release/orderbook.
 set -eu
 cd "$(dirname "$0")/.."
 . ci/environment.sh
-cargo run --release --locked --quiet --package orderbook-ci -- target/junit.xml cargo test --release --locked
+cargo run --release --locked --quiet --package orderbook-ci -- target/junit.xml \
+    cargo test --release --locked --workspace
 cargo build --release --locked

@@ -24,13 +24,17 @@ struct Server {
 
 impl Server {
     fn start(limits: server::Limits) -> Self {
+        Self::start_with(limits, PATIENCE)
+    }
+
+    fn start_with(limits: server::Limits, body_timeout: Duration) -> Self {
         let (end, ended) = oneshot::channel();
         let (told, address) = std::sync::mpsc::channel();
         let thread = thread::spawn(move || {
             runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
                 let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
                 told.send(listener.local_addr().unwrap()).unwrap();
-                let api = Arc::new(Api::new(book::Limits::default(), SHORT));
+                let api = Arc::new(Api::new(book::Limits::default(), body_timeout));
                 let end = async { ended.await.unwrap() };
                 server::serve(listener, api, limits, Box::pin(end)).await;
             });
@@ -123,8 +127,16 @@ fn a_large_body_is_refused_before_it_is_read() {
 }
 
 #[test]
-fn a_body_that_does_not_come_is_refused() {
+fn who_sends_too_much_still_reads_why() {
     let server = Server::start(server::Limits::default());
+    let head = "POST /orders HTTP/1.1\r\nHost: test\r\nConnection: close\r\nContent-Length: 200000\r\n\r\n";
+    let mut stream = server.send(&(head.to_owned() + &" ".repeat(200_000)));
+    assert!(all(&mut stream).contains("body-too-large"));
+}
+
+#[test]
+fn a_body_that_does_not_come_is_refused() {
+    let server = Server::start_with(server::Limits::default(), SHORT);
     let request = "POST /orders HTTP/1.1\r\nHost: test\r\nContent-Length: 10\r\n\r\n{";
     assert!(all(&mut server.send(request)).starts_with("HTTP/1.1 408"));
 }
@@ -167,9 +179,11 @@ fn at_the_end_a_request_under_way_is_answered_and_new_ones_are_not() {
     let mut idle = server.send(HEALTH);
     one(&mut idle);
     let body = r#"{"side":"buy","price":1,"quantity":1}"#;
-    let head = format!("POST /orders HTTP/1.1\r\nHost: test\r\nContent-Length: {}\r\n\r\n", body.len());
-    let mut under_way = server.send(&head);
-    thread::sleep(SHORT / 4);
+    let head = "POST /orders HTTP/1.1\r\nHost: test\r\nExpect: 100-continue\r\n";
+    let mut under_way = server.send(&format!("{head}Content-Length: {}\r\n\r\n", body.len()));
+    let mut go_on = [0; 25];
+    under_way.read_exact(&mut go_on).unwrap();
+    assert_eq!(&go_on, b"HTTP/1.1 100 Continue\r\n\r\n");
     server.end();
     assert_eq!(all(&mut idle), "", "an idle connection ends at once");
     under_way.write_all(body.as_bytes()).unwrap();

@@ -1,8 +1,8 @@
 //! From the bytes of a body to a valid order, or everything that is wrong with it.
 
-use std::{error::Error, fmt, ops::RangeInclusive, time::Duration};
+use std::{fmt, ops::RangeInclusive, pin::pin, time::Duration};
 
-use http_body_util::{BodyExt, LengthLimitError, Limited};
+use http_body_util::BodyExt;
 use hyper::body::{Body, Bytes};
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::Value;
@@ -14,21 +14,31 @@ use crate::order::{NewOrder, Price, Quantity, Side};
 /// The most bytes of a body. An order has about sixty.
 pub(super) const MOST_BYTES: usize = 4_096;
 
+/// How much of a body that is too large is read and dropped, in bytes. A client that is still sending when its
+/// connection is closed never sees why.
+const DROPPED: usize = 256 * 1024;
+
 /// Reads a body, at most [`MOST_BYTES`] of it and no longer than `patience`.
-pub(super) async fn read<B>(body: B, patience: Duration) -> Result<Bytes, Problem>
-where
-    B: Body,
-    B::Error: Into<Box<dyn Error + Send + Sync>>,
-{
-    if body.size_hint().lower() > MOST_BYTES as u64 {
+pub(super) async fn read<B: Body<Data = Bytes>>(body: B, patience: Duration) -> Result<Bytes, Problem> {
+    if body.size_hint().lower() > DROPPED as u64 {
         return Err(Problem::body_too_large(MOST_BYTES));
     }
-    match timeout(patience, Limited::new(body, MOST_BYTES).collect()).await {
-        Ok(Ok(collected)) => Ok(collected.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Problem::body_too_large(MOST_BYTES)),
-        Ok(Err(_)) => Err(Problem::body_broken()),
-        Err(_) => Err(Problem::body_too_slow()),
+    timeout(patience, collect(body)).await.unwrap_or_else(|_| Err(Problem::body_too_slow()))
+}
+
+async fn collect<B: Body<Data = Bytes>>(body: B) -> Result<Bytes, Problem> {
+    let mut body = pin!(body);
+    let (mut kept, mut length) = (Vec::new(), 0);
+    while let Some(frame) = body.frame().await {
+        let Ok(data) = frame.map_err(|_| Problem::body_broken())?.into_data() else { continue };
+        length += data.len();
+        if length <= MOST_BYTES {
+            kept.extend_from_slice(&data);
+        } else if length > DROPPED {
+            break;
+        }
     }
+    if length > MOST_BYTES { Err(Problem::body_too_large(MOST_BYTES)) } else { Ok(kept.into()) }
 }
 
 /// The order a body describes: an object of `side`, `price` and `quantity`, each once and nothing else.

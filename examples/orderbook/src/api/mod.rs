@@ -76,21 +76,13 @@ impl Api {
     }
 
     /// Answers one request. Reads no more of its body than an order may have.
-    pub async fn answer<B>(&self, request: Request<B>) -> Answer
-    where
-        B: Body,
-        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-    {
+    pub async fn answer<B: Body<Data = Bytes>>(&self, request: Request<B>) -> Answer {
         let answer = self.route(request).await.unwrap_or_else(Problem::into_answer);
         self.metrics.count(answer.status());
         answer
     }
 
-    async fn route<B>(&self, request: Request<B>) -> Result<Answer, Problem>
-    where
-        B: Body,
-        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-    {
+    async fn route<B: Body<Data = Bytes>>(&self, request: Request<B>) -> Result<Answer, Problem> {
         let (parts, body) = request.into_parts();
         let route = Route::of(parts.uri.path())?;
         let allowed = route.methods();

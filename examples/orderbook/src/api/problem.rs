@@ -11,6 +11,8 @@ use crate::{
 
 /// The most of a caller's own text that is repeated to them, in characters.
 const QUOTE: usize = 64;
+/// The most faults of one order that are told.
+const FAULTS: usize = 16;
 
 /// Why a request is refused. As an answer: `{"status", "code", "title", …}` as `application/problem+json`.
 #[derive(Debug)]
@@ -78,8 +80,10 @@ impl Problem {
     }
 
     pub(super) fn invalid_order(faults: &[Fault]) -> Self {
-        let faults =
-            faults.iter().map(|fault| json!({ "field": quote(&fault.field), "reason": fault.reason }));
+        let faults = faults
+            .iter()
+            .take(FAULTS)
+            .map(|fault| json!({ "field": quote(&fault.field), "reason": fault.reason }));
         Self {
             more: Some(("faults", faults.collect())),
             ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid-order", "this is not an order")

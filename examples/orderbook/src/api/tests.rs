@@ -134,6 +134,13 @@ fn every_wrong_field_is_named() {
 }
 
 #[test]
+fn an_order_of_nothing_but_faults_has_a_short_answer() {
+    let fields: Vec<_> = (0..500).map(|field| format!("\"{field}\":1")).collect();
+    let (_, body) = ask(&api(), "POST", "/orders", format!("{{{}}}", fields.join(",")));
+    assert_eq!(body["faults"].as_array().unwrap().len(), 16);
+}
+
+#[test]
 fn addresses_methods_and_parameters_are_checked() {
     let api = api();
     for (method, address, status, code) in [
@@ -167,6 +174,9 @@ fn a_body_is_bounded_in_size_and_time() {
     let api = api();
     let large = format!("{}{}", order("buy", 1, 1), " ".repeat(body::MOST_BYTES));
     assert_eq!(refusal(&api, "POST", "/orders", large), (413, "body-too-large".into()));
+    let exact = order("buy", 1, 1);
+    let exact = format!("{exact}{}", " ".repeat(body::MOST_BYTES - exact.len()));
+    assert_eq!(ask(&api, "POST", "/orders", exact).0, 201);
 
     let chunk = || Ok::<_, std::io::Error>(Frame::data(Bytes::from(vec![b' '; 1000])));
     let chunks = futures_lite::stream::iter(std::iter::repeat_with(chunk));

@@ -32,7 +32,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { open: 100_000, closed: 100_000, trades: 100_000 }
+        Self { open: 20_000, closed: 100_000, trades: 100_000 }
     }
 }
 
