@@ -2,8 +2,10 @@
 
 mod decide;
 mod event;
+mod standing;
 mod state;
 
 pub use decide::{Conditions, Decision, decide, next_attempt};
 pub use event::{AttemptEnding, Proof, RunEvent, RunStatus, SkipReason, Usage};
+pub use standing::Standing;
 pub use state::{Ended, RunState, StageState, StageStatus};
