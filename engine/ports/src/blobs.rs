@@ -38,12 +38,16 @@ pub trait Blobs: Send + Sync {
     /// [`BlobError::Missing`]; [`BlobError::Storage`] when it is larger.
     async fn get(&self, digest: &Digest, max: u64) -> Result<Vec<u8>, BlobError>;
 
-    /// At most `max` bytes from `offset`; none is the end.
+    /// At most `max` bytes from `offset`; an empty answer is the end.
     async fn read(&self, digest: &Digest, offset: u64, max: u32) -> Result<Vec<u8>, BlobError>;
 
     /// The length of a blob; none if it is not there.
     async fn size(&self, digest: &Digest) -> Result<Option<u64>, BlobError>;
 
-    /// Writes a blob to a new file, copy-on-write where the file system can.
+    /// Writes a blob to a new file, copy-on-write where the file system can. The file is the caller's: changing it does not
+    /// change the blob.
+    ///
+    /// # Errors
+    /// [`BlobError::Missing`]; [`BlobError::Storage`] when the file exists.
     async fn copy_to(&self, digest: &Digest, path: &Path) -> Result<(), BlobError>;
 }

@@ -17,6 +17,9 @@ mod secrets;
 mod source;
 mod store;
 
+#[cfg(feature = "testing")]
+pub mod memory;
+
 pub use blobs::{BlobError, Blobs};
 pub use calls::Calls;
 pub use clock::Clock;

@@ -140,7 +140,8 @@ pub struct Batch {
     pub lines: Vec<Line>,
     /// Measures, annotations, test reports; keyed like lines.
     pub reports: Vec<Report>,
-    /// On resume: plugin lines and reports of (stage, attempt) beyond this seq are struck out.
+    /// On resume: plugin lines and reports of (stage, attempt) beyond this seq are struck out, before those of this batch
+    /// are written. What is struck out no longer stands: its origin may come again.
     pub strike: Vec<(StageName, u32, u32)>,
     /// What a later run may be compared with.
     pub proofs: Vec<NewProof>,
@@ -267,7 +268,10 @@ pub struct ApprovalAnswer {
 /// The engine's memory. Every method is one transaction; every row carries its tenant.
 #[async_trait]
 pub trait Store: Send + Sync {
-    /// Makes a run. Making it again with the same id is once.
+    /// Makes a run and answers its number. Making it again with the same id is once.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] when the id stands for another pipeline or plan.
     async fn create_run(&self, tenant: &TenantId, run: NewRun) -> Result<u64, StoreError>;
 
     /// A run with its events.
@@ -277,7 +281,11 @@ pub trait Store: Send + Sync {
     async fn runs(&self, tenant: &TenantId, filter: &RunFilter) -> Result<Vec<RunSummary>, StoreError>;
 
     /// Takes the right to write to a run until `until`: none while another holder's lease has not ended at `now`, unless
-    /// `force` (the caller knows that the holder is dead, as a lock of the kernel tells).
+    /// `force` (the caller knows that the holder is dead, as a lock of the kernel tells). Every lease has a new fence, and
+    /// ends the claims that were made under the one before.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`].
     async fn lease(
         &self,
         tenant: &TenantId,
@@ -339,7 +347,11 @@ pub trait Store: Send + Sync {
         stage: &StageName,
     ) -> Result<Option<Candidate>, StoreError>;
 
-    /// Asks for the lock of an environment. The writer's fence is checked.
+    /// Asks for the lock of an environment. The writer's fence is checked. The lock ends with a batch that gives it back,
+    /// with the run, or with the next lease of the run.
+    ///
+    /// # Errors
+    /// [`StoreError::Fenced`]; [`StoreError::Conflict`] when the claim is of another run or the run has ended.
     async fn claim(&self, writer: &Writer, claim: &Claim) -> Result<ClaimAnswer, StoreError>;
 
     /// Releases of an environment, newest first.
@@ -351,6 +363,10 @@ pub trait Store: Send + Sync {
     ) -> Result<Vec<Release>, StoreError>;
 
     /// Records a release; the same id again is once. The writer must hold the environment's lock.
+    ///
+    /// # Errors
+    /// [`StoreError::Fenced`]; [`StoreError::Conflict`] without the lock, or when the id stands for another run or other
+    /// contents.
     async fn release(
         &self,
         writer: &Writer,
@@ -358,7 +374,10 @@ pub trait Store: Send + Sync {
         release: Release,
     ) -> Result<(), StoreError>;
 
-    /// Sets the verdict of a release; the same verdict again is once.
+    /// Sets the verdict of a release; the same verdict again is once, another one replaces it.
+    ///
+    /// # Errors
+    /// [`StoreError::Fenced`] and [`StoreError::NotFound`].
     async fn judge(
         &self,
         writer: &Writer,
@@ -368,16 +387,20 @@ pub trait Store: Send + Sync {
         reason: &str,
     ) -> Result<(), StoreError>;
 
-    /// Asks a person; asking again under the same (stage, attempt, seq) is once.
+    /// Asks a person; asking again under the same (stage, attempt, seq) is once. An answer in it is not taken.
+    ///
+    /// # Errors
+    /// [`StoreError::Fenced`]; [`StoreError::Conflict`] when another question stands there.
     async fn ask(&self, writer: &Writer, approval: Approval) -> Result<(), StoreError>;
 
     /// Every question of a run.
     async fn approvals(&self, tenant: &TenantId, run: &RunId) -> Result<Vec<Approval>, StoreError>;
 
-    /// Answers the open question of a stage; no lease is needed.
+    /// Answers the newest question of a stage; no lease is needed.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`] without an open question, [`StoreError::Conflict`] when it was answered already.
+    /// [`StoreError::NotFound`] without a question or after its deadline, [`StoreError::Conflict`] when it was answered
+    /// already.
     async fn answer(
         &self,
         tenant: &TenantId,
@@ -403,6 +426,10 @@ pub trait Store: Send + Sync {
         run: &RunId,
     ) -> Result<Option<(String, String, u64)>, StoreError>;
 
-    /// Returns when something of the tenant was written since the last return, by this process or another, or after `within`.
-    async fn changed(&self, tenant: &TenantId, within: Duration);
+    /// The tenant's count of changes, as soon as it is greater than `since`, at the latest after `within`. It grows with
+    /// everything that a reader can see, written by this process or another; 0 is before the first.
+    ///
+    /// Whoever reads the count first and the state then misses nothing: `since` is the caller's, so many may wait on one
+    /// store. A fault of the storage is no change.
+    async fn changed(&self, tenant: &TenantId, since: u64, within: Duration) -> u64;
 }
