@@ -15,6 +15,7 @@ pub mod workspace;
 pub mod diagnostic;
 pub mod event;
 pub mod grant;
+pub mod image;
 pub mod manifest;
 pub mod plan;
 pub mod plugin;

@@ -137,6 +137,26 @@ pub enum Outcome {
     Moved,
 }
 
+impl Outcome {
+    /// The compare-and-set of `images.tag`: what setting a tag that names `now` to `digest` does, or the digest that
+    /// stands in its way (none: the tag is absent and should not be).
+    ///
+    /// A tag that names `digest` already is `Already` whatever `replaces` says; otherwise `replaces` must be what the tag
+    /// names now.
+    pub fn of_tag(
+        now: Option<&Digest>,
+        digest: &Digest,
+        replaces: Option<&Digest>,
+    ) -> Result<Self, Option<Digest>> {
+        match (now, replaces) {
+            (Some(now), _) if now == digest => Ok(Self::Already),
+            (None, None) => Ok(Self::Created),
+            (Some(now), Some(replaces)) if now == replaces => Ok(Self::Moved),
+            (now, _) => Err(now.copied()),
+        }
+    }
+}
+
 /// Why something did not work, in words that a plugin or a person understands.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Failure {
