@@ -18,6 +18,8 @@ mod source;
 mod store;
 
 #[cfg(feature = "testing")]
+pub mod contract;
+#[cfg(feature = "testing")]
 pub mod memory;
 
 pub use blobs::{BlobError, Blobs};

@@ -58,6 +58,20 @@ pub enum RegistryError {
     Unavailable(String),
 }
 
+impl RegistryError {
+    /// The conflict of a compare-and-set: `found` is what the tag names, `expected` what the call demands; none is
+    /// nothing.
+    pub fn conflict(repository: &str, tag: &str, found: Option<Digest>, expected: Option<&Digest>) -> Self {
+        let text = |digest: Option<&Digest>| digest.map_or_else(|| "nothing".to_owned(), Digest::to_string);
+        Self::Conflict {
+            repository: repository.to_owned(),
+            tag: tag.to_owned(),
+            found: text(found.as_ref()),
+            expected: text(expected),
+        }
+    }
+}
+
 /// One connection to a registry or image layout. Repositories are given without the connection's name.
 #[async_trait]
 pub trait Registry: Send + Sync {
@@ -93,6 +107,15 @@ pub trait Registry: Send + Sync {
         content: &Content,
         from: &dyn Blobs,
     ) -> Result<BlobStatus, RegistryError>;
+
+    /// Makes sure that the repository has a blob, taking it from another repository of this connection without moving
+    /// its bytes through the engine. False: not possible here, and nothing was done; pull and push it instead.
+    async fn mount_blob(
+        &self,
+        repository: &str,
+        content: &Content,
+        from: &str,
+    ) -> Result<bool, RegistryError>;
 
     /// Makes sure that the repository has a manifest, without a tag. Its blobs and children must be there.
     async fn push_manifest(&self, repository: &str, manifest: &Manifest) -> Result<Outcome, RegistryError>;

@@ -9,6 +9,9 @@ pub enum SourceError {
     /// The revision, ref or file is not there.
     #[error("not found: {0}")]
     NotFound(String),
+    /// A name or link in it cannot stand in a tree.
+    #[error("the tree cannot be taken: {0}")]
+    Unsupported(String),
     /// A limit on files, bytes or time was reached.
     #[error("over the limit: {0}")]
     Limit(String),
