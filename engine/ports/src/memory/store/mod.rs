@@ -26,7 +26,7 @@ use tokio::sync::watch;
 /// returns, and [`MemoryStore::crashed`] does. A test drops what ran, as the kernel would, and goes on with
 /// [`MemoryStore::reopen`]:
 ///
-/// ```ignore
+/// ```text
 /// store.fault_at(7, Fault::CrashAfter);
 /// tokio::select! { ended = drive(&store) => ended, () = store.crashed() => drive(&store.reopen()).await }
 /// ```

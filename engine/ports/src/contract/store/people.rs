@@ -1,0 +1,82 @@
+use super::StoreFixture;
+use super::fixture::{leased, run_id, stage, tenant};
+use crate::{Approval, ApprovalAnswer, StoreError, Writer};
+
+pub(super) fn question(attempt: u32, seq: u32) -> Approval {
+    Approval {
+        stage: stage("gate"),
+        attempt,
+        seq,
+        question: format!("go on at {seq}?"),
+        options: serde_json::json!({"approvers": ["release-team"]}),
+        asked_at: 1_000,
+        deadline: Some(5_000),
+        answer: None,
+    }
+}
+
+pub(super) fn yes(at: u64) -> ApprovalAnswer {
+    ApprovalAnswer { approved: true, by: "ada".into(), reason: "looks good".into(), at }
+}
+
+/// The first time counts; another question in its place is a conflict.
+pub async fn a_question_is_asked_once(fixture: &dyn StoreFixture) {
+    let store = fixture.open().await;
+    let writer = leased(&*store, "r1").await;
+    assert_eq!(store.approvals(&writer.tenant, &writer.run).await.unwrap(), []);
+    store.ask(&writer, question(1, 0)).await.unwrap();
+    store.ask(&writer, Approval { asked_at: 2_000, ..question(1, 0) }).await.unwrap();
+    store.ask(&writer, Approval { answer: Some(yes(1)), ..question(1, 4) }).await.unwrap();
+    let found = fixture.open().await.approvals(&writer.tenant, &writer.run).await.unwrap();
+    assert_eq!(found, [question(1, 0), question(1, 4)]);
+    let other = Approval { question: "really?".into(), ..question(1, 0) };
+    assert!(matches!(store.ask(&writer, other).await, Err(StoreError::Conflict(_))));
+    let stale = Writer { fence: writer.fence + 1, ..writer.clone() };
+    assert!(matches!(store.ask(&stale, question(1, 9)).await, Err(StoreError::Fenced { .. })));
+}
+
+/// Two people answer: the second learns that it was done.
+pub async fn a_question_is_answered_once(fixture: &dyn StoreFixture) {
+    let (store, one) = (fixture.open().await, tenant("one"));
+    let writer = leased(&*store, "r1").await;
+    let gate = stage("gate");
+    let answer = |at| store.answer(&one, &writer.run, &gate, yes(at));
+    assert!(matches!(answer(1_500).await, Err(StoreError::NotFound(_))));
+    store.ask(&writer, question(1, 0)).await.unwrap();
+    answer(2_000).await.unwrap();
+    assert!(matches!(answer(2_001).await, Err(StoreError::Conflict(_))));
+    store.ask(&writer, question(1, 0)).await.unwrap();
+    let found = store.approvals(&one, &writer.run).await.unwrap();
+    assert_eq!(found, [Approval { answer: Some(yes(2_000)), ..question(1, 0) }]);
+    let nobody = store.answer(&one, &writer.run, &stage("build"), yes(1)).await;
+    assert!(matches!(nobody, Err(StoreError::NotFound(_))));
+    let nowhere = store.answer(&one, &run_id("none"), &gate, yes(1)).await;
+    assert!(matches!(nowhere, Err(StoreError::NotFound(_))));
+}
+
+/// A question of an attempt that is over is not asked any more; an answer too late is none.
+pub async fn the_newest_question_is_answered_until_its_deadline(fixture: &dyn StoreFixture) {
+    let (store, one) = (fixture.open().await, tenant("one"));
+    let writer = leased(&*store, "r1").await;
+    store.ask(&writer, question(1, 7)).await.unwrap();
+    store.ask(&writer, question(2, 3)).await.unwrap();
+    let late = store.answer(&one, &writer.run, &stage("gate"), yes(5_001)).await;
+    assert!(matches!(late, Err(StoreError::NotFound(_))));
+    store.answer(&one, &writer.run, &stage("gate"), yes(5_000)).await.unwrap();
+    let answers = store.approvals(&one, &writer.run).await.unwrap();
+    let answers: Vec<_> = answers.into_iter().map(|approval| (approval.attempt, approval.answer)).collect();
+    assert_eq!(answers, [(1, None), (2, Some(yes(5_000)))]);
+}
+
+/// Asked twice, the first who, why and when are kept.
+pub async fn the_first_wish_for_the_end_stands(fixture: &dyn StoreFixture) {
+    let (store, one) = (fixture.open().await, tenant("one"));
+    let writer = leased(&*store, "r1").await;
+    assert_eq!(store.cancel_request(&one, &writer.run).await.unwrap(), None);
+    store.request_cancel(&one, &writer.run, "ada", "wrong branch", 7).await.unwrap();
+    store.request_cancel(&one, &writer.run, "bob", "", 8).await.unwrap();
+    let wish = fixture.open().await.cancel_request(&one, &writer.run).await.unwrap();
+    assert_eq!(wish, Some(("ada".into(), "wrong branch".into(), 7)));
+    let nowhere = store.request_cancel(&one, &run_id("none"), "ada", "", 1).await;
+    assert!(matches!(nowhere, Err(StoreError::NotFound(_))));
+}
