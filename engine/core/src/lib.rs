@@ -12,11 +12,17 @@ pub mod run;
 pub mod task;
 pub mod workspace;
 
+pub mod definition;
 pub mod diagnostic;
+pub mod document;
 pub mod event;
+pub mod expression;
 pub mod grant;
 pub mod image;
 pub mod manifest;
 pub mod plan;
 pub mod plugin;
 pub mod policy;
+pub mod trigger;
+
+mod shell;

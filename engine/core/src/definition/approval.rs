@@ -1,0 +1,25 @@
+//! `approval: true` or `approval: {approvers, within, question}`.
+
+use super::services::is_map;
+use super::types::DAY;
+use crate::document::{Node, Reader};
+use crate::plan::Approval;
+
+/// How long an approval is waited for when the file does not say.
+const WITHIN: u64 = 7 * DAY;
+
+pub(super) fn read(reader: &mut Reader, node: &Node) -> Option<Approval> {
+    let plain = Approval { within_ms: WITHIN, ..Approval::default() };
+    if !is_map(node) {
+        return reader.boolean(node)?.then_some(plain);
+    }
+    let map = reader.map(node, &node.place, &["approvers", "within", "question"])?;
+    let approvers = match map.get("approvers") {
+        Some(node) => reader.texts(node).into_iter().map(|(text, _)| text.to_owned()).collect(),
+        None => Vec::new(),
+    };
+    let within_ms =
+        map.get("within").and_then(|node| reader.duration(node, 1_000, 90 * DAY)).unwrap_or(WITHIN);
+    let question = map.get("question").and_then(|node| reader.text(node)).map(str::to_owned);
+    Some(Approval { approvers, within_ms, question })
+}

@@ -1,0 +1,24 @@
+//! The pipeline file: from bytes to a [`Definition`] and *all* its problems.
+//!
+//! [`parse`] never fails. It answers what it understood and every diagnostic, each with a code, a place and a remedy.
+//! What needs more than the file — plugins, policy, the event — is the planner's work.
+
+mod approval;
+mod expressions;
+mod file;
+mod grants;
+mod needs;
+mod parameters;
+mod pipeline;
+mod services;
+mod stage;
+mod stages;
+mod types;
+
+pub use expressions::{Known, certain, check as check_expressions};
+pub use file::{Parsed, parse};
+pub use needs::{order, reachable};
+pub use parameters::{Parameter, ParameterType};
+pub(crate) use stages::STAGE_KEYS;
+pub use types::{ConcurrencyDef, Definition, Limits, MAX_STAGES, StageDef};
+pub(crate) use types::{DAY, LIMIT_KEYS};

@@ -1,0 +1,131 @@
+//! The keys of the pipeline itself.
+
+use super::stages::{STAGE_KEYS, read as read_stage};
+use super::types::{ConcurrencyDef, DAY, Definition, MAX_STAGES, StageDef};
+use super::{parameters, services};
+use crate::diagnostic::codes;
+use crate::document::{Map, Node, Places, Reader, Value};
+use crate::name::{PipelineName, StageName};
+use crate::plan::{Backoff, Retry, RetryOn, WhenNewer};
+use crate::trigger;
+use indexmap::IndexMap;
+use serde_json::Value as Json;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The keys at the top of a file.
+pub(crate) const PIPELINE_KEYS: [&str; 9] =
+    ["pipeline", "on", "concurrency", "parameters", "vars", "env", "timeout", "retry", "stages"];
+
+/// A definition, and the names of all its stages, unusable ones included.
+pub(super) struct Lowered {
+    pub(super) definition: Definition,
+    pub(super) named: BTreeSet<StageName>,
+}
+
+pub(super) fn read(reader: &mut Reader, file: &str, root: &Node, places: Places) -> Option<Lowered> {
+    let map = reader.map(root, &root.place, &PIPELINE_KEYS)?;
+    let pipeline = reader.needed(&map, "pipeline").and_then(|node| {
+        let text = reader.text(node)?;
+        reader.parse::<PipelineName>(text, &node.place, codes::BAD_NAME)
+    });
+    let on = map.get("on").map(|node| trigger::read(reader, node)).unwrap_or_default();
+    let concurrency = map.get("concurrency").and_then(|node| concurrency(reader, node));
+    let parameters = map.get("parameters").map(|node| parameters::read(reader, node)).unwrap_or_default();
+    let vars = map.get("vars").map(|node| vars(reader, node)).unwrap_or_default();
+    let env = map.get("env").map(|node| services::variables(reader, node)).unwrap_or_default();
+    let timeout_ms = map.get("timeout").and_then(|node| reader.duration(node, 1_000, 30 * DAY));
+    let retry = map.get("retry").and_then(|node| read_retry(reader, node));
+    let (stages, named) = stages(reader, &map);
+    let definition = Definition {
+        file: file.to_owned(),
+        pipeline: pipeline?,
+        on,
+        concurrency,
+        parameters,
+        vars,
+        env,
+        timeout_ms,
+        retry,
+        stages,
+        places,
+    };
+    Some(Lowered { definition, named })
+}
+
+fn stages(reader: &mut Reader, map: &Map<'_>) -> (IndexMap<StageName, StageDef>, BTreeSet<StageName>) {
+    let (mut stages, mut named) = (IndexMap::new(), BTreeSet::new());
+    let Some(node) = reader.needed(map, "stages") else { return (stages, named) };
+    let Some(all) = reader.any_map(node, &node.place) else { return (stages, named) };
+    if all.entries().is_empty() {
+        reader.error(codes::NO_STAGES, &node.place, "the pipeline has no stages", "add at least one stage");
+    }
+    if let Some(first) = all.entries().get(MAX_STAGES) {
+        let message = format!("the pipeline has more than {MAX_STAGES} stages");
+        reader.error(codes::TOO_LARGE, &first.at, message, "split the pipeline");
+    }
+    for entry in all.entries().iter().take(MAX_STAGES) {
+        let name = reader.parse::<StageName>(&entry.key, &entry.at, codes::BAD_NAME);
+        let map = reader.map(&entry.value, &entry.at, &STAGE_KEYS);
+        let stage = map.and_then(|map| read_stage(reader, &map));
+        named.extend(name.clone());
+        if let (Some(name), Some(stage)) = (name, stage) {
+            stages.insert(name, stage);
+        }
+    }
+    (stages, named)
+}
+
+fn concurrency(reader: &mut Reader, node: &Node) -> Option<ConcurrencyDef> {
+    if let Value::Text(group) = &node.value {
+        return Some(ConcurrencyDef { group: group.clone(), when_newer: WhenNewer::default() });
+    }
+    let map = reader.map(node, &node.place, &["group", "when-newer"])?;
+    let group = reader.needed(&map, "group").and_then(|node| reader.scalar_text(node));
+    let words = ["wait", "cancel-queued", "cancel-running"];
+    let when_newer = match map.get("when-newer").and_then(|node| reader.word(node, &words)) {
+        Some("cancel-queued") => WhenNewer::CancelQueued,
+        Some("cancel-running") => WhenNewer::CancelRunning,
+        _ => WhenNewer::Wait,
+    };
+    Some(ConcurrencyDef { group: group?, when_newer })
+}
+
+fn vars(reader: &mut Reader, node: &Node) -> BTreeMap<String, Json> {
+    let Some(map) = reader.any_map(node, &node.place) else { return BTreeMap::new() };
+    let mut vars = BTreeMap::new();
+    for entry in map.entries() {
+        vars.insert(entry.key.clone(), entry.value.to_json());
+    }
+    vars
+}
+
+/// `retry: 3` or `retry: { attempts, on, backoff }`.
+pub(super) fn read_retry(reader: &mut Reader, node: &Node) -> Option<Retry> {
+    if let Value::Number(_) = &node.value {
+        let attempts = reader.integer(node, 1, 10)? as u32;
+        return Some(Retry { attempts, ..Retry::default() });
+    }
+    let map = reader.map(node, &node.place, &["attempts", "on", "backoff"])?;
+    let attempts = reader.needed(&map, "attempts").and_then(|node| reader.integer(node, 1, 10));
+    let mut retry = Retry { attempts: attempts? as u32, ..Retry::default() };
+    if let Some(node) = map.get("on") {
+        retry.on = retry_on(reader, node);
+    }
+    if let Some(node) = map.get("backoff") {
+        let first_ms = reader.duration(node, 0, DAY)?;
+        retry.backoff = Backoff { first_ms, ..Backoff::default() };
+    }
+    Some(retry)
+}
+
+fn retry_on(reader: &mut Reader, node: &Node) -> BTreeSet<RetryOn> {
+    let items = match &node.value {
+        Value::List(items) => items.as_slice(),
+        _ => std::slice::from_ref(node),
+    };
+    let word = |reader: &mut Reader, item| match reader.word(item, &["errored", "failed"])? {
+        "failed" => Some(RetryOn::Failed),
+        _ => Some(RetryOn::Errored),
+    };
+    items.iter().filter_map(|item| word(reader, item)).collect()
+}

@@ -1,0 +1,25 @@
+//! YAML 1.2 as a tree in which every value knows its place, read within bounds.
+//!
+//! The rules are stricter than YAML's, because two readers must never understand two things: one document, UTF-8,
+//! text keys, none of them twice, no tags, no merges; aliases are copied within a budget. [`Reader`] then takes the
+//! tree apart and collects every problem instead of stopping at the first.
+
+mod load;
+mod node;
+mod places;
+pub(crate) mod reader;
+mod scalar;
+mod text;
+
+pub(crate) use load::load;
+pub(crate) use node::{Entry, Node, Value};
+pub use places::Places;
+pub(crate) use places::escape;
+pub(crate) use reader::{Map, Reader};
+
+/// A file has at most this many bytes.
+pub const MAX_BYTES: usize = 1 << 20;
+/// A file has at most this many values, copies by alias included.
+pub const MAX_VALUES: usize = 20_000;
+/// Values are nested at most this deep.
+pub const MAX_DEPTH: usize = 32;

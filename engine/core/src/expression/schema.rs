@@ -1,0 +1,99 @@
+//! What expressions can see: `event`, `vars`, `parameters`, `stages`.
+
+use super::types::{Object, Type};
+use crate::name::StageName;
+use serde_json::Value as Json;
+use std::collections::BTreeMap;
+
+/// Fields of the event that outsiders write.
+pub(super) const UNTRUSTED: [&str; 6] = ["title", "message", "branch", "source", "author", "tag"];
+
+/// The types of everything an expression at one place can see.
+#[derive(Debug, Clone)]
+pub struct Schema {
+    /// Constants.
+    pub vars: Object,
+    /// What a person gives.
+    pub parameters: Object,
+    /// Stages of the pipeline, whether they can be read here or not.
+    pub stages: BTreeMap<StageName, StageSchema>,
+}
+
+/// One stage as another sees it.
+#[derive(Debug, Clone)]
+pub struct StageSchema {
+    /// The reading stage needs it, directly or through others.
+    pub needed: bool,
+    /// Whenever the reading stage runs, this one has succeeded.
+    pub certain: bool,
+    /// Its outputs; open while its plugin is not known.
+    pub outputs: Object,
+}
+
+/// What a name at the root of an expression means.
+pub(super) enum Root {
+    Event,
+    Vars,
+    Parameters,
+    Stages,
+}
+
+impl Root {
+    pub(super) const NAMES: [&'static str; 4] = ["event", "vars", "parameters", "stages"];
+
+    pub(super) fn of(name: &str) -> Option<Self> {
+        match name {
+            "event" => Some(Self::Event),
+            "vars" => Some(Self::Vars),
+            "parameters" => Some(Self::Parameters),
+            "stages" => Some(Self::Stages),
+            _ => None,
+        }
+    }
+}
+
+impl Schema {
+    /// A schema for constants and parameters alone.
+    pub fn new(vars: &BTreeMap<String, Json>, parameters: BTreeMap<String, Type>) -> Self {
+        let vars = vars.iter().map(|(name, value)| (name.clone(), Type::of_value(value))).collect();
+        Self {
+            vars: Object { fields: vars, open: false },
+            parameters: Object { fields: parameters, open: false },
+            stages: BTreeMap::new(),
+        }
+    }
+
+    /// The fields of the event. Every one is in every kind's schema; a kind that lacks one fails when it is evaluated.
+    pub(super) fn event() -> Object {
+        let texts = [
+            "kind", "branch", "source", "target", "tag", "revision", "base", "ref", "title", "message",
+            "author", "trust", "by",
+        ];
+        let mut fields: BTreeMap<String, Type> =
+            texts.iter().map(|name| ((*name).to_owned(), Type::Text)).collect();
+        fields.insert("number".into(), Type::Int);
+        fields.insert("dirty".into(), Type::Bool);
+        Object { fields, open: false }
+    }
+
+    /// The stage that a name in an expression means: hyphens may have become `_`.
+    pub(super) fn stage(&self, written: &str) -> Option<(&StageName, &StageSchema)> {
+        self.stages
+            .iter()
+            .find(|(name, _)| name.as_str() == written || name.as_str().replace('-', "_") == written)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_event_of_expressions_has_the_fields_of_the_published_schema() {
+        let published = crate::event::Event::schema();
+        let names: Vec<&String> = published["properties"].as_object().unwrap().keys().collect();
+        let mut names: Vec<&str> = names.into_iter().map(String::as_str).collect();
+        names.sort_unstable();
+        assert_eq!(Schema::event().fields.keys().map(String::as_str).collect::<Vec<_>>(), names);
+    }
+}
