@@ -52,7 +52,7 @@ pub(super) fn read(reader: &mut Reader, map: &Map<'_>) -> Option<StageDef> {
         needs: map.get("needs").map(|node| needs(reader, node)).unwrap_or_default(),
         when: map.get("when").and_then(|node| when(reader, node)),
         with: map.get("with").map(|node| with(reader, node)).unwrap_or_else(|| Json::Object(Object::new())),
-        inputs: map.get("inputs").map(|node| reader.globs(node)).unwrap_or_default(),
+        inputs: map.get("inputs").map(|node| reader.globs(node)),
         from: map.get("from").map(|node| from(reader, node)).unwrap_or_default(),
         workspace: map.get("workspace").map(|node| workspace(reader, node)).unwrap_or_default(),
         artifacts: map.get("artifacts").map(|node| artifacts(reader, node)).unwrap_or_default(),

@@ -128,8 +128,9 @@ pub struct PlannedStage {
     pub when: Condition,
     /// The configuration; texts may hold `${{ }}`.
     pub with: Json,
-    /// Patterns that narrow the workspace; empty is the whole tree.
-    pub inputs: Vec<String>,
+    /// Patterns that narrow the workspace; none is the whole tree, an empty list nothing of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inputs: Option<Vec<String>>,
     /// Artifacts laid into the workspace, by path.
     pub from: BTreeMap<String, Artifact>,
     /// How the tree is checked out.
