@@ -1,1 +1,4 @@
-//! The conductor room of the engine.
+//! The conductor: the asynchronous shell around the pure core.
+
+pub mod attempt;
+pub mod engine;
