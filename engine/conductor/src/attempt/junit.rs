@@ -197,7 +197,7 @@ fn close(tests: &mut Tests, open: &mut Option<Case>) -> Result<(), String> {
 fn attribute(tag: &BytesStart<'_>, name: &str) -> Result<String, String> {
     let found = tag.try_get_attribute(name).map_err(|e| e.to_string())?;
     let Some(found) = found else { return Ok(String::new()) };
-    let text = found.unescape_value().map_err(|e| e.to_string())?;
+    let text = found.normalized_value(quick_xml::XmlVersion::Implicit1_0).map_err(|e| e.to_string())?;
     Ok(text.chars().take(1024).collect())
 }
 

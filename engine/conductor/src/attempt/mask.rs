@@ -31,11 +31,6 @@ impl Mask {
         self.automaton = built.ok().map(Arc::new);
     }
 
-    /// Whether there is nothing to hide.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.patterns.is_empty()
-    }
-
     /// A whole text without the values.
     pub(crate) fn text(&self, text: &str) -> String {
         String::from_utf8_lossy(&self.bytes(text.as_bytes())).into_owned()

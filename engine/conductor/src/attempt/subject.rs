@@ -1,4 +1,3 @@
-use crate::engine::Engine;
 use serde_json::{Map, Value as Json};
 use stageway_core::call::Failure;
 use stageway_core::digest::Digest;
@@ -86,9 +85,4 @@ pub(crate) fn failure(code: &str, message: impl Into<String>) -> Failure {
 /// Randomness of an attempt: follows from its key, so a resume without a durable header has the same.
 pub(crate) fn seed_of(key: &str) -> [u8; 32] {
     *Digest::of(format!("stageway attempt seed {key}").as_bytes()).as_bytes()
-}
-
-/// The current time of the engine.
-pub(crate) fn now(engine: &Engine) -> u64 {
-    engine.clock.now_ms()
 }
