@@ -1,4 +1,7 @@
 //! The conductor: the asynchronous shell around the pure core.
 
 pub mod attempt;
+mod cancel;
+pub mod driver;
 pub mod engine;
+pub mod planner;

@@ -1,4 +1,5 @@
 use super::{Attempt, Halt, Outcome, Wake};
+use crate::cancel::cancelled;
 use serde_json::Value as Json;
 use stageway_core::call::{HostError, Value};
 use std::future::Future;
@@ -24,14 +25,12 @@ impl Attempt {
         if end.is_some_and(|end| end > self.now().saturating_add(patience)) {
             return Err(self.park(wake).await);
         }
-        let mut cancel = self.cancel.clone();
+        let wish = cancelled(self.cancel.clone());
         let told = self.cancel_told;
         let grace = self.engine.rules.grace_ms;
         let since = self.cancel_since;
-        let cancelled = async move {
-            if cancel.wait_for(|cancelled| *cancelled).await.is_err() {
-                std::future::pending::<()>().await;
-            }
+        let ended = async move {
+            wish.await;
             if told {
                 // It was told already: only the end of the grace period ends this wait.
                 let left = grace.saturating_sub(since.map_or(0, |since| since.elapsed().as_millis() as u64));
@@ -41,7 +40,7 @@ impl Attempt {
         tokio::select! {
             biased;
             value = outside => Ok(value),
-            () = cancelled => {
+            () = ended => {
                 self.is_cancelled();
                 if told { Err(Halt::Stop(stageway_core::call::Stop::Cancelled)) } else { Err(HostError::Cancelled.into()) }
             }

@@ -3,11 +3,10 @@ use serde_json::{Value as Json, json};
 use stageway_core::call::{HostError, Images, Outcome as Moved, Value};
 use stageway_core::digest::Digest;
 use stageway_core::grant::ImageAction;
+use stageway_core::image::{MAX_MANIFEST, ManifestParts};
 use stageway_ports::{Manifest, Registry, RegistryError};
 use std::sync::Arc;
 
-/// A manifest has at most this many bytes (OCI distribution specification: 4 MiB).
-pub(super) const MANIFEST_BYTES: usize = 4 << 20;
 /// Children of an index.
 const MOST_CHILDREN: usize = 100;
 /// Of an image's configuration.
@@ -60,7 +59,7 @@ impl Attempt {
             }
             Images::Push { repository, manifest, .. } => {
                 grants.allows_image(repository, ImageAction::Push)?;
-                if manifest.len() > MANIFEST_BYTES {
+                if manifest.len() > MAX_MANIFEST {
                     return Err(invalid("a manifest has at most 4 MiB"));
                 }
                 self.state_of(repository, &Images::pushed_digest(manifest)).await
@@ -119,9 +118,9 @@ impl Attempt {
         let mut facts = registry.facts(path, digest.as_ref()).await.map_err(told)?;
         if let (Some(digest), Some(facts)) = (digest, facts.as_object_mut()) {
             let manifest = registry.manifest(path, &digest).await.map_err(told)?;
-            if let Some(config) = pointer_digest(&manifest.bytes, "/config/digest") {
-                registry.pull_blob(path, &config, &*self.engine.blobs).await.map_err(told)?;
-                let bytes = self.engine.blobs.get(&config, CONFIG_BYTES).await?;
+            if let Some(config) = parts(&manifest)?.config {
+                registry.pull_blob(path, &config.content.digest, &*self.engine.blobs).await.map_err(told)?;
+                let bytes = self.engine.blobs.get(&config.content.digest, CONFIG_BYTES).await?;
                 facts.insert("config".into(), serde_json::from_slice(&bytes).unwrap_or(Json::Null));
             }
         }
@@ -131,33 +130,30 @@ impl Attempt {
     /// Brings everything that a manifest names, then the manifest; children of an index first.
     async fn copy(&self, from: &str, digest: &Digest, to: &str) -> Result<(), Halt> {
         let (source, source_path) = self.registry(from).await?;
-        let (target, target_path) = self.registry(to).await?;
         let top = source.manifest(source_path, digest).await.map_err(told)?;
-        let children = digests_at(&top.bytes, "/manifests");
+        let children = parts(&top)?.children;
         if children.len() > MOST_CHILDREN {
-            return Err(Halt::Tell(HostError::LimitExceeded(format!(
-                "an index has at most {MOST_CHILDREN} children"
-            ))));
+            let limit = format!("an index has at most {MOST_CHILDREN} children");
+            return Err(Halt::Tell(HostError::LimitExceeded(limit)));
         }
         for child in children {
-            let manifest = source.manifest(source_path, &child).await.map_err(told)?;
-            self.copy_one(&*source, source_path, &*target, target_path, &manifest).await?;
+            let manifest = source.manifest(source_path, &child.content.digest).await.map_err(told)?;
+            self.copy_one(from, to, &manifest).await?;
         }
-        self.copy_one(&*source, source_path, &*target, target_path, &top).await
+        self.copy_one(from, to, &top).await
     }
 
-    async fn copy_one(
-        &self,
-        source: &dyn Registry,
-        source_path: &str,
-        target: &dyn Registry,
-        target_path: &str,
-        manifest: &Manifest,
-    ) -> Result<(), Halt> {
+    async fn copy_one(&self, from: &str, to: &str, manifest: &Manifest) -> Result<(), Halt> {
+        let (source, source_path) = self.registry(from).await?;
+        let (target, target_path) = self.registry(to).await?;
+        let one_connection =
+            self.subject.connection(from).map(|c| c.0) == self.subject.connection(to).map(|c| c.0);
         let blobs = &*self.engine.blobs;
-        let config = pointer_digest(&manifest.bytes, "/config/digest");
-        for digest in config.into_iter().chain(digests_at(&manifest.bytes, "/layers")) {
-            let content = source.pull_blob(source_path, &digest, blobs).await.map_err(told)?;
+        for content in parts(manifest)?.blobs() {
+            if one_connection && target.mount_blob(target_path, &content, source_path).await.map_err(told)? {
+                continue;
+            }
+            let content = source.pull_blob(source_path, &content.digest, blobs).await.map_err(told)?;
             target.push_blob(target_path, &content, blobs).await.map_err(told)?;
         }
         target.push_manifest(target_path, manifest).await.map_err(told)?;
@@ -167,16 +163,15 @@ impl Attempt {
     /// Blobs that are artifacts of this run go first; the others must be in the repository already.
     async fn push(&self, repository: &str, manifest: &str, media_type: &str) -> Outcome {
         let (registry, path) = self.registry(repository).await?;
-        let bytes = manifest.as_bytes();
-        let config = pointer_digest(bytes, "/config/digest");
-        for digest in config.into_iter().chain(digests_at(bytes, "/layers")) {
-            if let Some(content) = self.known.get(&digest).and_then(super::artifacts::Known::content) {
+        let manifest = Manifest { bytes: manifest.as_bytes().to_vec(), media_type: media_type.to_owned() };
+        for content in parts(&manifest)?.blobs() {
+            if let Some(content) = self.known.get(&content.digest).and_then(super::artifacts::Known::content)
+            {
                 registry.push_blob(path, &content, &*self.engine.blobs).await.map_err(told)?;
             }
         }
-        let manifest = Manifest { bytes: bytes.to_vec(), media_type: media_type.to_owned() };
         registry.push_manifest(path, &manifest).await.map_err(told)?;
-        Ok(Value::Text(Digest::of(bytes).to_string()))
+        Ok(Value::Text(Digest::of(&manifest.bytes).to_string()))
     }
 }
 
@@ -184,26 +179,15 @@ fn parse(digest: &str) -> Result<Digest, Halt> {
     digest.parse().map_err(|e: stageway_core::digest::DigestError| invalid(e.to_string()))
 }
 
-/// A digest that a manifest names.
-pub(super) fn pointer_digest(manifest: &[u8], pointer: &str) -> Option<Digest> {
-    let manifest: Json = serde_json::from_slice(manifest).ok()?;
-    manifest.pointer(pointer)?.as_str()?.parse().ok()
-}
-
-/// The digests of a list of descriptors that a manifest holds.
-pub(super) fn digests_at(manifest: &[u8], pointer: &str) -> Vec<Digest> {
-    let manifest: Json = serde_json::from_slice(manifest).unwrap_or_default();
-    let list = manifest.pointer(pointer).and_then(Json::as_array).cloned().unwrap_or_default();
-    list.iter().filter_map(|item| item.get("digest")?.as_str()?.parse().ok()).collect()
+/// What a manifest names.
+pub(super) fn parts(manifest: &Manifest) -> Result<ManifestParts, Halt> {
+    ManifestParts::read(&manifest.bytes, &manifest.media_type).map_err(|e| invalid(e.to_string()))
 }
 
 /// What a tag call answers, from the state that was found before it was performed.
 fn outcome_from(state: &Json, digest: &Digest) -> Moved {
-    match state["found"].as_str().and_then(|text| text.parse::<Digest>().ok()) {
-        None => Moved::Created,
-        Some(found) if found == *digest => Moved::Already,
-        Some(_) => Moved::Moved,
-    }
+    let found = state["found"].as_str().and_then(|text| text.parse::<Digest>().ok());
+    Moved::of_tag(found.as_ref(), digest, found.as_ref()).unwrap_or(Moved::Moved)
 }
 
 /// The rule of `images.tag`, for a plan: what putting `digest` under a tag that names `found` answers.
@@ -215,20 +199,8 @@ pub(super) fn tag_outcome(
     replaces: Option<&str>,
 ) -> Result<Moved, Halt> {
     let expected = replaces.map(parse).transpose()?;
-    match found {
-        Some(found) if found == digest => Ok(Moved::Already),
-        found if found == expected => Ok(if found.is_some() { Moved::Moved } else { Moved::Created }),
-        found => {
-            let name = |digest: Option<Digest>| digest.map_or("nothing".to_owned(), |d| d.to_string());
-            let conflict = RegistryError::Conflict {
-                repository: repository.to_owned(),
-                tag: tag.to_owned(),
-                found: name(found),
-                expected: name(expected),
-            };
-            Err(told(conflict))
-        }
-    }
+    Moved::of_tag(found.as_ref(), &digest, expected.as_ref())
+        .map_err(|found| told(RegistryError::conflict(repository, tag, found, expected.as_ref())))
 }
 
 /// What a registry says, in the words of the contract.

@@ -7,6 +7,7 @@
 //! ours is never an answer.
 //! *Assumptions.* The caller holds the run's lease, and drops the attempt when it loses it.
 
+mod again;
 mod approvals;
 mod artifacts;
 mod clock;

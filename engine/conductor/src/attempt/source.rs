@@ -22,6 +22,6 @@ fn told(error: SourceError) -> Halt {
     Halt::Tell(match error {
         SourceError::NotFound(what) => HostError::NotFound(what),
         SourceError::Limit(what) => HostError::LimitExceeded(what),
-        SourceError::Unavailable(what) => HostError::Unavailable(what),
+        SourceError::Unavailable(what) | SourceError::Unsupported(what) => HostError::Unavailable(what),
     })
 }

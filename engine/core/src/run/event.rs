@@ -56,9 +56,11 @@ pub enum RunEvent {
         stage: StageName,
         /// From 1.
         attempt: u32,
-        /// Whether a fault of ours or a killed engine made it necessary, without a new entry since the last: counts
-        /// towards the cap.
+        /// Whether a fault of ours or a killed engine made it necessary: counts towards the cap unless there are new
+        /// entries since the last.
         counts: bool,
+        /// Entries of its journal.
+        entries: u32,
     },
     /// The attempt is over.
     AttemptEnded {

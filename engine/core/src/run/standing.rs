@@ -82,7 +82,7 @@ mod tests {
             0 => RunEvent::StageWaiting { at, stage, why: "lock".into() },
             1 => RunEvent::AttemptStarted { at, stage, attempt },
             2 => RunEvent::AttemptParked { at, stage, attempt, why: "sleep".into() },
-            3 => RunEvent::AttemptResumed { at, stage, attempt, counts: false },
+            3 => RunEvent::AttemptResumed { at, stage, attempt, counts: false, entries: 0 },
             4 => RunEvent::RetryScheduled { at, stage, attempt, due: 9 },
             5 => RunEvent::StageSkipped { at, stage, reason: SkipReason::Condition("false".into()) },
             6 => RunEvent::CancelRequested { at, by: "ada".into(), reason: String::new() },

@@ -36,8 +36,10 @@ pub struct StageState {
     pub started_at: Option<u64>,
     /// When it ended or was skipped.
     pub ended_at: Option<u64>,
-    /// Resumes in a row that came to no new entry.
+    /// Resumes in a row, made necessary by a fault of ours or a killed engine, with no new entry in between.
     pub fruitless_resumes: u32,
+    /// Entries of the journal at the latest resume.
+    pub entries_at_resume: u32,
 }
 
 /// What is true of a stage now.
@@ -123,6 +125,7 @@ impl StageState {
             started_at: None,
             ended_at: None,
             fruitless_resumes: 0,
+            entries_at_resume: 0,
         }
     }
 
@@ -188,15 +191,20 @@ impl RunState {
                 stage.status = StageStatus::Running;
                 stage.attempts = *attempt;
                 stage.started_at.get_or_insert(*at);
-                stage.fruitless_resumes = 0;
+                (stage.fruitless_resumes, stage.entries_at_resume) = (0, 0);
             }
             RunEvent::AttemptParked { why, .. } => {
                 stage.status = StageStatus::Parked(why.clone());
                 stage.fruitless_resumes = 0;
             }
-            RunEvent::AttemptResumed { counts, .. } => {
+            RunEvent::AttemptResumed { counts, entries, .. } => {
                 stage.status = StageStatus::Running;
-                stage.fruitless_resumes = if *counts { stage.fruitless_resumes + 1 } else { 0 };
+                stage.fruitless_resumes = match (counts, *entries > stage.entries_at_resume) {
+                    (false, _) => 0,
+                    (true, true) => 1,
+                    (true, false) => stage.fruitless_resumes + 1,
+                };
+                stage.entries_at_resume = *entries;
             }
             RunEvent::AttemptEnded { at, ending, .. } => stage.end(*at, ended(ending)),
             RunEvent::RetryScheduled { due, .. } => {

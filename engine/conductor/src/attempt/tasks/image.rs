@@ -1,10 +1,11 @@
 //! The image of a task: resolved once when `start` is performed, then brought into the blobs.
 
-use super::super::images::{CONFIG_BYTES, digests_at, pointer_digest, told};
+use super::super::images::{CONFIG_BYTES, parts, told};
 use super::super::{Attempt, Halt, invalid};
 use serde_json::Value as Json;
 use stageway_core::call::{Command, HostError};
 use stageway_core::digest::Digest;
+use stageway_core::image::{Child, ManifestKind};
 use stageway_core::task::{ImageRoot, Root};
 use stageway_ports::{Manifest, Registry};
 
@@ -21,7 +22,7 @@ impl Attempt {
     }
 
     /// The digest that a reference names now.
-    pub(super) async fn resolve_image(&self, reference: &str) -> Result<Digest, Halt> {
+    pub(in crate::attempt) async fn resolve_image(&self, reference: &str) -> Result<Digest, Halt> {
         let (repository, name) = split(reference)?;
         let (registry, path) = self.registry(repository).await?;
         let found = registry.find(path, name).await.map_err(told)?;
@@ -38,17 +39,13 @@ impl Attempt {
         let (registry, path) = self.registry(repository).await?;
         let manifest = platform_manifest(&*registry, path, &digest).await?;
         let blobs = &*self.engine.blobs;
+        let named = parts(&manifest)?;
         let mut layers = Vec::new();
-        let document: Json = serde_json::from_slice(&manifest.bytes).unwrap_or_default();
-        for (layer, descriptor) in digests_at(&manifest.bytes, "/layers")
-            .iter()
-            .zip(document["layers"].as_array().into_iter().flatten())
-        {
-            let content = registry.pull_blob(path, layer, blobs).await.map_err(told)?;
-            layers.push((content, descriptor["mediaType"].as_str().unwrap_or_default().to_owned()));
+        for layer in &named.layers {
+            let content = registry.pull_blob(path, &layer.content.digest, blobs).await.map_err(told)?;
+            layers.push((content, layer.media_type.clone()));
         }
-        let config = pointer_digest(&manifest.bytes, "/config/digest")
-            .ok_or_else(|| invalid("the image has no configuration"))?;
+        let config = named.config.ok_or_else(|| invalid("the image has no configuration"))?.content.digest;
         registry.pull_blob(path, &config, blobs).await.map_err(told)?;
         let config: Json = serde_json::from_slice(&blobs.get(&config, CONFIG_BYTES).await?)
             .map_err(|e| invalid(format!("the image's configuration is not JSON: {e}")))?;
@@ -74,15 +71,14 @@ impl Attempt {
 /// The manifest itself, or the child of an index for this machine.
 async fn platform_manifest(registry: &dyn Registry, path: &str, digest: &Digest) -> Result<Manifest, Halt> {
     let top = registry.manifest(path, digest).await.map_err(told)?;
-    let document: Json = serde_json::from_slice(&top.bytes).unwrap_or_default();
-    let Some(children) = document["manifests"].as_array() else { return Ok(top) };
-    let architecture = if cfg!(target_arch = "aarch64") { "arm64" } else { "amd64" };
-    let fits = |child: &&Json| {
-        child["platform"]["os"] == "linux" && child["platform"]["architecture"] == architecture
-    };
-    let child = children.iter().find(fits).and_then(|child| child["digest"].as_str()?.parse::<Digest>().ok());
-    let child =
-        child.ok_or_else(|| invalid(format!("the image has no manifest for linux/{architecture}")))?;
+    let named = parts(&top)?;
+    if named.kind == ManifestKind::Image {
+        return Ok(top);
+    }
+    let platform = if cfg!(target_arch = "aarch64") { "linux/arm64" } else { "linux/amd64" };
+    let fits = |child: &&Child| child.platform.as_deref().is_some_and(|found| found.starts_with(platform));
+    let child = named.children.iter().find(fits).map(|child| child.content.digest);
+    let child = child.ok_or_else(|| invalid(format!("the image has no manifest for {platform}")))?;
     registry.manifest(path, &child).await.map_err(told)
 }
 

@@ -1,0 +1,99 @@
+//! What parked attempts wait for: no instance, no place among the parallel stages.
+
+use crate::attempt::{Subject, Wake};
+use crate::cancel::cancelled;
+use crate::engine::Engine;
+use futures::future::select_all;
+use stageway_core::call::{Clock, Function, Tasks};
+use stageway_core::journal::Cursor;
+use stageway_core::name::TaskName;
+use stageway_core::task::TaskState;
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// What ended a wait.
+pub(super) enum Woken {
+    /// What was waited for.
+    Outside,
+    /// The stage is to end.
+    Cancelled,
+    /// The stage's time is over.
+    Deadline,
+}
+
+/// What a parked attempt waits for, from its journal alone.
+pub(super) fn of_journal(cursor: &Cursor, subject: &Subject) -> Option<Wake> {
+    let intent = cursor.open_intent()?;
+    let deadline = intent.state["deadline"].as_u64();
+    let name = |seq: &u32| TaskName::of(&subject.writer.run, &subject.stage, subject.attempt, *seq);
+    match &intent.call {
+        Function::Clock(Clock::Sleep { .. }) => deadline.map(Wake::At),
+        Function::Tasks(Tasks::Wait { task }) => Some(Wake::Tasks(vec![name(task)])),
+        Function::Tasks(Tasks::WaitAny { tasks }) => Some(Wake::Tasks(tasks.iter().map(name).collect())),
+        Function::Approvals(_) => Some(Wake::Approval { seq: intent.seq, deadline }),
+        _ => None,
+    }
+}
+
+/// For people.
+pub(super) fn in_words(wake: &Wake) -> String {
+    match wake {
+        Wake::At(at) => format!("until {at}"),
+        Wake::Tasks(names) if names.len() == 1 => format!("for task {}", names[0]),
+        Wake::Tasks(names) => format!("for any of {} tasks", names.len()),
+        Wake::Approval { .. } => "for an approval".into(),
+    }
+}
+
+/// Resolves when the attempt should be in memory again.
+pub(super) async fn wait(
+    engine: &Engine,
+    subject: &Subject,
+    wake: &Wake,
+    cancel: watch::Receiver<bool>,
+    deadline: u64,
+) -> Woken {
+    tokio::select! {
+        () = outside(engine, subject, wake) => Woken::Outside,
+        () = cancelled(cancel) => Woken::Cancelled,
+        () = engine.clock.until(deadline) => Woken::Deadline,
+    }
+}
+
+async fn outside(engine: &Engine, subject: &Subject, wake: &Wake) {
+    match wake {
+        Wake::At(at) => engine.clock.until(*at).await,
+        Wake::Tasks(names) => {
+            let waits: Vec<_> = names.iter().map(|name| Box::pin(task(engine, name))).collect();
+            if !waits.is_empty() {
+                select_all(waits).await;
+            }
+        }
+        Wake::Approval { seq, deadline } => {
+            let end = deadline.unwrap_or(u64::MAX);
+            let mut seen = 0;
+            while !answered(engine, subject, *seq).await && engine.clock.now_ms() < end {
+                let left = Duration::from_millis(end.saturating_sub(engine.clock.now_ms()).min(5_000));
+                seen = engine.store.changed(&subject.writer.tenant, seen, left).await;
+            }
+        }
+    }
+}
+
+async fn task(engine: &Engine, name: &TaskName) {
+    loop {
+        match engine.executor.state(name, None, Duration::from_secs(60)).await {
+            Ok(TaskState::Running) => {}
+            Ok(_) | Err(stageway_ports::TaskError::Unknown(_)) => return,
+            Err(_) => tokio::time::sleep(Duration::from_secs(1)).await,
+        }
+    }
+}
+
+async fn answered(engine: &Engine, subject: &Subject, seq: u32) -> bool {
+    let asked = engine.store.approvals(&subject.writer.tenant, &subject.writer.run).await.unwrap_or_default();
+    let mine = |a: &&stageway_ports::Approval| {
+        a.stage == subject.stage && a.attempt == subject.attempt && a.seq == seq
+    };
+    asked.iter().find(mine).is_some_and(|approval| approval.answer.is_some())
+}

@@ -1,0 +1,75 @@
+//! `stageway plan`: the real plugin with its effects recorded instead of performed.
+
+use crate::attempt::{Attempt, Mode, Planned, Subject};
+use crate::driver::linking;
+use crate::engine::Engine;
+use serde_json::{Value as Json, json};
+use stageway_core::call::{Failure, Stop};
+use stageway_core::journal::{Cursor, canonical};
+use stageway_ports::{GuestEnd, GuestRun};
+use std::sync::Arc;
+use tokio::sync::watch;
+
+/// What a stage would do.
+#[derive(Debug, Clone)]
+pub struct Preview {
+    /// Its effects in order, with the answers that follow from their requests.
+    pub calls: Vec<Planned>,
+    /// How the stage would end, if the plan got that far.
+    pub end: PreviewEnd,
+    /// The plan ended before the stage: an answer depends on an effect that was not performed.
+    pub ended_early: bool,
+}
+
+/// Where a preview ended.
+#[derive(Debug, Clone, PartialEq)]
+pub enum PreviewEnd {
+    /// With these outputs.
+    Succeeds(Json),
+    /// With this failure.
+    Fails(Failure),
+    /// At the last of its calls, whose answer nobody knows yet.
+    Open,
+    /// It could not be previewed.
+    Broken(String),
+}
+
+/// Runs a stage's plugin without performing an effect.
+pub async fn stage(engine: &Arc<Engine>, subject: &Arc<Subject>) -> Preview {
+    let broken =
+        |message: String| Preview { calls: Vec::new(), end: PreviewEnd::Broken(message), ended_early: true };
+    if let Err(message) = super::prepare(engine, &subject.planned().plugin.digest).await {
+        return broken(message);
+    }
+    let (_keep, cancel) = watch::channel(false);
+    let mut attempt = Attempt::new(engine.clone(), subject.clone(), Mode::plan(), Cursor::default(), cancel);
+    let run = GuestRun {
+        component: subject.planned().plugin.digest,
+        linking: linking(subject),
+        limits: attempt.limits().clone(),
+        configuration: subject.configuration.clone(),
+        seed: subject.seed,
+        replayed: 0,
+    };
+    let end = match engine.guests.run(run, &mut attempt).await {
+        Ok((GuestEnd::Succeeded(outputs), _)) => PreviewEnd::Succeeds(outputs),
+        Ok((GuestEnd::Failed(failure) | GuestEnd::Errored(failure), _)) => PreviewEnd::Fails(failure),
+        Ok((GuestEnd::Stopped(Stop::PlanEnd), _)) => PreviewEnd::Open,
+        Ok((other, _)) => PreviewEnd::Broken(format!("{other:?}")),
+        Err(error) => return broken(error.to_string()),
+    };
+    let ended_early = matches!(end, PreviewEnd::Open | PreviewEnd::Broken(_));
+    Preview { calls: attempt.planned().to_vec(), end, ended_early }
+}
+
+/// An effect for people: function, request and answer.
+pub fn in_words(planned: &Planned) -> Json {
+    let (interface, function) = planned.call.name();
+    let mut request = canonical(&planned.call.request());
+    if request.len() > 2000 {
+        let cut = (0..=2000).rev().find(|at| request.is_char_boundary(*at)).unwrap_or(0);
+        request.truncate(cut);
+        request.push('…');
+    }
+    json!({"function": format!("{interface}.{function}"), "request": request, "answer": planned.answer})
+}
