@@ -208,8 +208,8 @@ impl Driver {
             None => Tree::default(),
             Some(digest) => self.tree(digest).await?,
         };
-        if !planned.inputs.is_empty() {
-            tree = tree.narrowed(&globs(&planned.inputs).map_err(|e| fault(e.to_string()))?);
+        if let Some(inputs) = &planned.inputs {
+            tree = tree.narrowed(&globs(inputs).map_err(|e| fault(e.to_string()))?);
         }
         let mut artifacts = BTreeMap::new();
         for (path, artifact) in &planned.from {
