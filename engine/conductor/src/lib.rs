@@ -5,3 +5,4 @@ mod cancel;
 pub mod driver;
 pub mod engine;
 pub mod planner;
+pub mod replay;

@@ -196,6 +196,11 @@ impl Attempt {
         }
     }
 
+    /// The lines that the plugin has written and nobody has stored.
+    pub(crate) fn into_lines(self) -> Vec<stageway_core::log::Line> {
+        self.ledger.lines
+    }
+
     fn now(&self) -> u64 {
         self.engine.clock.now_ms().max(self.at)
     }

@@ -8,6 +8,7 @@ mod attempts;
 mod expressions;
 mod gate;
 mod loaded;
+mod subject;
 mod take_up;
 mod wake;
 
@@ -26,6 +27,7 @@ use thiserror::Error;
 use tokio::sync::{Semaphore, mpsc, watch};
 
 pub use loaded::{Loaded, load};
+pub use subject::subject;
 
 pub(crate) use attempts::linking;
 

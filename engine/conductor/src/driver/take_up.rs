@@ -1,21 +1,15 @@
 //! Taking a stage up: its configuration, its tree, a proof that it is unchanged, its lock, its approval.
 
-use super::expressions::resolve;
 use super::gate::Gate;
+use super::subject::subject;
 use super::{DriveError, Driver, Ready};
-use crate::attempt::{Subject, failure, seed_of};
+use crate::attempt::{Subject, failure};
 use crate::planner::skip;
 use stageway_core::call::Failure;
 use stageway_core::name::StageName;
 use stageway_core::run::{AttemptEnding, RunEvent, SkipReason, StageStatus, Usage};
-use stageway_core::task::Collected;
-use stageway_core::workspace::{Node, Tree, WorkspacePath, globs};
 use stageway_ports::{Claim, ClaimAnswer};
-use std::collections::BTreeMap;
 use std::sync::Arc;
-
-/// Of a tree's canonical list.
-const TREE_BYTES: u64 = 256 << 20;
 
 impl Driver {
     /// Attempts that were in memory or parked when an engine died go on from their journals.
@@ -25,7 +19,7 @@ impl Driver {
             _ => None,
         });
         for (name, stage) in under_way.collect::<Vec<_>>() {
-            let subject = match self.subject(&name, stage.attempts).await? {
+            let subject = match subject(&self.engine, &self.writer, &self.run, &name, stage.attempts).await {
                 Ok(subject) => subject,
                 Err(failure) => {
                     self.errored(&name, stage.attempts, failure);
@@ -63,7 +57,7 @@ impl Driver {
 
     /// Answers whether anything was appended.
     pub(super) async fn take_up(&mut self, name: &StageName, attempt: u32) -> Result<bool, DriveError> {
-        let mut subject = match self.subject(name, attempt).await? {
+        let mut subject = match subject(&self.engine, &self.writer, &self.run, name, attempt).await {
             Ok(subject) => subject,
             Err(failure) => {
                 self.errored(name, attempt, failure);
@@ -156,92 +150,6 @@ impl Driver {
             }
             ClaimAnswer::Outdated(run) => Some(Held::Outdated(run)),
         })
-    }
-
-    /// Everything that is known of an attempt before its guest runs.
-    pub(super) async fn subject(
-        &self,
-        name: &StageName,
-        attempt: u32,
-    ) -> Result<Result<Arc<Subject>, Failure>, DriveError> {
-        let resolved = match resolve(&self.run.plan, name, &self.run.state) {
-            Ok(resolved) => resolved,
-            Err(failure) => return Ok(Err(failure)),
-        };
-        let (tree, artifacts) = match self.start_tree(name).await {
-            Ok(found) => found,
-            Err(failure) => return Ok(Err(failure)),
-        };
-        let planned = &self.run.plan.stages[name];
-        let upstream = planned.needs.iter().filter_map(|need| {
-            let outputs = self.run.state.stages.get(need)?.ended()?.outputs()?;
-            Some((need.clone(), outputs.clone()))
-        });
-        let mut subject = Subject {
-            writer: self.writer.clone(),
-            stage: name.clone(),
-            attempt,
-            plan: self.run.plan.clone(),
-            configuration: resolved.configuration,
-            env: resolved.env,
-            services: resolved.services,
-            grants: resolved.grants,
-            upstream: upstream.collect(),
-            tree_digest: tree.digest(),
-            tree: Arc::new(tree),
-            artifacts,
-            seed: [0; 32],
-            signed: None,
-        };
-        subject.seed = seed_of(&subject.key());
-        Ok(Ok(Arc::new(subject)))
-    }
-
-    /// The revision's tree, narrowed to `inputs`, with the artifacts named under `from`.
-    async fn start_tree(
-        &self,
-        name: &StageName,
-    ) -> Result<(Tree, BTreeMap<stageway_core::digest::Digest, Collected>), Failure> {
-        let planned = &self.run.plan.stages[name];
-        let fault = |message: String| failure("workspace", message);
-        let mut tree = match &self.run.state.tree {
-            None => Tree::default(),
-            Some(digest) => self.tree(digest).await?,
-        };
-        if let Some(inputs) = &planned.inputs {
-            tree = tree.narrowed(&globs(inputs).map_err(|e| fault(e.to_string()))?);
-        }
-        let mut artifacts = BTreeMap::new();
-        for (path, artifact) in &planned.from {
-            let ended = self.run.state.stages.get(&artifact.stage).and_then(|stage| stage.ended());
-            let what = ended.and_then(|ended| ended.artifacts()?.get(&artifact.name).copied());
-            let what = what.ok_or_else(|| {
-                fault(format!("stage `{}` has no artifact `{}`", artifact.stage, artifact.name))
-            })?;
-            let path = WorkspacePath::new(path.as_str()).map_err(|e| fault(e.to_string()))?;
-            artifacts.insert(what.digest(), what);
-            match what {
-                Collected::File { content, executable } => {
-                    tree.insert(path, Node::File { content, executable })
-                }
-                Collected::Tree { digest, .. } => {
-                    for (inner, node) in self.tree(&digest).await?.iter() {
-                        tree.insert(inner.below(&path), node.clone());
-                    }
-                }
-            }
-        }
-        Ok((tree, artifacts))
-    }
-
-    async fn tree(&self, digest: &stageway_core::digest::Digest) -> Result<Tree, Failure> {
-        let bytes = self
-            .engine
-            .blobs
-            .get(digest, TREE_BYTES)
-            .await
-            .map_err(|e| failure("workspace", e.to_string()))?;
-        Tree::decode(&bytes).map_err(|e| failure("workspace", e.to_string()))
     }
 }
 

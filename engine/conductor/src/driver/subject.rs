@@ -1,0 +1,96 @@
+//! What is known of an attempt before its guest runs: configuration, grants, start tree.
+
+use super::Loaded;
+use super::expressions::resolve;
+use crate::attempt::{Subject, failure, seed_of};
+use crate::engine::Engine;
+use stageway_core::call::Failure;
+use stageway_core::digest::Digest;
+use stageway_core::name::StageName;
+use stageway_core::task::Collected;
+use stageway_core::workspace::{Node, Tree, WorkspacePath, globs};
+use stageway_ports::Writer;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Of a tree's canonical list.
+const TREE_BYTES: u64 = 256 << 20;
+
+/// Everything that is known of an attempt of a stage whose needs have ended.
+///
+/// # Errors
+/// A failure for people, when an expression cannot be evaluated or a tree is gone.
+pub async fn subject(
+    engine: &Engine,
+    writer: &Writer,
+    run: &Loaded,
+    name: &StageName,
+    attempt: u32,
+) -> Result<Arc<Subject>, Failure> {
+    let resolved = resolve(&run.plan, name, &run.state)?;
+    let (tree, artifacts) = start_tree(engine, run, name).await?;
+    let planned = &run.plan.stages[name];
+    let upstream = planned.needs.iter().filter_map(|need| {
+        let outputs = run.state.stages.get(need)?.ended()?.outputs()?;
+        Some((need.clone(), outputs.clone()))
+    });
+    let mut subject = Subject {
+        writer: writer.clone(),
+        stage: name.clone(),
+        attempt,
+        plan: run.plan.clone(),
+        configuration: resolved.configuration,
+        env: resolved.env,
+        services: resolved.services,
+        grants: resolved.grants,
+        upstream: upstream.collect(),
+        tree_digest: tree.digest(),
+        tree: Arc::new(tree),
+        artifacts,
+        seed: [0; 32],
+        signed: None,
+    };
+    subject.seed = seed_of(&subject.key());
+    Ok(Arc::new(subject))
+}
+
+/// The revision's tree, narrowed to `inputs`, with the artifacts named under `from`.
+async fn start_tree(
+    engine: &Engine,
+    run: &Loaded,
+    name: &StageName,
+) -> Result<(Tree, BTreeMap<Digest, Collected>), Failure> {
+    let planned = &run.plan.stages[name];
+    let fault = |message: String| failure("workspace", message);
+    let mut tree = match &run.state.tree {
+        None => Tree::default(),
+        Some(digest) => tree_of(engine, digest).await?,
+    };
+    if let Some(inputs) = &planned.inputs {
+        tree = tree.narrowed(&globs(inputs).map_err(|e| fault(e.to_string()))?);
+    }
+    let mut artifacts = BTreeMap::new();
+    for (path, artifact) in &planned.from {
+        let ended = run.state.stages.get(&artifact.stage).and_then(|stage| stage.ended());
+        let what = ended.and_then(|ended| ended.artifacts()?.get(&artifact.name).copied());
+        let missing = || fault(format!("stage `{}` has no artifact `{}`", artifact.stage, artifact.name));
+        let what = what.ok_or_else(missing)?;
+        let path = WorkspacePath::new(path.as_str()).map_err(|e| fault(e.to_string()))?;
+        artifacts.insert(what.digest(), what);
+        match what {
+            Collected::File { content, executable } => tree.insert(path, Node::File { content, executable }),
+            Collected::Tree { digest, .. } => {
+                for (inner, node) in tree_of(engine, &digest).await?.iter() {
+                    tree.insert(inner.below(&path), node.clone());
+                }
+            }
+        }
+    }
+    Ok((tree, artifacts))
+}
+
+async fn tree_of(engine: &Engine, digest: &Digest) -> Result<Tree, Failure> {
+    let fault = |message: String| failure("workspace", message);
+    let bytes = engine.blobs.get(digest, TREE_BYTES).await.map_err(|e| fault(e.to_string()))?;
+    Tree::decode(&bytes).map_err(|e| fault(e.to_string()))
+}
