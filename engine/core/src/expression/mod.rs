@@ -8,6 +8,7 @@ mod calls;
 mod check;
 mod cost;
 mod evaluate;
+mod fill;
 mod lexer;
 mod operators;
 mod parse;
@@ -18,6 +19,7 @@ mod types;
 
 pub use check::{Checked, check};
 pub use evaluate::{evaluate, evaluate_known};
+pub use fill::{Fill, Filled, fill, fill_text};
 pub use parse::{Expression, Fault};
 pub use schema::{Schema, StageSchema};
 pub use scope::{Scope, StageOutcome};

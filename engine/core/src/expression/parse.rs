@@ -89,6 +89,11 @@ impl Expression {
         &self.source
     }
 
+    /// Whether its value depends on stages that have ended.
+    pub fn reads_stages(&self) -> bool {
+        self.program.references().has_variable("stages")
+    }
+
     /// The bytes of a node, or the whole expression.
     pub(super) fn range(&self, node: &IdedExpr) -> Range<usize> {
         let Some((first, last)) = self.places.offset_for(node.id) else { return 0..self.source.len() };

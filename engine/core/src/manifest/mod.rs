@@ -3,9 +3,14 @@
 //! The engine reads it from the binary and never runs guest code to learn it. Reading refuses what could hurt later:
 //! size, depth, schemas that would fetch something, patterns that could take forever.
 
+mod parse;
+mod schema;
 mod wanted;
 
-pub use wanted::{FromConfiguration, RepositoryWanted, Wanted, WantedGrants, WantedNetwork};
+pub use schema::compile;
+pub use wanted::{
+    ClusterWanted, FromConfiguration, Parameter, RepositoryWanted, Wanted, WantedGrants, WantedNetwork,
+};
 
 use crate::plugin::PluginName;
 use semver::Version;
@@ -48,4 +53,6 @@ pub struct Manifest {
     pub timeout_ms: Option<u64>,
     /// Whether a stage may be skipped.
     pub skip: Skip,
+    /// A new attempt after an errored one harms nothing and doubles nothing.
+    pub idempotent: bool,
 }

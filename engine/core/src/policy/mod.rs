@@ -2,6 +2,8 @@
 //!
 //! The policy narrows by trust; it never widens what the pipeline file gives.
 
+mod defaults;
+mod parse;
 mod types;
 
 pub use types::{
