@@ -19,6 +19,8 @@ pub struct Known<'k> {
     pub named: Option<&'k BTreeSet<StageName>>,
     /// The schemas of the outputs, where the plugins are known. Other outputs are taken as they come.
     pub outputs: Option<&'k BTreeMap<StageName, Json>>,
+    /// The definition's constants are all there are; else the tenant may have more.
+    pub vars_complete: bool,
 }
 
 /// Every problem of every expression.
@@ -44,6 +46,21 @@ pub fn check(definition: &Definition, known: &Known<'_>) -> Vec<Diagnostic> {
         checker.stage(name, stage);
     }
     checker.found
+}
+
+/// What every expression of the file sees.
+fn base(definition: &Definition, known: &Known<'_>) -> Schema {
+    let parameters = definition.parameters.iter();
+    let parameters = parameters.map(|(name, parameter)| (name.clone(), parameter.of.checked())).collect();
+    let mut schema = Schema::new(&definition.vars, parameters);
+    schema.vars.open = !known.vars_complete;
+    schema
+}
+
+/// What the expressions of one stage see.
+pub(crate) fn stage_schema(definition: &Definition, stage: &StageName, known: &Known<'_>) -> Schema {
+    let certain = certain(definition).remove(stage).unwrap_or_default();
+    Schema { stages: stages(definition, stage, &certain, known), ..base(definition, known) }
 }
 
 /// The other stages as one sees them.
@@ -74,7 +91,7 @@ pub fn certain(definition: &Definition) -> BTreeMap<StageName, BTreeSet<StageNam
     let mut skippable: BTreeSet<StageName> = BTreeSet::new();
     for name in order(definition) {
         let stage = &definition.stages[&name];
-        let (mentions, survives) = asked(definition, stage);
+        let (mentions, _, survives) = status(definition, stage);
         let mut sure = BTreeSet::new();
         for need in stage.needs.iter().filter(|_| !survives && !stage.finally) {
             if !(mentions.contains(need) && skippable.contains(need)) {
@@ -94,8 +111,14 @@ pub fn certain(definition: &Definition) -> BTreeMap<StageName, BTreeSet<StageNam
     certain
 }
 
-/// The stages that `when` mentions, and whether it can be true after one has failed.
-fn asked(definition: &Definition, stage: &StageDef) -> (BTreeSet<StageName>, bool) {
+/// The stages that `when` mentions, and whether it asks for statuses.
+pub(crate) fn asked(definition: &Definition, stage: &StageDef) -> (BTreeSet<StageName>, bool) {
+    let (mentions, asks_status, _) = status(definition, stage);
+    (mentions, asks_status)
+}
+
+/// The stages that `when` mentions, whether it asks for statuses, and whether it can be true after one has failed.
+fn status(definition: &Definition, stage: &StageDef) -> (BTreeSet<StageName>, bool, bool) {
     let Some(Ok(expression)) = stage.when.as_deref().map(Expression::parse) else {
         return Default::default();
     };
@@ -107,7 +130,7 @@ fn asked(definition: &Definition, stage: &StageDef) -> (BTreeSet<StageName>, boo
     };
     schema.stages = definition.stages.keys().map(|name| (name.clone(), open())).collect();
     let checked = check_one(&expression, &schema, true);
-    (checked.mentions, checked.survives)
+    (checked.mentions, checked.asks_status, checked.survives)
 }
 
 struct Checker<'d> {

@@ -36,7 +36,7 @@ pub fn parse(file: &str, bytes: &[u8]) -> Parsed {
     if let Some(lowered) = &lowered {
         found.extend(needs::check(&lowered.definition, &lowered.named, &root));
         found.extend(expressions::misplaced(&root, &lowered.definition.places));
-        let known = Known { named: Some(&lowered.named), outputs: None };
+        let known = Known { named: Some(&lowered.named), outputs: None, vars_complete: false };
         found.extend(expressions::check(&lowered.definition, &known));
     }
     diagnostics.extend(drop_consequences(found));

@@ -16,9 +16,10 @@ mod stages;
 mod types;
 
 pub use expressions::{Known, certain, check as check_expressions};
+pub(crate) use expressions::{asked, stage_schema};
 pub use file::{Parsed, parse};
 pub use needs::{order, reachable};
+pub(crate) use parameters::resolve as resolve_parameters;
 pub use parameters::{Parameter, ParameterType};
-pub(crate) use stages::STAGE_KEYS;
 pub use types::{ConcurrencyDef, Definition, Limits, MAX_STAGES, StageDef};
 pub(crate) use types::{DAY, LIMIT_KEYS};

@@ -235,7 +235,13 @@ impl Checker<'_> {
             Type::Map(value) => (**value).clone(),
             Type::Object(object) => match object.fields.get(field) {
                 Some(found) => found.clone(),
-                None if object.open => Type::Any,
+                // The tenant may have more constants, but hardly one that is spelled almost like one of the file's.
+                None if object.open
+                    && !(is_root(operand, "vars")
+                        && nearest(field, object.fields.keys().map(String::as_str)).is_some()) =>
+                {
+                    Type::Any
+                }
                 None => self.unknown_field(node, operand, object, field),
             },
             other => {

@@ -1,9 +1,9 @@
 //! Filling the expressions of a configuration: all of them, or those that are known before anything has run.
 
+use super::evaluate;
 use super::parse::{Expression, Fault};
 use super::scope::Scope;
 use super::template::{Part, Template};
-use super::evaluate;
 use crate::diagnostic::codes;
 use crate::document::reader::below;
 use serde_json::Value as Json;
@@ -64,11 +64,16 @@ impl Filler<'_> {
             Json::String(text) if Template::is_in(text) => self.text(pointer, text),
             Json::Array(items) => {
                 let each = items.iter().enumerate();
-                Json::Array(each.map(|(index, item)| self.value(&format!("{pointer}/{index}"), item)).collect())
+                Json::Array(
+                    each.map(|(index, item)| self.value(&format!("{pointer}/{index}"), item)).collect(),
+                )
             }
             Json::Object(fields) => {
                 let each = fields.iter();
-                Json::Object(each.map(|(name, item)| (name.clone(), self.value(&below(pointer, name), item))).collect())
+                Json::Object(
+                    each.map(|(name, item)| (name.clone(), self.value(&below(pointer, name), item)))
+                        .collect(),
+                )
             }
             other => other.clone(),
         }
@@ -96,7 +101,8 @@ impl Filler<'_> {
             match evaluate(expression, self.scope) {
                 Ok(Json::Null) => {
                     let whole = 0..expression.source().len();
-                    let fault = Fault::new(codes::NULL_VALUE, whole, "the expression gives null", "give a value");
+                    let fault =
+                        Fault::new(codes::NULL_VALUE, whole, "the expression gives null", "give a value");
                     self.faults.push((pointer.to_owned(), fault));
                 }
                 Ok(value) => values.push(value),

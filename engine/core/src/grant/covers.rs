@@ -38,14 +38,16 @@ impl Grants {
 
     fn covers_http(&self, less: &Grants) -> bool {
         let Some(wanted) = &less.http else { return true };
-        let covered = |host| self.http.iter().flat_map(|http| &http.hosts).any(|pattern| pattern.covers(host));
+        let covered =
+            |host| self.http.iter().flat_map(|http| &http.hosts).any(|pattern| pattern.covers(host));
         self.http.is_some() && wanted.hosts.iter().all(covered)
     }
 
     fn covers_secrets(&self, less: &Grants) -> bool {
         let Some(wanted) = &less.secrets else { return true };
         self.secrets.as_ref().is_some_and(|secrets| {
-            let covered = |name, sinks| secrets.names.get(name).is_some_and(|granted| granted.is_superset(sinks));
+            let covered =
+                |name, sinks| secrets.names.get(name).is_some_and(|granted| granted.is_superset(sinks));
             wanted.names.iter().all(|(name, sinks)| covered(name, sinks))
         })
     }

@@ -192,7 +192,8 @@ impl Decision<'_> {
     /// What is imported and not granted: denied where it is optional, else missing.
     fn rest(&mut self) {
         let wanted = &self.asked.manifest.grants;
-        let absent: Vec<Interface> = self.imported.iter().copied().filter(|one| !self.out.grants.has(*one)).collect();
+        let absent: Vec<Interface> =
+            self.imported.iter().copied().filter(|one| !self.out.grants.has(*one)).collect();
         for interface in absent {
             if wanted.optional.iter().any(|one| one.interface == interface) {
                 self.out.denied.insert(interface);
@@ -205,13 +206,17 @@ impl Decision<'_> {
     fn tell_missing(&mut self, interface: Interface) {
         let asked = self.asked;
         if !asked.ceiling.rule.allow.has(interface) {
-            let message = format!("the plugin needs `{interface}`, which the policy gives to nobody of {} trust", asked.ceiling.trust);
+            let message = format!(
+                "the plugin needs `{interface}`, which the policy gives to nobody of {} trust",
+                asked.ceiling.trust
+            );
             let remedy = "guard the stage with `when`, or let a person of higher trust start the run";
             self.missing(codes::GRANT_REFUSED, "/uses", message, remedy.to_owned());
             return;
         }
         let wanted = asked.manifest.grants.required.iter().find(|one| one.interface == interface);
-        let suggested = wanted.map(|one| derive(one, asked.with, asked.environment).grants).unwrap_or_default();
+        let suggested =
+            wanted.map(|one| derive(one, asked.with, asked.environment).grants).unwrap_or_default();
         let message = format!("the plugin needs `{interface}`, which nothing grants");
         let remedy = format!("add to the stage: `grants: {{ {} }}`", line(&suggested, interface));
         self.missing(codes::GRANT_MISSING, "/uses", message, remedy);

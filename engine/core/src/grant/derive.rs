@@ -1,8 +1,8 @@
 //! The parameters that a manifest takes from a stage's `with`.
 
 use super::{
-    ClusterGrant, ClusterRule, EnvironmentsGrant, Grants, HostPattern, HttpGrant, ImagePattern, ImagesGrant, Interface,
-    RepositoryPattern, SecretsGrant, TaskNetwork, TasksGrant, pattern::repository_of,
+    ClusterGrant, ClusterRule, EnvironmentsGrant, Grants, HostPattern, HttpGrant, ImagePattern, ImagesGrant,
+    Interface, RepositoryPattern, SecretsGrant, TaskNetwork, TasksGrant, pattern::repository_of,
 };
 use crate::expression::Filled;
 use crate::manifest::{ClusterWanted, FromConfiguration, Parameter, RepositoryWanted, Wanted, WantedNetwork};
@@ -50,14 +50,16 @@ impl Deriver<'_> {
             Interface::Images => grants.images = Some(self.images(&wanted.repositories)),
             Interface::Http => grants.http = Some(self.http(&wanted.hosts)),
             Interface::Secrets => {
-                let names = self.parameters(&wanted.secrets, |late| &mut late.secrets, |text| text.parse().ok());
+                let names =
+                    self.parameters(&wanted.secrets, |late| &mut late.secrets, |text| text.parse().ok());
                 let names = names.into_iter().map(|name| (name, BTreeSet::new())).collect();
                 grants.secrets = Some(SecretsGrant { names });
             }
             Interface::Environments => {
                 let named = self.parameters(&wanted.names, |late| &mut late.names, |text| text.parse().ok());
                 let own = environment.filter(|_| wanted.names.is_empty()).cloned();
-                grants.environments = Some(EnvironmentsGrant { names: named.into_iter().chain(own).collect() });
+                grants.environments =
+                    Some(EnvironmentsGrant { names: named.into_iter().chain(own).collect() });
             }
             Interface::Cluster => grants.cluster = Some(self.cluster(&wanted.clusters)),
         }
@@ -186,7 +188,8 @@ impl Deriver<'_> {
             match read(text) {
                 Some(value) => found.push(value),
                 None => {
-                    let message = format!("`{}` cannot be a parameter of a grant", crate::document::reader::cut(text));
+                    let message =
+                        format!("`{}` cannot be a parameter of a grant", crate::document::reader::cut(text));
                     self.faults.push((pointer.to_owned(), message));
                 }
             }
@@ -196,7 +199,8 @@ impl Deriver<'_> {
 
     /// Whether a hole stands at, above or below a pointer.
     fn is_hidden(&self, pointer: &str) -> bool {
-        let below = |a: &str, b: &str| a.strip_prefix(b).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+        let below =
+            |a: &str, b: &str| a.strip_prefix(b).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
         self.with.holes.keys().any(|hole| below(hole, pointer) || below(pointer, hole))
     }
 }

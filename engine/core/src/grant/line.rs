@@ -28,7 +28,10 @@ fn parameters(grants: &Grants, interface: Interface) -> Option<String> {
             let clusters = &grants.cluster.as_ref()?.clusters;
             let each = clusters.iter().map(|(name, rule)| {
                 let (namespaces, kinds) = (words(&rule.namespaces), words(&rule.kinds));
-                format!("{name}: {{ namespaces: {namespaces}, kinds: {kinds}, actions: {} }}", words(&rule.actions))
+                format!(
+                    "{name}: {{ namespaces: {namespaces}, kinds: {kinds}, actions: {} }}",
+                    words(&rule.actions)
+                )
             });
             braced(each.collect())
         }

@@ -70,10 +70,16 @@ impl Faults {
                 None => "remove it".to_owned(),
             };
             let pointer = format!("/{}", crate::document::escape(name));
-            self.tell(codes::MANIFEST_MEMBER, &pointer, format!("the member `{}` is not known", cut(name)), &remedy);
+            self.tell(
+                codes::MANIFEST_MEMBER,
+                &pointer,
+                format!("the member `{}` is not known", cut(name)),
+                &remedy,
+            );
         }
         let name = self.text(members, "name").and_then(|text| self.parsed("/name", PluginName::new(text)));
-        let version = self.text(members, "version").and_then(|text| self.parsed("/version", Version::parse(&text)));
+        let version =
+            self.text(members, "version").and_then(|text| self.parsed("/version", Version::parse(&text)));
         let summary = self.summary(members);
         let configuration = self.schema(members, "configuration");
         let outputs = self.schema(members, "outputs");
@@ -87,7 +93,12 @@ impl Faults {
             None => false,
             Some(Json::Bool(value)) => *value,
             Some(_) => {
-                self.tell(codes::MANIFEST_MEMBER, "/idempotent", "`idempotent` is true or false", "write a boolean");
+                self.tell(
+                    codes::MANIFEST_MEMBER,
+                    "/idempotent",
+                    "`idempotent` is true or false",
+                    "write a boolean",
+                );
                 false
             }
         };
@@ -121,7 +132,11 @@ impl Faults {
     }
 
     fn parsed<T, E: std::fmt::Display>(&mut self, pointer: &str, result: Result<T, E>) -> Option<T> {
-        result.map_err(|error| self.tell(codes::MANIFEST_MEMBER, pointer, error.to_string(), "write it by this rule")).ok()
+        result
+            .map_err(|error| {
+                self.tell(codes::MANIFEST_MEMBER, pointer, error.to_string(), "write it by this rule")
+            })
+            .ok()
     }
 
     fn summary(&mut self, members: &Map<String, Json>) -> Option<String> {
@@ -160,7 +175,8 @@ impl Faults {
 
     fn timeout(&mut self, members: &Map<String, Json>) -> Option<u64> {
         let value = members.get("timeout")?;
-        let milliseconds = value.as_str().and_then(duration).filter(|time| (1..=30 * 86_400_000).contains(time));
+        let milliseconds =
+            value.as_str().and_then(duration).filter(|time| (1..=30 * 86_400_000).contains(time));
         if milliseconds.is_none() {
             let message = "`timeout` is not a duration of at most 30 days";
             self.tell(codes::MANIFEST_MEMBER, "/timeout", message, "write it as in `10m`");
@@ -222,14 +238,20 @@ impl Faults {
         for repository in &wanted.repositories {
             if repository.from.is_some() == repository.repository.is_some() || repository.actions.is_empty() {
                 let message = "a repository has `from` or `repository`, and `actions`";
-                self.tell(codes::MANIFEST_GRANT, pointer, message, "give one of the two, and at least one action");
+                self.tell(
+                    codes::MANIFEST_GRANT,
+                    pointer,
+                    message,
+                    "give one of the two, and at least one action",
+                );
             }
         }
         Some(wanted)
     }
 
     fn repeated(&mut self, grants: &WantedGrants) {
-        let all: Vec<_> = grants.required.iter().chain(&grants.optional).map(|wanted| wanted.interface).collect();
+        let all: Vec<_> =
+            grants.required.iter().chain(&grants.optional).map(|wanted| wanted.interface).collect();
         for (index, interface) in all.iter().enumerate() {
             if all[..index].contains(interface) {
                 let message = format!("`{interface}` is wanted twice");
@@ -289,7 +311,10 @@ mod tests {
     #[test]
     fn a_manifest_is_read() {
         let manifest = Manifest::parse(valid().to_string().as_bytes()).unwrap();
-        assert_eq!((manifest.timeout_ms, manifest.skip, manifest.idempotent), (Some(600_000), Skip::Never, true));
+        assert_eq!(
+            (manifest.timeout_ms, manifest.skip, manifest.idempotent),
+            (Some(600_000), Skip::Never, true)
+        );
         assert_eq!(manifest.grants.required.len(), 4);
         let written = serde_json::to_value(&manifest.grants).unwrap();
         assert_eq!(written, valid()["grants"]);
@@ -304,9 +329,14 @@ mod tests {
             (faults(|m| m["summary"] = json!("a\nb")), one(codes::MANIFEST_MEMBER, "/summary")),
             (faults(|m| m["timeout"] = json!("ten")), one(codes::MANIFEST_MEMBER, "/timeout")),
             (faults(|m| m["skip"] = json!("maybe")), one(codes::MANIFEST_MEMBER, "/skip")),
-            (faults(|m| m["configuration"]["type"] = json!("objekt")), one(codes::SCHEMA_INVALID, "/configuration/type")),
             (
-                faults(|m| m["configuration"]["properties"]["a"] = json!({ "$ref": "https://example.com/x" })),
+                faults(|m| m["configuration"]["type"] = json!("objekt")),
+                one(codes::SCHEMA_INVALID, "/configuration/type"),
+            ),
+            (
+                faults(|m| {
+                    m["configuration"]["properties"]["a"] = json!({ "$ref": "https://example.com/x" })
+                }),
                 one(codes::SCHEMA_REMOTE, "/configuration/properties/a/$ref"),
             ),
             (

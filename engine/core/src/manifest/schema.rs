@@ -83,7 +83,8 @@ fn walk(faults: &mut Faults, pointer: &str, value: &Json) {
 
 fn check_pattern(faults: &mut Faults, pointer: &str, pattern: &str) {
     if compile(&json!({ "pattern": pattern })).is_err() {
-        let message = format!("the pattern `{}` does not compile to one that is matched in linear time", cut(pattern));
+        let message =
+            format!("the pattern `{}` does not compile to one that is matched in linear time", cut(pattern));
         let remedy = "rewrite it without look-around and back-references, and with smaller repetitions";
         faults.tell(codes::SCHEMA_PATTERN, pointer, message, remedy);
     }

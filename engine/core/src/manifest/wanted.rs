@@ -123,7 +123,11 @@ impl Wanted {
     /// The members that are set and do not belong to the interface.
     pub(super) fn strangers(&self) -> Vec<&'static str> {
         let members = [
-            ("access", self.access.is_some(), &[Interface::Workspace, Interface::Artifacts, Interface::Source][..]),
+            (
+                "access",
+                self.access.is_some(),
+                &[Interface::Workspace, Interface::Artifacts, Interface::Source][..],
+            ),
             ("repositories", !self.repositories.is_empty(), &[Interface::Images]),
             ("images", !self.images.is_empty(), &[Interface::Tasks]),
             ("hosts", !self.hosts.is_empty(), &[Interface::Http]),
@@ -132,14 +136,16 @@ impl Wanted {
             ("clusters", !self.clusters.is_empty(), &[Interface::Cluster]),
             ("network", self.network.is_some(), &[Interface::Tasks]),
         ];
-        let stranger = |(_, set, owners): &(&str, bool, &[Interface])| *set && !owners.contains(&self.interface);
+        let stranger =
+            |(_, set, owners): &(&str, bool, &[Interface])| *set && !owners.contains(&self.interface);
         members.into_iter().filter(stranger).map(|(name, _, _)| name).collect()
     }
 
     /// Every JSON pointer of it.
     pub(super) fn pointers(&self) -> Vec<&str> {
         let parameters = [&self.images, &self.hosts, &self.secrets, &self.names].into_iter().flatten();
-        let of_clusters = self.clusters.iter().flat_map(|cluster| cluster.namespaces.iter().chain(&cluster.kinds));
+        let of_clusters =
+            self.clusters.iter().flat_map(|cluster| cluster.namespaces.iter().chain(&cluster.kinds));
         let network = match &self.network {
             Some(WantedNetwork::From(place)) => Some(place.from.as_str()),
             _ => None,

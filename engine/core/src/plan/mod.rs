@@ -1,10 +1,20 @@
 //! The complete, frozen instructions of one run.
 //!
 //! Running needs nothing else from the repository: digests, parameters, grants and order are here. Only values that
-//! come from stages that have not run yet are still expressions.
+//! come from stages that have not run yet are still expressions; [`Plan::resolve`] fills them when those have ended.
 
+mod conditions;
+mod configuration;
+mod environment;
+mod limits;
+mod planner;
+mod resolve;
+mod stage;
 mod types;
 
+pub use conditions::PlanConditions;
+pub use planner::{Planned, Planning, plan};
+pub use resolve::{ResolvedStage, place};
 pub use types::{
     Approval, Artifact, Backoff, Cache, Concurrency, Condition, Found, LateGrant, Plan, PlannedPlugin,
     PlannedStage, Retry, RetryOn, Service, WhenNewer, WorkspaceOptions,

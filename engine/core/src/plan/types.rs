@@ -2,7 +2,7 @@
 
 use crate::digest::Digest;
 use crate::event::{Event, Trust};
-use crate::grant::{Grants, Interface, SecretName};
+use crate::grant::{Ceiling, Grants, Interface, SecretName};
 use crate::limits::AttemptLimits;
 use crate::manifest::{Manifest, Skip, Wanted};
 use crate::name::{EnvironmentName, PipelineName, StageName};
@@ -50,6 +50,8 @@ pub struct Plan {
     pub approval: Option<ApprovalRule>,
     /// What the connections of the file mean.
     pub connections: Connections,
+    /// The most that any of its stages may be granted: late grants are cut down to it too.
+    pub ceiling: Ceiling,
     /// In an order in which every stage comes after those it needs; `finally` ones last.
     pub stages: IndexMap<StageName, PlannedStage>,
 }
@@ -128,6 +130,8 @@ pub struct PlannedStage {
     pub when: Condition,
     /// The configuration; texts may hold `${{ }}`.
     pub with: Json,
+    /// JSON Schema of the configuration: it is checked again when all of it is known.
+    pub configuration: Json,
     /// Patterns that narrow the workspace; none is the whole tree, an empty list nothing of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub inputs: Option<Vec<String>>,

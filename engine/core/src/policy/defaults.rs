@@ -1,8 +1,8 @@
 //! The built-in policy of a single machine.
 
 use super::types::{
-    Allow, ApprovalRule, CacheRule, Connections, Egress, GrantSource, NetworkRule, PluginPattern, PluginRule, Policy,
-    PolicyLimits, SecretsRule, TrustRule, TrustRules,
+    Allow, ApprovalRule, CacheRule, Connections, Egress, GrantSource, NetworkRule, PluginPattern, PluginRule,
+    Policy, PolicyLimits, SecretsRule, TrustRule, TrustRules,
 };
 use crate::grant::Interface;
 use indexmap::IndexMap;

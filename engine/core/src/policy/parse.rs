@@ -2,8 +2,9 @@
 
 use super::defaults::{default_plugins, everything, nothing};
 use super::types::{
-    Allow, ApprovalRule, CacheRule, Connections, Egress, EnvironmentRule, GrantSource, NetworkRule, PluginPattern,
-    PluginRule, Policy, PolicyLimits, SecretRule, SecretSource, SecretsRule, TrustRule, TrustRules,
+    Allow, ApprovalRule, CacheRule, Connections, Egress, EnvironmentRule, GrantSource, NetworkRule,
+    PluginPattern, PluginRule, Policy, PolicyLimits, SecretRule, SecretSource, SecretsRule, TrustRule,
+    TrustRules,
 };
 use crate::definition::LIMIT_KEYS;
 use crate::diagnostic::{Diagnostic, any_error, codes, sort};
@@ -97,7 +98,10 @@ fn rule(reader: &mut Reader, entry: &Entry, trust: Trust) -> Option<TrustRule> {
             None if trust == Trust::Fork => CacheRule::Read,
             None => CacheRule::Write,
         },
-        approval: map.get("approval").and_then(|node| reader.word(node, &["member"])).map(|_| ApprovalRule::Member),
+        approval: map
+            .get("approval")
+            .and_then(|node| reader.word(node, &["member"]))
+            .map(|_| ApprovalRule::Member),
         allow: allow?,
     };
     Some(rule)
@@ -188,7 +192,12 @@ fn source(reader: &mut Reader, node: &Node) -> Option<SecretSource> {
         Some(("file", path)) if !path.is_empty() => Some(SecretSource::File(path.to_owned())),
         _ => {
             let message = "a secret comes from `env:NAME` or `file:PATH`";
-            reader.error(codes::BAD_VALUE, &node.place, message, "write it like that; never the secret itself");
+            reader.error(
+                codes::BAD_VALUE,
+                &node.place,
+                message,
+                "write it like that; never the secret itself",
+            );
             None
         }
     }
@@ -199,7 +208,10 @@ fn limits(reader: &mut Reader, node: &Node) -> PolicyLimits {
     known.push("parallel-stages");
     let Some(map) = reader.map(node, &node.place, &known) else { return PolicyLimits::default() };
     let parallel = map.get("parallel-stages").and_then(|node| reader.integer(node, 1, 10_000));
-    PolicyLimits { parallel_stages: parallel.map(|number| number as u32), attempt: attempt_limits(reader, &map) }
+    PolicyLimits {
+        parallel_stages: parallel.map(|number| number as u32),
+        attempt: attempt_limits(reader, &map),
+    }
 }
 
 fn attempt_limits(reader: &mut Reader, map: &Map<'_>) -> BTreeMap<String, u64> {
@@ -247,7 +259,10 @@ egress: { allow: ["127.0.0.1:9090"] }
         assert_eq!(policy.trust.fork.approval, Some(ApprovalRule::Member));
         assert_eq!(policy.trust.fork.connections.repository("build/a").as_deref(), Some("scratch/a"));
         assert_eq!(policy.trust.fork.connections.repository("production/a"), None);
-        assert!(policy.trust.protected.allow.has(Interface::Cluster) && policy.trust.protected.secrets.has("CHAT"));
+        assert!(
+            policy.trust.protected.allow.has(Interface::Cluster)
+                && policy.trust.protected.secrets.has("CHAT")
+        );
         assert!(policy.trust.member.secrets.has("NPM") && !policy.trust.member.secrets.has("CHAT"));
         assert_eq!(policy.limits.parallel_stages, Some(20));
         assert!(policy.plugins[0].grants == GrantSource::Default && policy.plugins.len() == 1);
@@ -257,7 +272,8 @@ egress: { allow: ["127.0.0.1:9090"] }
     fn every_problem_is_told() {
         let text = "trust:\n  fork: { alow: [], allow: [task], network: all }\n  guest: {}\nsecrets:\n  npm: { from: abc, to: [x] }\nplugins: { A: { grants: all } }\negres: {}\nlimits: { memory-bytes: 0 }\n";
         let found = Policy::parse("policy.yaml", text.as_bytes()).unwrap_err();
-        let told: Vec<String> = found.iter().map(|d| format!("{}:{}", d.place.as_ref().unwrap().line, d.code)).collect();
+        let told: Vec<String> =
+            found.iter().map(|d| format!("{}:{}", d.place.as_ref().unwrap().line, d.code)).collect();
         let expected = [
             "2:SW0110", "2:SW0113", "2:SW0113", "3:SW0110", "5:SW0114", "5:SW0113", "5:SW0128", "6:SW0114",
             "6:SW0113", "7:SW0110", "8:SW0125",

@@ -1,0 +1,218 @@
+//! From a definition, an event, plugins and a policy to a plan, or to everything that is missing.
+
+use super::stage::{self, Surroundings};
+use super::types::{Concurrency, Condition, Found, Plan};
+use crate::definition::{self, Definition, Known};
+use crate::diagnostic::{Diagnostic, any_error, codes, sort};
+use crate::event::Event;
+use crate::expression::{Expression, Scope, evaluate_known, fill_text};
+use crate::grant::Ceiling;
+use crate::limits::AttemptLimits;
+use crate::name::StageName;
+use crate::plugin::PluginRef;
+use crate::policy::Policy;
+use crate::trigger;
+use indexmap::IndexMap;
+use serde_json::Value as Json;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// How long a run may take when the file does not say: an approval may take days.
+const TIMEOUT: u64 = 7 * definition::DAY;
+
+/// Everything that a plan depends on.
+#[derive(Debug, Clone, Copy)]
+pub struct Planning<'a> {
+    /// The pipeline, without errors.
+    pub definition: &'a Definition,
+    /// What starts the run.
+    pub event: &'a Event,
+    /// The plugins that were found, by what the file says.
+    pub plugins: &'a BTreeMap<PluginRef, Found>,
+    /// The tenant's.
+    pub policy: &'a Policy,
+    /// Given by hand; texts are converted.
+    pub parameters: &'a BTreeMap<String, Json>,
+    /// The tenant's constants; the file's come before them.
+    pub vars: &'a BTreeMap<String, Json>,
+    /// The paths that differ from the event's base; none if they are not asked, because a person asked for the run.
+    pub changed: Option<&'a [String]>,
+    /// The engine's bounds of an attempt.
+    pub limits: &'a AttemptLimits,
+}
+
+/// What came of planning.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Planned {
+    /// Complete; nothing if there are errors.
+    pub plan: Option<Plan>,
+    /// Every problem. With a plan: what the policy has refused without harm.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+impl Planned {
+    /// The plan with its warnings.
+    ///
+    /// # Errors
+    /// Every problem, if there is no plan.
+    pub fn into_result(self) -> Result<(Plan, Vec<Diagnostic>), Vec<Diagnostic>> {
+        match self.plan {
+            Some(plan) => Ok((plan, self.diagnostics)),
+            None => Err(self.diagnostics),
+        }
+    }
+}
+
+/// Plans a run. Pure and total: every problem is told at once.
+pub fn plan(planning: &Planning<'_>) -> Planned {
+    let mut diagnostics = planning.event.check();
+    let built = build(planning, &mut diagnostics);
+    sort(&mut diagnostics);
+    let plan = built.filter(|_| !any_error(&diagnostics));
+    Planned { plan, diagnostics }
+}
+
+fn build(planning: &Planning<'_>, diagnostics: &mut Vec<Diagnostic>) -> Option<Plan> {
+    let mut vars = planning.vars.clone();
+    vars.extend(planning.definition.vars.clone());
+    let definition = &Definition { vars: vars.clone(), ..planning.definition.clone() };
+    let parameters = match definition::resolve_parameters(&definition.parameters, planning.parameters) {
+        Ok(parameters) => parameters,
+        Err(problems) => {
+            diagnostics.extend(problems);
+            return None;
+        }
+    };
+    let scope = Scope::new(planning.event, &vars, &parameters);
+    let outputs = outputs(planning);
+    let known = Known { named: None, outputs: Some(&outputs), vars_complete: true };
+    let checked = definition::check_expressions(definition, &known);
+    if any_error(&checked) {
+        diagnostics.extend(checked);
+        return None;
+    }
+    let order = definition::order(definition);
+    let conditions = conditions(planning, definition, &order, &scope, diagnostics);
+    let dead = dead(definition, &order, &conditions);
+    let ceiling = Ceiling::of(planning.policy, planning.event.trust);
+    let surroundings = Surroundings { planning, definition, scope: &scope, known: &known, ceiling: &ceiling };
+    let mut stages = IndexMap::new();
+    for (name, condition) in order.iter().zip(conditions) {
+        let lives = !dead.contains(name);
+        if let Some(planned) = stage::plan(&surroundings, name, condition, lives, diagnostics) {
+            stages.insert(name.clone(), planned);
+        }
+    }
+    let concurrency = concurrency(definition, &scope, diagnostics);
+    Some(Plan {
+        pipeline: definition.pipeline.clone(),
+        file: definition.file.clone(),
+        event: planning.event.clone(),
+        vars,
+        parameters,
+        concurrency,
+        timeout_ms: definition.timeout_ms.unwrap_or(TIMEOUT),
+        approval: ceiling.rule.approval,
+        connections: ceiling.rule.connections.clone(),
+        ceiling,
+        stages,
+    })
+}
+
+/// The schemas of the outputs of all stages whose plugin was found.
+fn outputs(planning: &Planning<'_>) -> BTreeMap<StageName, Json> {
+    let stages = planning.definition.stages.iter();
+    let found = stages.filter_map(|(name, stage)| Some((name, planning.plugins.get(&stage.uses)?)));
+    found.map(|(name, found)| (name.clone(), found.manifest.outputs.clone())).collect()
+}
+
+/// The condition of each stage, in order, decided as far as it can be.
+fn conditions(
+    planning: &Planning<'_>,
+    definition: &Definition,
+    order: &[StageName],
+    scope: &Scope,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Vec<Condition> {
+    let mut conditions = Vec::new();
+    for name in order {
+        let stage = &definition.stages[name];
+        let mut condition = match (&stage.when, stage.finally) {
+            (Some(source), _) => decided(definition, name, source.trim(), scope, diagnostics),
+            (None, true) => always(),
+            (None, false) => success(),
+        };
+        if !stage.paths.is_empty() && !trigger::any_changed(&stage.paths, planning.changed) {
+            condition.decided = Some(false);
+        }
+        conditions.push(condition);
+    }
+    conditions
+}
+
+fn success() -> Condition {
+    Condition { source: "success()".into(), decided: None, asks_status: false, mentions: BTreeSet::new() }
+}
+
+fn always() -> Condition {
+    Condition { source: "always()".into(), asks_status: true, decided: Some(true), ..success() }
+}
+
+fn decided(
+    definition: &Definition,
+    name: &StageName,
+    source: &str,
+    scope: &Scope,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Condition {
+    let (mentions, asks_status) = definition::asked(definition, &definition.stages[name]);
+    let mut condition = Condition { source: source.to_owned(), decided: None, asks_status, mentions };
+    match Expression::parse(source).and_then(|expression| evaluate_known(&expression, scope)) {
+        Ok(value) => condition.decided = value,
+        Err(fault) => {
+            let at = definition.places.value(&format!("/stages/{name}/when"));
+            diagnostics.push(Diagnostic::error(fault.code, fault.message, fault.remedy).at(at));
+        }
+    }
+    condition
+}
+
+/// The stages that certainly do not run: their condition is false, or a stage that they need does not run and their
+/// condition neither mentions it nor asks for statuses.
+fn dead(definition: &Definition, order: &[StageName], conditions: &[Condition]) -> BTreeSet<StageName> {
+    let mut dead = BTreeSet::new();
+    for (name, condition) in order.iter().zip(conditions) {
+        let stage = &definition.stages[name];
+        let follows = !condition.asks_status && !stage.finally;
+        let skipped = |need: &StageName| dead.contains(need) && !condition.mentions.contains(need);
+        if condition.decided == Some(false) || follows && stage.needs.iter().any(skipped) {
+            dead.insert(name.clone());
+        }
+    }
+    dead
+}
+
+fn concurrency(
+    definition: &Definition,
+    scope: &Scope,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Option<Concurrency> {
+    let concurrency = definition.concurrency.as_ref()?;
+    match fill_text(&concurrency.group, scope) {
+        Ok(group) => Some(Concurrency { group, when_newer: concurrency.when_newer }),
+        Err(faults) => {
+            let at = definition.places.value("/concurrency");
+            let told =
+                faults.into_iter().map(|fault| Diagnostic::error(fault.code, fault.message, fault.remedy));
+            diagnostics.extend(told.map(|problem| problem.at(at.clone())));
+            None
+        }
+    }
+}
+
+/// A stage's plugin that is not there.
+pub(super) fn not_found(definition: &Definition, name: &StageName, uses: &PluginRef) -> Diagnostic {
+    let at = definition.places.value(&format!("/stages/{name}/uses"));
+    let message = format!("no plugin was found for `{uses}`");
+    let remedy = "mend the name, or put the component into a plugin directory";
+    Diagnostic::error(codes::PLUGIN_NOT_FOUND, message, remedy).at(at)
+}

@@ -1,0 +1,172 @@
+//! Filling a stage's expressions when what they name has ended.
+
+use super::configuration::misfits;
+use super::types::{Plan, PlannedStage, Service};
+use crate::diagnostic::{Diagnostic, codes};
+use crate::document::Places;
+use crate::expression::{Fault, Fill, Filled, Scope, StageOutcome, fill, fill_text};
+use crate::grant::{Grants, derive};
+use crate::name::StageName;
+use crate::run::{Ended, RunState, SkipReason};
+use indexmap::IndexMap;
+use serde_json::Value as Json;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A stage whose values are all known.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ResolvedStage {
+    /// The configuration, checked against the plugin's schema.
+    pub with: Json,
+    /// Variables of each of its tasks.
+    pub env: BTreeMap<String, String>,
+    /// Beside each of its tasks.
+    pub services: IndexMap<String, Service>,
+    /// What it may do, late grants included.
+    pub grants: Grants,
+}
+
+impl Plan {
+    /// What the expressions of a stage see: event, constants, parameters, the stages that have ended before it, and
+    /// how they did.
+    ///
+    /// `success()` is whether every stage it needs has succeeded, those aside that were skipped by their condition
+    /// and are mentioned in its `when`; `failure()` whether one before it has failed or errored.
+    pub fn scope(&self, name: &StageName, state: &RunState) -> Scope {
+        let Some(stage) = self.stages.get(name) else {
+            return Scope::new(&self.event, &self.vars, &self.parameters);
+        };
+        let ended = |name: &StageName| state.stages.get(name).and_then(|stage| stage.ended());
+        let before = self.before(name);
+        let outcomes = before.iter().filter_map(|name| Some((name.clone(), outcome(ended(name)?)))).collect();
+        let success = stage.needs.iter().all(|need| match ended(need) {
+            Some(Ended::Skipped(SkipReason::Condition(_))) => stage.when.mentions.contains(need),
+            Some(ended) => ended.is_success(),
+            None => false,
+        });
+        let failed = |name: &StageName| matches!(ended(name), Some(Ended::Failed(_) | Ended::Errored(_)));
+        let scope = Scope::new(&self.event, &self.vars, &self.parameters);
+        scope.with_stages(&outcomes).with_status(success, before.iter().any(failed))
+    }
+
+    /// The stages that end before one starts: what it needs, directly or not; for a `finally` stage all others too.
+    fn before(&self, name: &StageName) -> BTreeSet<StageName> {
+        let mut before = BTreeSet::new();
+        let mut open: Vec<&StageName> = vec![name];
+        while let Some(next) = open.pop() {
+            for need in self.stages.get(next).into_iter().flat_map(|stage| &stage.needs) {
+                if before.insert(need.clone()) {
+                    open.push(need);
+                }
+            }
+        }
+        before
+    }
+
+    /// Fills every expression of a stage, checks the whole configuration, and derives the grants that had to wait.
+    ///
+    /// # Errors
+    /// Every expression that fails, every misfit, every grant that the policy refuses.
+    pub fn resolve(&self, name: &StageName, scope: &Scope) -> Result<ResolvedStage, Vec<Diagnostic>> {
+        let Some(stage) = self.stages.get(name) else { return Err(Vec::new()) };
+        let mut resolver = Resolver { plan: self, stage, scope, found: Vec::new() };
+        let with = resolver.with();
+        let env = resolver.variables("/env", &stage.env);
+        let services =
+            stage.services.iter().map(|(name, service)| (name.clone(), resolver.service(name, service)));
+        let services = services.collect();
+        let grants = resolver.grants(&with);
+        if resolver.found.iter().any(Diagnostic::is_error) {
+            return Err(resolver.found);
+        }
+        Ok(ResolvedStage { with: with.value, env, services, grants })
+    }
+}
+
+fn outcome(ended: &Ended) -> StageOutcome {
+    let status = if ended.is_success() { "succeeded" } else { ended.as_str() };
+    StageOutcome { status: status.to_owned(), outputs: ended.outputs().cloned().unwrap_or_default() }
+}
+
+struct Resolver<'p> {
+    plan: &'p Plan,
+    stage: &'p PlannedStage,
+    scope: &'p Scope,
+    found: Vec<Diagnostic>,
+}
+
+impl Resolver<'_> {
+    fn fault(&mut self, pointer: &str, fault: Fault) {
+        self.found.push(Diagnostic::error(fault.code, fault.message, fault.remedy).pointing(pointer));
+    }
+
+    fn with(&mut self) -> Filled {
+        let mut filled = fill(&self.stage.with, self.scope, Fill::All);
+        for (pointer, fault) in std::mem::take(&mut filled.faults) {
+            self.fault(&format!("/with{pointer}"), fault);
+        }
+        if self.found.is_empty() {
+            for misfit in misfits(&self.stage.configuration, &filled.value, &[]) {
+                let pointer = format!("/with{}", misfit.pointer);
+                let problem = Diagnostic::error(codes::RESOLVED_INVALID, misfit.message, misfit.remedy);
+                self.found.push(problem.pointing(pointer));
+            }
+        }
+        filled
+    }
+
+    fn text(&mut self, pointer: &str, text: &str) -> String {
+        fill_text(text, self.scope).unwrap_or_else(|faults| {
+            for fault in faults {
+                self.fault(pointer, fault);
+            }
+            String::new()
+        })
+    }
+
+    fn variables(&mut self, pointer: &str, variables: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+        variables
+            .iter()
+            .map(|(name, text)| (name.clone(), self.text(&format!("{pointer}/{name}"), text)))
+            .collect()
+    }
+
+    fn service(&mut self, name: &str, service: &Service) -> Service {
+        let at = format!("/services/{name}");
+        Service {
+            image: service.image.as_ref().map(|image| self.text(&format!("{at}/image"), image)),
+            command: service.command.iter().map(|text| self.text(&format!("{at}/command"), text)).collect(),
+            env: self.variables(&format!("{at}/env"), &service.env),
+            ready: service.ready.clone(),
+            within_ms: service.within_ms,
+        }
+    }
+
+    /// The grants with those whose parameters are known only now.
+    fn grants(&mut self, with: &Filled) -> Grants {
+        let mut grants = self.stage.grants.clone();
+        for late in &self.stage.late {
+            let derived = derive(&late.wanted, with, self.stage.environment.as_ref());
+            for (pointer, message) in derived.faults {
+                let remedy = "write out one repository, image, host or name";
+                let problem = Diagnostic::error(codes::RESOLVED_INVALID, message, remedy);
+                self.found.push(problem.pointing(format!("/with{pointer}")));
+            }
+            let (granted, refused) = self.plan.ceiling.narrow(derived.grants);
+            for refusal in refused.into_iter().filter(|_| late.required) {
+                self.found
+                    .push(Diagnostic::error(refusal.code, refusal.message, refusal.remedy).pointing("/with"));
+            }
+            grants.add(granted);
+        }
+        grants
+    }
+}
+
+/// Gives diagnostics of a resolved stage the places of the file, where it is at hand.
+pub fn place(diagnostics: &mut [Diagnostic], places: &Places, stage: &StageName) {
+    for diagnostic in diagnostics.iter_mut().filter(|diagnostic| diagnostic.place.is_none()) {
+        if let Some(pointer) = &diagnostic.pointer {
+            diagnostic.place = places.value(&format!("/stages/{stage}{pointer}"));
+        }
+    }
+}
