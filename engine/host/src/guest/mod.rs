@@ -1,0 +1,16 @@
+//! The state of one instance, and its bounds.
+
+mod broken;
+mod handles;
+mod lines;
+mod memory;
+mod meter;
+mod port;
+mod state;
+
+pub(crate) use broken::Broken;
+pub(crate) use handles::{Handle, Handles};
+pub(crate) use memory::Memory;
+pub(crate) use meter::{Meter, Metered};
+pub(crate) use port::{Port, serve};
+pub(crate) use state::{Guest, Start};

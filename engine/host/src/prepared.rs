@@ -1,0 +1,86 @@
+use crate::bindings::StagePluginPre;
+use crate::guest::Guest;
+use crate::linking;
+use stageway_core::digest::Digest;
+use stageway_ports::GuestError;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use wasmtime::Engine;
+use wasmtime::component::{Component, Linker};
+
+/// A component whose imports and exports are resolved: making an instance of it takes microseconds.
+pub(crate) struct Prepared {
+    /// As they are spelled in the binary.
+    pub(crate) imports: Vec<String>,
+    /// Absent while the component imports something unknown, which only a run refuses.
+    pub(crate) plugin: Option<StagePluginPre<Guest>>,
+}
+
+impl Prepared {
+    /// Links a component. Which of its imports a run may have is decided at each run.
+    ///
+    /// # Errors
+    /// [`GuestError::WrongWorld`] when an import or export has another type than the contract's.
+    pub(crate) fn new(
+        engine: &Engine,
+        component: &Component,
+        imports: Vec<String>,
+    ) -> Result<Self, GuestError> {
+        if linking::check(&imports, &linking::everything()).is_err() {
+            return Ok(Self { imports, plugin: None });
+        }
+        let wrong = |error: wasmtime::Error| GuestError::WrongWorld(format!("{error:#}"));
+        let mut linker = Linker::new(engine);
+        linking::link(&mut linker, component, &imports).map_err(wrong)?;
+        let instance = linker.instantiate_pre(component).map_err(wrong)?;
+        let plugin = Some(StagePluginPre::new(instance).map_err(wrong)?);
+        Ok(Self { imports, plugin })
+    }
+}
+
+/// The components that are ready in this process; who was asked for longest ago goes first.
+pub(crate) struct Registry {
+    most: usize,
+    shelf: Mutex<Shelf>,
+}
+
+#[derive(Default)]
+struct Shelf {
+    turn: u64,
+    components: HashMap<Digest, (u64, Arc<Prepared>)>,
+}
+
+impl Registry {
+    pub(crate) fn new(most: usize) -> Self {
+        Self { most: most.max(1), shelf: Mutex::default() }
+    }
+
+    fn shelf(&self) -> MutexGuard<'_, Shelf> {
+        self.shelf.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn has(&self, digest: &Digest) -> bool {
+        self.shelf().components.contains_key(digest)
+    }
+
+    pub(crate) fn get(&self, digest: &Digest) -> Option<Arc<Prepared>> {
+        let mut shelf = self.shelf();
+        shelf.turn += 1;
+        let turn = shelf.turn;
+        let (used, prepared) = shelf.components.get_mut(digest)?;
+        *used = turn;
+        Some(Arc::clone(prepared))
+    }
+
+    pub(crate) fn put(&self, digest: Digest, prepared: Prepared) {
+        let mut shelf = self.shelf();
+        shelf.turn += 1;
+        let turn = shelf.turn;
+        shelf.components.insert(digest, (turn, Arc::new(prepared)));
+        if shelf.components.len() > self.most {
+            let oldest =
+                shelf.components.iter().min_by_key(|(_, (used, _))| *used).map(|(digest, _)| *digest);
+            oldest.and_then(|digest| shelf.components.remove(&digest));
+        }
+    }
+}

@@ -1,0 +1,109 @@
+use super::ending::{self, Broke};
+use crate::bindings::StagePlugin;
+use crate::bindings::exports::stageway::stage::stage::Verdict;
+use crate::guest::{Broken, Guest, Meter, Metered, Port, Start, serve};
+use crate::host::Host;
+use crate::prepared::Prepared;
+use stageway_core::run::Usage;
+use stageway_ports::{Calls, ConfigIssue, GuestEnd, GuestError, GuestRun};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::timeout;
+use wasmtime::{Store, UpdateDeadline};
+
+/// Bytes of all parameters or answers of one call.
+const CALL_BYTES: usize = 4 << 20;
+
+/// What is called.
+#[derive(Clone, Copy)]
+pub(crate) enum Export<'a> {
+    Describe,
+    /// With the configuration.
+    Validate(&'a String),
+    /// With the configuration.
+    Run(&'a String),
+}
+
+/// What an export answered.
+pub(crate) enum Said {
+    /// Of `describe`.
+    Manifest(String),
+    /// Of `validate`.
+    Issues(Vec<ConfigIssue>),
+    /// Of `run`: the outputs as text.
+    Outputs(String),
+    /// Of `run`: one of the two ways not to succeed.
+    Verdict(GuestEnd),
+}
+
+/// Makes an instance, calls one export, and drops the instance.
+///
+/// # Errors
+/// [`GuestError::Host`] when there is no room for an instance.
+pub(crate) async fn call(
+    host: &Host,
+    prepared: &Prepared,
+    run: &GuestRun,
+    wall: Duration,
+    export: Export<'_>,
+    calls: &mut dyn Calls,
+) -> Result<(Result<Said, Broke>, Usage), GuestError> {
+    let plugin = prepared
+        .plugin
+        .as_ref()
+        .ok_or_else(|| GuestError::Host("a component with unknown imports has no instances".to_owned()))?;
+    let meter = Meter::new(Duration::from_millis(run.limits.cpu_ms), run.replayed == 0);
+    let (port, desk) = Port::pair();
+    let mut store =
+        store(host, Start { run, bounds: &host.options().component, port, meter: Arc::clone(&meter) });
+    let work = async {
+        let plugin = plugin.instantiate_async(&mut store).await?;
+        invoke(&plugin, &mut store, export).await
+    };
+    let said = match timeout(wall, serve(Metered::new(work, meter), desk, calls)).await {
+        Ok(Ok(said)) => Ok(said),
+        Ok(Err(error)) => Err(ending::broke(&error)?),
+        Err(_) => Err(Broke::Limit("wall-ms".to_owned())),
+    };
+    Ok((said, store.data().usage()))
+}
+
+/// A store with every bound.
+fn store(host: &Host, start: Start<'_>) -> Store<Guest> {
+    let meter = Arc::clone(&start.meter);
+    let mut store = Store::new(host.engine(), Guest::new(start));
+    store.limiter(|guest| &mut guest.memory);
+    store.set_hostcall_fuel(CALL_BYTES);
+    store.set_epoch_deadline(1);
+    store.epoch_deadline_callback(move |_| {
+        if meter.is_over() {
+            return Err(wasmtime::Error::new(Broken::limit("cpu-ms")));
+        }
+        Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now())))
+    });
+    store
+}
+
+async fn invoke(
+    plugin: &StagePlugin,
+    store: &mut Store<Guest>,
+    export: Export<'_>,
+) -> wasmtime::Result<Said> {
+    let stage = plugin.stageway_stage_stage();
+    Ok(match export {
+        Export::Describe => Said::Manifest(stage.call_describe(store).await?),
+        Export::Validate(configuration) => {
+            let issues = stage.call_validate(store, configuration).await?;
+            let issue = |issue: crate::bindings::stageway::host::types::ConfigIssue| ConfigIssue {
+                pointer: issue.pointer,
+                message: issue.message,
+            };
+            Said::Issues(issues.into_iter().map(issue).collect())
+        }
+        Export::Run(configuration) => match stage.call_run(store, configuration).await? {
+            Ok(outputs) => Said::Outputs(outputs),
+            Err(Verdict::Failed(failure)) => Said::Verdict(GuestEnd::Failed(failure.into())),
+            Err(Verdict::Errored(failure)) => Said::Verdict(GuestEnd::Errored(failure.into())),
+        },
+    })
+}
