@@ -1,4 +1,7 @@
 use crate::bindings::StagePluginPre;
+use crate::bindings::exports::stageway::stage::stage::Verdict;
+use crate::bindings::stageway::host::types::ConfigIssue;
+use crate::contract::STAGE;
 use crate::guest::Guest;
 use crate::linking;
 use stageway_core::digest::Digest;
@@ -6,6 +9,7 @@ use stageway_ports::GuestError;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use wasmtime::Engine;
+use wasmtime::component::types::{ComponentFunc, ComponentItem};
 use wasmtime::component::{Component, Linker};
 
 /// A component whose imports and exports are resolved: making an instance of it takes microseconds.
@@ -30,12 +34,34 @@ impl Prepared {
             return Ok(Self { imports, plugin: None });
         }
         let wrong = |error: wasmtime::Error| GuestError::WrongWorld(format!("{error:#}"));
+        check_stage(engine, component)?;
         let mut linker = Linker::new(engine);
         linking::link(&mut linker, component, &imports).map_err(wrong)?;
         let instance = linker.instantiate_pre(component).map_err(wrong)?;
         let plugin = Some(StagePluginPre::new(instance).map_err(wrong)?);
         Ok(Self { imports, plugin })
     }
+}
+
+/// Whether the functions of the stage have the types of the contract. wasmtime itself looks only when there is an instance.
+fn check_stage(engine: &Engine, component: &Component) -> Result<(), GuestError> {
+    let of_component = component.component_type();
+    let types = of_component.instance_type();
+    let stage = of_component.exports(engine).find_map(|(name, export)| match export.ty {
+        ComponentItem::ComponentInstance(instance) if name.split('@').next() == Some(STAGE) => Some(instance),
+        _ => None,
+    });
+    let stage = stage.ok_or_else(|| GuestError::WrongWorld(format!("`{STAGE}` is no interface")))?;
+    let check = |name: &str, check: &dyn Fn(&ComponentFunc) -> wasmtime::Result<()>| {
+        let checked = match stage.get_export(engine, name).map(|export| export.ty) {
+            Some(ComponentItem::ComponentFunc(function)) => check(&function),
+            _ => Err(wasmtime::format_err!("it is missing")),
+        };
+        checked.map_err(|error| GuestError::WrongWorld(format!("`{name}` of the stage: {error:#}")))
+    };
+    check("describe", &|function| function.typecheck::<(), (String,)>(&types))?;
+    check("validate", &|function| function.typecheck::<(String,), (Vec<ConfigIssue>,)>(&types))?;
+    check("run", &|function| function.typecheck::<(String,), (Result<String, Verdict>,)>(&types))
 }
 
 /// The components that are ready in this process; who was asked for longest ago goes first.

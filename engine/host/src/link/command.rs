@@ -17,7 +17,7 @@ const MOST_MEMBERS: usize = 4096;
 const MOST_PROBLEMS: usize = 16;
 
 /// A command while a guest builds it.
-pub(crate) struct CommandDraft {
+pub struct CommandDraft {
     command: Command,
     bytes: usize,
     members: usize,

@@ -10,7 +10,7 @@ use wasmtime::component::Resource;
 const PIECE: u32 = 1 << 20;
 
 /// A secret by its name. Its value is never here.
-pub(crate) struct Secret {
+pub struct Secret {
     pub(crate) name: String,
 }
 
@@ -20,7 +20,7 @@ impl Handle for Secret {
 }
 
 /// A place in bytes that stay with the engine.
-pub(crate) struct Reader {
+pub struct Reader {
     content: Content,
     offset: u64,
 }

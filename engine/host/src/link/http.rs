@@ -12,7 +12,7 @@ const MOST_BYTES: usize = 4 << 20;
 const MOST_MEMBERS: usize = 128;
 
 /// A request while a guest builds it.
-pub(crate) struct RequestDraft {
+pub struct RequestDraft {
     request: Request,
     bytes: usize,
     has_body: bool,
@@ -66,7 +66,7 @@ impl RequestDraft {
 }
 
 /// A response that a guest holds.
-pub(crate) struct Received {
+pub struct Received {
     status: u16,
     headers: Vec<(String, String)>,
     body: Content,

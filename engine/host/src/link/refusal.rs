@@ -5,7 +5,7 @@ use stageway_core::journal::canonical;
 
 /// Why an import does not answer its value.
 #[derive(Debug)]
-pub(crate) enum Refusal {
+pub enum Refusal {
     /// The guest gets to see it.
     Answer(HostError),
     /// The instance ends.

@@ -7,7 +7,7 @@ use stageway_core::journal::canonical;
 use wasmtime::component::Resource;
 
 /// A task that was started, by the entry that started it.
-pub(crate) struct Task {
+pub struct Task {
     seq: u32,
 }
 

@@ -4,11 +4,13 @@
 //! that was not.
 
 mod blobs;
+mod calls;
 mod http;
 mod registry;
 mod store;
 
 pub use blobs::MemoryBlobs;
+pub use calls::ScriptedCalls;
 pub use http::{MemoryHttp, Script};
 pub use registry::{MemoryRegistry, RegistryFault};
 pub use store::{Fault, MemoryStore};
