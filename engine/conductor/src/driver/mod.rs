@@ -5,7 +5,6 @@
 //! *Assumptions.* One driver a lease; the caller took it.
 
 mod attempts;
-mod expressions;
 mod gate;
 mod loaded;
 mod subject;
@@ -16,8 +15,8 @@ use crate::attempt::Subject;
 use crate::engine::Engine;
 use crate::planner::skip::SkipKey;
 use attempts::{Finished, Message};
-use expressions::PlanConditions;
 use stageway_core::name::{RunId, StageName};
+use stageway_core::plan::PlanConditions;
 use stageway_core::run::{Decision, RunEvent, RunStatus, StageStatus, decide, next_attempt};
 use stageway_ports::{Batch, Lease, StoreError, Writer};
 use std::collections::BTreeMap;

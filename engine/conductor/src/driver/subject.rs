@@ -1,10 +1,10 @@
 //! What is known of an attempt before its guest runs: configuration, grants, start tree.
 
 use super::Loaded;
-use super::expressions::resolve;
 use crate::attempt::{Subject, failure, seed_of};
 use crate::engine::Engine;
 use stageway_core::call::Failure;
+use stageway_core::diagnostic::Diagnostic;
 use stageway_core::digest::Digest;
 use stageway_core::name::StageName;
 use stageway_core::task::Collected;
@@ -27,7 +27,8 @@ pub async fn subject(
     name: &StageName,
     attempt: u32,
 ) -> Result<Arc<Subject>, Failure> {
-    let resolved = resolve(&run.plan, name, &run.state)?;
+    let scope = run.plan.scope(name, &run.state);
+    let resolved = run.plan.resolve(name, &scope).map_err(|problems| unresolved(&problems))?;
     let (tree, artifacts) = start_tree(engine, run, name).await?;
     let planned = &run.plan.stages[name];
     let upstream = planned.needs.iter().filter_map(|need| {
@@ -39,9 +40,9 @@ pub async fn subject(
         stage: name.clone(),
         attempt,
         plan: run.plan.clone(),
-        configuration: resolved.configuration,
+        configuration: resolved.with,
         env: resolved.env,
-        services: resolved.services,
+        services: resolved.services.into_iter().collect(),
         grants: resolved.grants,
         upstream: upstream.collect(),
         tree_digest: tree.digest(),
@@ -93,4 +94,14 @@ async fn tree_of(engine: &Engine, digest: &Digest) -> Result<Tree, Failure> {
     let fault = |message: String| failure("workspace", message);
     let bytes = engine.blobs.get(digest, TREE_BYTES).await.map_err(|e| fault(e.to_string()))?;
     Tree::decode(&bytes).map_err(|e| fault(e.to_string()))
+}
+
+/// Every problem of a configuration that became whole only now.
+fn unresolved(problems: &[Diagnostic]) -> Failure {
+    let said: Vec<_> =
+        problems.iter().map(|problem| format!("{} [{}]", problem.message, problem.code)).collect();
+    let mut failure = failure("configuration", said.join("; "));
+    failure.details =
+        serde_json::to_value(problems).ok().map(|list| serde_json::json!({ "diagnostics": list }));
+    failure
 }

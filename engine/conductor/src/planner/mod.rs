@@ -1,7 +1,10 @@
 //! From a definition to a plan that can run, and what a plan would do.
 
+mod make;
 pub mod preview;
 pub mod skip;
+
+pub use make::{CreateError, Prepared, Request, create, make};
 
 use crate::engine::Engine;
 use stageway_core::digest::Digest;

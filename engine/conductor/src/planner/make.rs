@@ -1,0 +1,234 @@
+//! From the bytes of a pipeline file to a run that exists.
+
+use crate::engine::Engine;
+use serde_json::Value as Json;
+use stageway_core::definition::{Definition, parse};
+use stageway_core::diagnostic::{Diagnostic, any_error, codes};
+use stageway_core::digest::Digest;
+use stageway_core::event::Event;
+use stageway_core::expression::Template;
+use stageway_core::limits::AttemptLimits;
+use stageway_core::manifest::Manifest;
+use stageway_core::name::{RunId, StageName, TenantId};
+use stageway_core::plan::{Found, Plan, Planning, plan};
+use stageway_core::plugin::PluginRef;
+use stageway_core::policy::Policy;
+use stageway_core::run::RunEvent;
+use stageway_core::workspace::Tree;
+use stageway_ports::{FoundPlugin, Guests, NewRun, PluginError, Plugins, StoreError};
+use std::collections::{BTreeMap, BTreeSet};
+use thiserror::Error;
+
+/// Everything that a plan is made from.
+pub struct Request<'a> {
+    /// The pipeline file's path below the root of the tree.
+    pub file: &'a str,
+    /// Its bytes.
+    pub bytes: &'a [u8],
+    /// What starts the run.
+    pub event: &'a Event,
+    /// Given by hand.
+    pub parameters: &'a BTreeMap<String, Json>,
+    /// The tenant's constants.
+    pub vars: &'a BTreeMap<String, Json>,
+    /// The tenant's policy.
+    pub policy: &'a Policy,
+    /// Paths that differ from the event's base; none when a person asked.
+    pub changed: Option<&'a [String]>,
+}
+
+/// A plan with everything that it needs to become a run.
+pub struct Prepared {
+    /// The file, understood.
+    pub definition: Definition,
+    /// Frozen.
+    pub plan: Plan,
+    /// What was refused without harm.
+    pub warnings: Vec<Diagnostic>,
+    /// The plugins' components by digest.
+    pub components: BTreeMap<Digest, Vec<u8>>,
+}
+
+/// Makes a plan: parses, finds the plugins, decides the grants, asks the plugins about their configurations.
+///
+/// # Errors
+/// Every problem, in the order of the file.
+pub async fn make(
+    guests: &dyn Guests,
+    plugins: &dyn Plugins,
+    request: &Request<'_>,
+) -> Result<Prepared, Vec<Diagnostic>> {
+    let parsed = parse(request.file, request.bytes);
+    let mut diagnostics = parsed.diagnostics;
+    let Some(definition) = parsed.definition else { return Err(diagnostics) };
+    let (found, components) = find(plugins, &definition, &mut diagnostics).await;
+    if any_error(&diagnostics) {
+        return Err(diagnostics);
+    }
+    let planned = plan(&Planning {
+        definition: &definition,
+        event: request.event,
+        plugins: &found,
+        policy: request.policy,
+        parameters: request.parameters,
+        vars: request.vars,
+        changed: request.changed,
+        limits: &AttemptLimits::default(),
+    });
+    let (plan, warnings) = planned.into_result().map_err(|problems| {
+        diagnostics.extend(problems);
+        std::mem::take(&mut diagnostics)
+    })?;
+    let refused = validate(guests, &definition, &plan, &components).await;
+    if !refused.is_empty() {
+        return Err(refused);
+    }
+    diagnostics.extend(warnings);
+    Ok(Prepared { definition, plan, warnings: diagnostics, components })
+}
+
+/// Every plugin that the file names; those that are nowhere are left to the planner, which says where they are named.
+async fn find(
+    plugins: &dyn Plugins,
+    definition: &Definition,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> (BTreeMap<PluginRef, Found>, BTreeMap<Digest, Vec<u8>>) {
+    let mut found = BTreeMap::new();
+    let mut components = BTreeMap::new();
+    let mut asked = BTreeSet::new();
+    for (name, stage) in &definition.stages {
+        if !asked.insert(&stage.uses) {
+            continue;
+        }
+        let at = |problem: Diagnostic| problem.at(definition.places.value(&uses(name)));
+        match plugins.find(&stage.uses).await {
+            Ok(plugin) => match understood(&plugin) {
+                Ok(known) => {
+                    components.insert(known.digest, plugin.bytes);
+                    found.insert(stage.uses.clone(), known);
+                }
+                Err(problems) => diagnostics.extend(problems.into_iter().map(at)),
+            },
+            Err(PluginError::NotFound { .. }) => {}
+            Err(error) => diagnostics.push(at(refused(&error))),
+        }
+    }
+    (found, components)
+}
+
+fn uses(stage: &StageName) -> String {
+    format!("/stages/{stage}/uses")
+}
+
+fn understood(plugin: &FoundPlugin) -> Result<Found, Vec<Diagnostic>> {
+    let file = plugin.file.display().to_string();
+    let Some(manifest) = &plugin.component.manifest else {
+        let problem = "it has no manifest".to_owned();
+        return Err(vec![refused(&PluginError::Unreadable { file, problem })]);
+    };
+    let manifest = Manifest::parse(manifest.as_bytes())?;
+    let imports = plugin.component.imports.iter().cloned().collect();
+    Ok(Found { digest: plugin.component.digest, manifest, imports })
+}
+
+fn refused(error: &PluginError) -> Diagnostic {
+    let (code, remedy) = match error {
+        PluginError::NotFound { .. } => {
+            (codes::PLUGIN_NOT_FOUND, "put the component into a plugin directory")
+        }
+        PluginError::Ambiguous { .. } => {
+            (codes::PLUGIN_AMBIGUOUS, "remove one of the files, or give one another version")
+        }
+        PluginError::Locked { .. } => {
+            (codes::PLUGIN_LOCKED, "put the pinned component into a plugin directory")
+        }
+        PluginError::Unreadable { .. } => (codes::PLUGIN_UNREADABLE, "build it again, or remove it"),
+    };
+    Diagnostic::error(code, error.to_string(), remedy)
+}
+
+/// What the plugins themselves say of the configurations that are whole already.
+async fn validate(
+    guests: &dyn Guests,
+    definition: &Definition,
+    plan: &Plan,
+    components: &BTreeMap<Digest, Vec<u8>>,
+) -> Vec<Diagnostic> {
+    let mut problems = Vec::new();
+    for (name, stage) in &plan.stages {
+        let place = |pointer: &str| definition.places.value(&format!("/stages/{name}/with{pointer}"));
+        let fault = |message: String| {
+            Diagnostic::error(codes::PLUGIN_UNREADABLE, message, "build the plugin again")
+                .at(definition.places.value(&uses(name)))
+        };
+        let prepared = match components.get(&stage.plugin.digest) {
+            Some(bytes) if !guests.is_prepared(&stage.plugin.digest) => {
+                guests.prepare(bytes).await.map(|_| ())
+            }
+            _ => Ok(()),
+        };
+        if let Err(error) = prepared {
+            problems.push(fault(error.to_string()));
+            continue;
+        }
+        if has_expressions(&stage.with) {
+            continue;
+        }
+        match guests.validate(&stage.plugin.digest, &stage.with).await {
+            Ok(issues) => problems.extend(issues.into_iter().map(|issue| {
+                let remedy = "mend the value; the plugin's README says what it takes";
+                Diagnostic::error(codes::CONFIGURATION_REFUSED, issue.message, remedy)
+                    .at(place(&issue.pointer))
+            })),
+            Err(error) => problems.push(fault(error.to_string())),
+        }
+    }
+    problems
+}
+
+fn has_expressions(value: &Json) -> bool {
+    match value {
+        Json::String(text) => Template::is_in(text),
+        Json::Array(items) => items.iter().any(has_expressions),
+        Json::Object(object) => object.values().any(has_expressions),
+        _ => false,
+    }
+}
+
+/// Why a plan did not become a run.
+#[derive(Debug, Error)]
+pub enum CreateError {
+    /// The plan's components or tree could not be kept.
+    #[error(transparent)]
+    Blobs(#[from] stageway_ports::BlobError),
+    /// The store refused.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Makes a run of a plan: keeps its components and its tree, then its first event. Answers its number.
+///
+/// # Errors
+/// [`CreateError`]; no run exists then.
+pub async fn create(
+    engine: &Engine,
+    tenant: &TenantId,
+    run: &RunId,
+    prepared: Prepared,
+    tree: &Tree,
+) -> Result<u64, CreateError> {
+    for bytes in prepared.components.into_values() {
+        engine.blobs.put(bytes).await?;
+    }
+    let tree = engine.blobs.put(tree.encode()).await?;
+    let at = engine.clock.now_ms();
+    let created = RunEvent::Created { at, plan: prepared.plan.digest(), tree: tree.digest };
+    let new = NewRun {
+        id: run.clone(),
+        pipeline: prepared.plan.pipeline.clone(),
+        plan: serde_json::to_value(&prepared.plan).expect("a plan is plain data with texts as keys"),
+        at,
+        events: vec![created],
+    };
+    Ok(engine.store.create_run(tenant, new).await?)
+}
