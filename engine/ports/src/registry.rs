@@ -1,4 +1,4 @@
-use crate::Blobs;
+use crate::{BlobError, Blobs};
 use async_trait::async_trait;
 use serde_json::Value as Json;
 use stageway_core::call::{Content, Image, Outcome};
@@ -56,6 +56,9 @@ pub enum RegistryError {
     /// It does not answer, or with an error of its own.
     #[error("unavailable: {0}")]
     Unavailable(String),
+    /// The engine's own blobs failed: a fault of ours, never an answer to a plugin.
+    #[error("the engine's blobs failed: {0}")]
+    Blobs(String),
 }
 
 impl RegistryError {
@@ -69,6 +72,12 @@ impl RegistryError {
             found: text(found.as_ref()),
             expected: text(expected),
         }
+    }
+}
+
+impl From<BlobError> for RegistryError {
+    fn from(error: BlobError) -> Self {
+        Self::Blobs(error.to_string())
     }
 }
 

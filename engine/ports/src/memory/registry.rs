@@ -252,7 +252,7 @@ impl Registry for MemoryRegistry {
                 blob.ok_or_else(|| RegistryError::NotFound(format!("{repository}@{digest}")))
             })
             .await?;
-        into.put(bytes).await.map_err(|e| RegistryError::Unavailable(e.to_string()))
+        Ok(into.put(bytes).await?)
     }
 
     async fn push_blob(
@@ -261,8 +261,7 @@ impl Registry for MemoryRegistry {
         content: &Content,
         from: &dyn Blobs,
     ) -> Result<BlobStatus, RegistryError> {
-        let bytes = from.get(&content.digest, content.size).await;
-        let bytes = bytes.map_err(|e| RegistryError::Corrupt(e.to_string()))?;
+        let bytes = from.get(&content.digest, content.size).await?;
         let label = format!("push-blob {repository} {}", content.digest);
         self.act(label, |state| state.put_blob(repository, bytes)).await
     }
