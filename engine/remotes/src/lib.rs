@@ -6,7 +6,6 @@
 
 #![deny(missing_docs)]
 
-// http
 pub mod registry;
 pub mod secrets;
 pub mod source;
