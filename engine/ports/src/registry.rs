@@ -98,7 +98,8 @@ pub trait Registry: Send + Sync {
     /// A manifest's own bytes, checked against the digest.
     async fn manifest(&self, repository: &str, digest: &Digest) -> Result<Manifest, RegistryError>;
 
-    /// What is known of a repository or an image: immutability, scan findings.
+    /// What is known of a repository or an image, as an object: `immutability` (`none` or `tags`), `scan-findings`. The
+    /// configuration of an image is not among it: it is a blob.
     async fn facts(&self, repository: &str, digest: Option<&Digest>) -> Result<Json, RegistryError>;
 
     /// Brings a blob of the repository into the blobs, checked.

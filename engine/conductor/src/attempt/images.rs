@@ -1,6 +1,6 @@
 use super::{Attempt, Halt, Outcome, invalid};
 use serde_json::{Value as Json, json};
-use stageway_core::call::{HostError, Images, Outcome as Moved, Value};
+use stageway_core::call::{HostError, Images, Outcome as Moved, Stop, Value};
 use stageway_core::digest::Digest;
 use stageway_core::grant::ImageAction;
 use stageway_core::image::{MAX_MANIFEST, ManifestParts};
@@ -213,5 +213,6 @@ pub(super) fn told(error: RegistryError) -> Halt {
         RegistryError::Refused(_) => HostError::Denied(text),
         RegistryError::Corrupt(_) => HostError::Conflict(text),
         RegistryError::Unavailable(_) => HostError::Unavailable(text),
+        RegistryError::Blobs(_) => return Halt::Stop(Stop::Fault(text)),
     })
 }

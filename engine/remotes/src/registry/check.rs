@@ -7,9 +7,6 @@ use stageway_core::image::{ImageReference, ManifestParts, RepositoryPath, TagNam
 use stageway_ports::{Manifest, RegistryError};
 use std::fmt::Display;
 
-/// The configuration of an image is read up to this many bytes.
-pub(super) const MAX_CONFIG: u64 = 8 << 20;
-
 pub(super) fn invalid(error: impl Display) -> RegistryError {
     RegistryError::Invalid(error.to_string())
 }
@@ -52,11 +49,7 @@ pub(super) fn image(place: &impl Display, manifest: &Manifest) -> Result<Image, 
     Ok(Image { digest, media_type: manifest.media_type.clone(), details })
 }
 
-/// What `facts` answers: nothing here keeps tags from moving; of one image its configuration, where it is JSON.
-pub(super) fn facts(config: Option<&[u8]>) -> Json {
-    let mut facts = json!({ "immutability": "none" });
-    if let Some(config) = config.and_then(|bytes| serde_json::from_slice::<Json>(bytes).ok()) {
-        facts["config"] = config;
-    }
-    facts
+/// What `facts` answers: nothing here keeps a tag from moving.
+pub(super) fn facts() -> Json {
+    json!({ "immutability": "none" })
 }
