@@ -10,6 +10,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 pub mod blobs;
+pub mod executor;
 pub mod registry;
 pub mod store;
 

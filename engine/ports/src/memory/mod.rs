@@ -5,12 +5,16 @@
 
 mod blobs;
 mod calls;
+mod directory;
+mod executor;
 mod http;
 mod registry;
 mod store;
 
 pub use blobs::MemoryBlobs;
 pub use calls::ScriptedCalls;
+pub use directory::DirectoryBlobs;
+pub use executor::{ExecutorFault, MemoryExecutor, TaskScript, exited};
 pub use http::{MemoryHttp, Script};
 pub use registry::{MemoryRegistry, RegistryFault};
 pub use store::{Fault, MemoryStore};
