@@ -1,0 +1,128 @@
+//! How long a task takes: `cargo run --release --example times [COUNT]` prints a table.
+//!
+//! | row | what |
+//! | -- | -- |
+//! | spawn | a child process of this one, the floor |
+//! | sandbox | the part of a task in which its process starts, runs and ends |
+//! | whole | a task from the call that starts it to the answer that it has ended, durable marks included |
+
+use stageway_core::name::{RunId, StageName, TaskName, TenantId};
+use stageway_core::task::{Network, Owner, Process, Root, TaskLimits, TaskSpec, TaskState};
+use stageway_executors::local::{LocalExecutor, LocalOptions, SupervisorOptions, init, supervise};
+use stageway_ports::memory::DirectoryBlobs;
+use stageway_ports::{Executor, SecretValues};
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::ffi::OsString;
+use std::path::Path;
+use std::process::{Command, ExitCode};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let done = match words[..] {
+        ["supervisor", "init"] => return init(),
+        ["supervisor", state] => serve(Path::new(state)),
+        [] => measure(200),
+        [count] => count.parse().map_err(Into::into).and_then(measure),
+        _ => Err("usage: times [COUNT]".into()),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()
+}
+
+fn serve(state: &Path) -> Result<(), Box<dyn Error>> {
+    let options = SupervisorOptions {
+        state: state.to_owned(),
+        blobs: Arc::new(DirectoryBlobs::new(state.join("blobs"))),
+        toolbox: vec![],
+        cargo_home: None,
+        init: ["/proc/self/exe", "supervisor", "init"].map(OsString::from).to_vec(),
+        parallel: 1,
+        idle: Duration::from_millis(200),
+    };
+    Ok(runtime()?.block_on(supervise(options))?)
+}
+
+fn measure(count: u32) -> Result<(), Box<dyn Error>> {
+    let state = tempfile::tempdir()?;
+    let program = std::env::current_exe()?;
+    let executor = LocalExecutor::new(LocalOptions {
+        state: state.path().to_owned(),
+        supervisor: [program.as_os_str(), "supervisor".as_ref(), state.path().as_os_str()]
+            .map(OsString::from)
+            .to_vec(),
+        start_within: Duration::from_secs(20),
+    });
+    let mut rows = [("spawn", vec![]), ("sandbox", vec![]), ("whole", vec![])];
+    let runtime = runtime()?;
+    runtime.block_on(executor.sweep())?;
+    for number in 0..count {
+        let began = Instant::now();
+        Command::new("/bin/true").status()?;
+        rows[0].1.push(began.elapsed());
+        let began = Instant::now();
+        let ran = runtime.block_on(one(&executor, number))?;
+        rows[1].1.push(ran);
+        rows[2].1.push(began.elapsed());
+    }
+    println!("{count} tasks `/bin/true` in a row, in milliseconds");
+    println!("{:<10}{:>8}{:>8}{:>8}", "", "median", "p95", "most");
+    for (name, mut times) in rows {
+        times.sort();
+        let at = |part: usize| times[(times.len() - 1) * part / 100].as_secs_f64() * 1000.0;
+        println!("{name:<10}{:>8.1}{:>8.1}{:>8.1}", at(50), at(95), at(100));
+    }
+    Ok(())
+}
+
+async fn one(executor: &LocalExecutor, number: u32) -> Result<Duration, Box<dyn Error>> {
+    let name = TaskName::new(format!("true.{number}"))?;
+    executor.ensure(&name, &spec()?, &SecretValues::default()).await?;
+    let state = executor.state(&name, None, Duration::from_secs(60)).await?;
+    executor.forget(&name).await?;
+    match state {
+        TaskState::Ended(ending) if ending.code == Some(0) => Ok(Duration::from_millis(ending.times.ran_ms)),
+        other => Err(format!("a task ended with {other:?}").into()),
+    }
+}
+
+fn spec() -> Result<TaskSpec, Box<dyn Error>> {
+    let process = Process {
+        arguments: vec!["/bin/true".into()],
+        root: Root::Toolbox,
+        directory: None,
+        variables: BTreeMap::new(),
+        secret_variables: BTreeMap::new(),
+        files: BTreeMap::new(),
+        secret_files: BTreeMap::new(),
+    };
+    Ok(TaskSpec {
+        owner: Owner {
+            tenant: TenantId::local(),
+            run: RunId::new("times")?,
+            stage: StageName::new("times")?,
+            attempt: 1,
+        },
+        process,
+        services: vec![],
+        workspace: None,
+        caches: vec![],
+        collect: BTreeMap::new(),
+        message_file: None,
+        limits: TaskLimits::default(),
+        network: Network::Loopback,
+        unconfined: false,
+    })
+}

@@ -1,0 +1,116 @@
+//! What the engine and the supervisor say to each other: a greeting each, then one request and its response.
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use stageway_core::call::Bytes;
+use stageway_core::name::TaskName;
+use stageway_core::task::{TaskSpec, TaskState};
+use stageway_ports::{Cursor, Incarnation, TaskError};
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io;
+use std::os::fd::AsRawFd;
+use std::path::{Path, PathBuf};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::UnixStream;
+
+/// Changes whenever anything below does.
+pub(super) const VERSION: u32 = 1;
+
+/// The largest frame, in bytes. A specification carries the files of its task.
+const FRAME: u32 = 64 << 20;
+
+/// The most output in one response, in bytes.
+pub(super) const OUTPUT: usize = 1 << 20;
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Greeting {
+    pub stageway_supervisor: u32,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) enum Request {
+    Ensure { name: TaskName, spec: Box<TaskSpec>, secrets: BTreeMap<String, Bytes> },
+    State { name: TaskName, known: Option<Incarnation>, within_ms: u64 },
+    Output { name: TaskName, from: Cursor, max: usize },
+    Cancel { name: TaskName, grace_ms: u64 },
+    Forget { name: TaskName },
+    Toolbox,
+    Sweep,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) enum Response {
+    Ensured(Incarnation),
+    State(TaskState),
+    Output { bytes: Bytes, offset: u64, next: Cursor, end: bool },
+    Done,
+    Names(Vec<TaskName>),
+    Toolbox(BTreeMap<String, String>),
+    Failed(Failure),
+}
+
+/// A [`TaskError`] on its way.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) enum Failure {
+    Refused(String),
+    Unknown(TaskName),
+    Unavailable(String),
+}
+
+impl From<Failure> for TaskError {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Refused(problem) => TaskError::Refused(problem),
+            Failure::Unknown(name) => TaskError::Unknown(name),
+            Failure::Unavailable(problem) => TaskError::Unavailable(problem),
+        }
+    }
+}
+
+pub(super) async fn send<T: Serialize>(socket: &mut UnixStream, message: &T) -> io::Result<()> {
+    let body = serde_json::to_vec(message)?;
+    let length = u32::try_from(body.len()).ok().filter(|length| *length <= FRAME);
+    let length =
+        length.ok_or_else(|| io::Error::other(format!("a message of {} bytes is too large", body.len())))?;
+    socket.write_all(&length.to_be_bytes()).await?;
+    socket.write_all(&body).await
+}
+
+pub(super) async fn receive<T: DeserializeOwned>(socket: &mut UnixStream) -> io::Result<T> {
+    let length = socket.read_u32().await?;
+    if length > FRAME {
+        return Err(io::Error::other(format!("a message of {length} bytes is too large")));
+    }
+    let mut body = Vec::new();
+    socket.take(u64::from(length)).read_to_end(&mut body).await?;
+    if body.len() < length as usize {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    }
+    Ok(serde_json::from_slice(&body)?)
+}
+
+/// The socket of a state directory. Its address may have 108 bytes, so it is reached through the open directory.
+pub(super) struct SocketPath {
+    directory: File,
+}
+
+impl SocketPath {
+    pub(super) fn in_state(state: &Path) -> io::Result<Self> {
+        Ok(Self { directory: File::open(state)? })
+    }
+
+    /// Valid as long as this value lives.
+    pub(super) fn path(&self) -> PathBuf {
+        PathBuf::from(format!("/proc/self/fd/{}/supervisor.sock", self.directory.as_raw_fd()))
+    }
+}
+
+/// Refuses a peer that is neither this user nor root.
+pub(super) fn check_peer(socket: &UnixStream) -> io::Result<()> {
+    let uid = socket.peer_cred()?.uid();
+    if uid == rustix::process::geteuid().as_raw() || uid == 0 {
+        return Ok(());
+    }
+    Err(io::Error::new(io::ErrorKind::PermissionDenied, format!("the other side belongs to uid {uid}")))
+}

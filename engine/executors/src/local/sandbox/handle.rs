@@ -1,0 +1,139 @@
+//! The supervisor's side of an init.
+
+use super::order::{Confinement, Exit, Numbered, Order, Report};
+use super::wire;
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::process::Stdio;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+use thiserror::Error;
+use tokio::net::UnixStream;
+use tokio::process::{Child, Command};
+use tokio::sync::{Mutex, mpsc, watch};
+
+/// How long an init may take to obey; killing everything is the longest.
+const OBEYED_WITHIN: Duration = Duration::from_secs(30);
+
+/// The init of a task does not answer any more.
+#[derive(Debug, Error)]
+#[error("the init of the task is gone: {0}")]
+pub(crate) struct Gone(pub String);
+
+type Answer = (u64, Report, Option<OwnedFd>);
+
+/// What became of an attempt to launch an init.
+pub(crate) enum Launched {
+    /// It waits for orders.
+    Ready(Init),
+    /// This machine forbids it.
+    Refused { problem: String, remedy: String },
+}
+
+/// A running init. Dropping it kills it, and with it everything of the task.
+pub(crate) struct Init {
+    control: Arc<UnixStream>,
+    answers: Mutex<mpsc::Receiver<Answer>>,
+    exits: watch::Receiver<BTreeMap<u32, Exit>>,
+    next: AtomicU64,
+    child: Child,
+    pid: u32,
+}
+
+impl Init {
+    /// Starts the process `program` as an init that waits for its first order.
+    pub(crate) fn spawn(program: &[OsString]) -> io::Result<Init> {
+        let (ours, theirs) = std::os::unix::net::UnixStream::pair()?;
+        ours.set_nonblocking(true)?;
+        let (name, arguments) = program.split_first().ok_or(io::ErrorKind::InvalidInput)?;
+        let mut command = Command::new(name);
+        command.args(arguments).env_clear().kill_on_drop(true);
+        let child = command.stdin(OwnedFd::from(theirs)).stdout(Stdio::null()).spawn()?;
+        let pid = child.id().ok_or_else(|| io::Error::other("it ended at once"))?;
+        let control = Arc::new(UnixStream::from_std(ours)?);
+        let (answer, answers) = mpsc::channel(16);
+        let (exit, exits) = watch::channel(BTreeMap::new());
+        tokio::spawn(listen(control.clone(), answer, exit));
+        Ok(Init { control, answers: answers.into(), exits, next: AtomicU64::new(1), child, pid })
+    }
+
+    /// Lets it make its namespaces.
+    pub(crate) async fn begin(self, confinement: Confinement) -> Result<Launched, Gone> {
+        match self.order(Order::Begin(confinement), None).await? {
+            (Report::Ready, _) => Ok(Launched::Ready(self)),
+            (Report::Refused { problem, remedy }, _) => Ok(Launched::Refused { problem, remedy }),
+            (other, _) => Err(Gone(format!("it answered {other:?}"))),
+        }
+    }
+
+    /// The pid of the process that was started.
+    pub(crate) fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    /// Gives an order and waits for its answer.
+    pub(crate) async fn order(
+        &self,
+        order: Order,
+        fd: Option<OwnedFd>,
+    ) -> Result<(Report, Option<OwnedFd>), Gone> {
+        let id = self.next.fetch_add(1, Ordering::Relaxed);
+        let mut answers = self.answers.lock().await;
+        let message = Numbered { id, body: order };
+        let exchange = async {
+            wire::send_async(&self.control, &message, fd.as_ref().map(AsFd::as_fd))
+                .await
+                .map_err(|e| Gone(e.to_string()))?;
+            drop(fd);
+            loop {
+                match answers.recv().await {
+                    Some((answered, report, fd)) if answered == id => return Ok((report, fd)),
+                    Some(_) => {}
+                    None => return Err(Gone("it ended".into())),
+                }
+            }
+        };
+        match tokio::time::timeout(OBEYED_WITHIN, exchange).await {
+            Ok(answer) => answer,
+            Err(_) => Err(Gone(format!("it did not obey within {} s", OBEYED_WITHIN.as_secs()))),
+        }
+    }
+
+    /// Waits until a process has ended.
+    pub(crate) async fn exited(&self, process: u32) -> Result<Exit, Gone> {
+        let mut exits = self.exits.clone();
+        let seen = exits.wait_for(|exits| exits.contains_key(&process)).await;
+        seen.ok().and_then(|exits| exits.get(&process).copied()).ok_or_else(|| Gone("it ended".into()))
+    }
+
+    /// Ends it, and with it everything that is left of the task.
+    pub(crate) async fn end(mut self) {
+        // It ends by itself when its orders end, and takes its namespaces along; killing it is for when it does not.
+        let _ = rustix::net::shutdown(&*self.control, rustix::net::Shutdown::Both);
+        if tokio::time::timeout(OBEYED_WITHIN, self.child.wait()).await.is_ok() {
+            return;
+        }
+        let _ = self.child.start_kill();
+        let _ = tokio::time::timeout(OBEYED_WITHIN, self.child.wait()).await;
+    }
+}
+
+async fn listen(
+    control: Arc<UnixStream>,
+    answers: mpsc::Sender<Answer>,
+    exits: watch::Sender<BTreeMap<u32, Exit>>,
+) {
+    while let Ok(Some((Numbered { id, body }, fd))) = wire::receive_async::<Numbered<Report>>(&control).await
+    {
+        if let Report::Exited { process, exit } = body {
+            exits.send_modify(|exits| {
+                exits.insert(process, exit);
+            });
+        } else if answers.send((id, body, fd)).await.is_err() {
+            return;
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! What the supervisor tells an init, and what it answers.
+
+use serde::{Deserialize, Serialize};
+use stageway_core::call::Bytes;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// An order with the number that its answer repeats.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Numbered<T> {
+    /// Unique per init; 0 is for what nobody asked.
+    pub id: u64,
+    /// The order or report.
+    pub body: T,
+}
+
+/// What an init is told.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum Order {
+    /// The first one, once: answers `Ready` or `Refused`.
+    Begin(Confinement),
+    /// Starts a process; a descriptor for its output comes along. Answers `Started`, with the root, or `NotStarted`.
+    Start(Box<ProcessOrder>),
+    /// Asks a process and its group to end. Answers `Done`.
+    Terminate { process: u32 },
+    /// Kills everything but the init. Answers `Quiet` when it is gone.
+    Quiesce,
+    /// Connects to a port of the task's loopback. Answers `Done` with the connection, or `Failed`.
+    Connect { port: u16 },
+    /// Listens on the task's loopback. Answers `Listening` with the socket, or `Failed`.
+    Listen,
+}
+
+/// What an init answers.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) enum Report {
+    /// The namespaces stand.
+    Ready,
+    /// This machine does not let them be made.
+    Refused { problem: String, remedy: String },
+    /// It runs.
+    Started,
+    /// It does not; `missing` when the command is not there.
+    NotStarted { problem: String, missing: bool },
+    /// Nobody asked: a process has ended.
+    Exited { process: u32, exit: Exit },
+    /// Nothing but the init is left; the processor time of all that ended, in milliseconds.
+    Quiet { cpu_ms: u64 },
+    /// It was done.
+    Done,
+    /// A socket that listens on this port.
+    Listening { port: u16 },
+    /// It could not be done.
+    Failed { problem: String },
+}
+
+/// How a process ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Exit {
+    /// By itself.
+    Code(i32),
+    /// By a signal.
+    Signal(i32),
+}
+
+/// How much a task is closed off.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Confinement {
+    /// Everything of `tasks.md`.
+    Sandbox,
+    /// Only supervised: the operator switched the sandbox off.
+    None,
+}
+
+/// One process.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct ProcessOrder {
+    /// Unique per init.
+    pub process: u32,
+    /// argv, not empty.
+    pub arguments: Vec<String>,
+    /// All variables; nothing is inherited.
+    pub variables: BTreeMap<String, Bytes>,
+    /// Where it starts, inside its root.
+    pub directory: String,
+    /// Its root; ignored without a sandbox.
+    pub root: RootOrder,
+    /// Bounds that the kernel keeps per process.
+    pub limits: ProcessLimits,
+}
+
+/// Bounds that the kernel keeps per process or user; none means unbounded.
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
+pub(crate) struct ProcessLimits {
+    /// Processes and threads of the task's user.
+    pub processes: Option<u64>,
+    /// Address space of one process, in bytes.
+    pub address_space: Option<u64>,
+}
+
+/// The root file system of a process.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum RootOrder {
+    /// Built for it.
+    New(Box<NewRoot>),
+    /// That of a process started before.
+    Of(u32),
+}
+
+/// How a root is built, in this order.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct NewRoot {
+    /// A directory to mount it on, and one beside it, `<at>.memory`, for files in memory. Made by the supervisor.
+    pub at: PathBuf,
+    /// What it starts from.
+    pub base: Base,
+    /// Symbolic links: path and target.
+    pub links: Vec<(String, String)>,
+    /// What is mounted where, in this order.
+    pub mounts: Vec<Mounted>,
+    /// Files that exist only in memory, read-only.
+    pub files: Vec<MemoryFile>,
+}
+
+/// What a root starts from.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) enum Base {
+    /// An empty one, read-only when it is finished.
+    Empty,
+    /// A directory that is not changed, with changes going to another one.
+    Overlay { lower: PathBuf, upper: PathBuf, work: PathBuf },
+    /// A directory of the task's own.
+    Directory(PathBuf),
+}
+
+/// Something mounted in a root.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Mounted {
+    /// Absolute, inside the root.
+    pub path: String,
+    /// What.
+    pub source: Source,
+}
+
+/// What is mounted.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) enum Source {
+    /// A directory or file of this machine.
+    Bind { from: PathBuf, writable: bool },
+    /// A directory of this machine that is not changed, with changes going to another one.
+    Overlay { lower: PathBuf, upper: PathBuf, work: PathBuf },
+    /// Processes of the task.
+    Processes,
+    /// The harmless devices.
+    Devices,
+}
+
+/// A file in memory.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct MemoryFile {
+    /// Absolute, inside the root.
+    pub path: String,
+    /// Its contents.
+    pub bytes: Bytes,
+}

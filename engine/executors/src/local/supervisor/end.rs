@@ -1,0 +1,112 @@
+//! The end of a task: everything killed, its output complete, what it leaves collected.
+
+use super::collect::{self, Places};
+use super::life::{Life, Outcome, milliseconds};
+use super::site::Site;
+use crate::local::sandbox::{Order, Report};
+use futures::future::join_all;
+use stageway_core::call::EndingReason;
+use stageway_core::task::TaskEnding;
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+use tracing::warn;
+
+/// How long the last output may take to arrive when nobody is left who could write.
+const LAST_OUTPUT: Duration = Duration::from_secs(5);
+
+/// The longest message of an ending, in bytes.
+const MESSAGE: usize = 4096;
+
+/// Winds up a task, whatever became of it.
+pub(super) async fn wind_up(mut life: Life, site: Option<Site>, mut outcome: Outcome) -> TaskEnding {
+    let quiet = life.admitted.init.order(Order::Quiesce, None).await;
+    let init_cpu = match &quiet {
+        Ok((Report::Quiet { cpu_ms }, _)) => Some(*cpu_ms),
+        Ok(_) | Err(_) => None,
+    };
+    if init_cpu.is_none() {
+        // Nothing of the task may be left when its end is told; the kernel kills what the init did not.
+        life.admitted.group.kill();
+    }
+    if tokio::time::timeout(LAST_OUTPUT, join_all(life.pumps.drain(..))).await.is_err() {
+        warn!(task = %life.task.name, "the output of a task did not end with it");
+    }
+    let mut ending = TaskEnding {
+        code: None,
+        reason: outcome.reason,
+        message: String::new(),
+        times: life.times,
+        cpu_ms: None,
+        peak_memory_bytes: None,
+        collected: BTreeMap::new(),
+        missing: BTreeMap::new(),
+        limits_by: life.admitted.group.name().to_owned(),
+        output_bytes: 0,
+    };
+    if let Some(site) = site.filter(|_| outcome.ran) {
+        let began = Instant::now();
+        collect(&life, &site, &mut ending, &mut outcome).await;
+        ending.times.collected_ms = milliseconds(began.elapsed());
+    }
+    for name in life.spec.collect.keys().filter(|_| !outcome.ran) {
+        ending.missing.insert(name.clone(), "the task never started".into());
+    }
+    let Life { task, admitted, proxy, root, spec, .. } = life;
+    drop((root, proxy));
+    admitted.init.end().await;
+    let usage = admitted.group.usage();
+    if usage.out_of_memory && outcome.code != Some(0) && outcome.ran {
+        outcome.reason = EndingReason::OutOfMemory;
+        if outcome.message.is_empty() {
+            outcome.message = out_of_memory(spec.limits.memory_bytes);
+        }
+    }
+    ending.cpu_ms = usage.cpu_ms.or(init_cpu);
+    ending.peak_memory_bytes = usage.peak_memory_bytes;
+    admitted.group.remove().await;
+    ending.output_bytes = task.output.complete().unwrap_or_else(|error| {
+        warn!(task = %task.name, %error, "the last output of a task cannot be written");
+        0
+    });
+    ending.reason = outcome.reason;
+    ending.code = outcome.code;
+    ending.message = cut(outcome.message);
+    ending
+}
+
+async fn collect(life: &Life, site: &Site, ending: &mut TaskEnding, outcome: &mut Outcome) {
+    let places = Places { workspace: site.workspace(), root: life.root.as_ref() };
+    if let Some(path) = &life.spec.message_file {
+        match collect::message(&places, path, MESSAGE) {
+            Ok(message) => outcome.message = message,
+            Err(problem) if outcome.message.is_empty() => {
+                outcome.message = format!("no message in `{path}`: {problem}");
+            }
+            Err(_) => {}
+        }
+    }
+    let blobs = life.table.options.blobs.as_ref();
+    let mut budget = life.spec.limits.collect_bytes;
+    for (name, path) in &life.spec.collect {
+        match collect::one(blobs, &places, path, &mut budget).await {
+            Ok(collected) => drop(ending.collected.insert(name.clone(), collected)),
+            Err(problem) => drop(ending.missing.insert(name.clone(), problem)),
+        }
+    }
+}
+
+fn out_of_memory(limit: Option<u64>) -> String {
+    match limit {
+        Some(bytes) => format!("it needed more than its {} MiB of memory", bytes >> 20),
+        None => "the machine ran out of memory".into(),
+    }
+}
+
+fn cut(mut message: String) -> String {
+    let mut end = MESSAGE.min(message.len());
+    while !message.is_char_boundary(end) {
+        end -= 1;
+    }
+    message.truncate(end);
+    message
+}

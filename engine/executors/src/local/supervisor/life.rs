@@ -1,0 +1,242 @@
+//! The life of an admitted task: preparation, services, the process itself, and what stops it.
+
+use super::claim::Admitted;
+use super::disk::blocking;
+use super::end;
+use super::environment::Environment;
+use super::proxy::Proxy;
+use super::pump::{self, Style};
+use super::services;
+use super::site::Site;
+use super::table::{Table, Task};
+use crate::local::sandbox::{Exit, Gone, Order, ProcessOrder, Report, RootOrder};
+use stageway_core::call::{Bytes, EndingReason};
+use stageway_core::task::{Process, TaskEnding, TaskSpec, TaskTimes};
+use std::collections::BTreeMap;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+use tokio::task::JoinHandle;
+
+/// The number of the task's own process; services count from 1.
+pub(super) const MAIN: u32 = 0;
+
+/// The exit codes of a shell for a command that cannot be executed, and one that is not there.
+const CANNOT_EXECUTE: i32 = 126;
+const NOT_FOUND: i32 = 127;
+
+/// How long a process that ran into its timeout has after it was asked to end.
+const TIMEOUT_GRACE: Duration = Duration::from_secs(5);
+
+/// A living task.
+pub(super) struct Life {
+    pub table: Arc<Table>,
+    pub task: Arc<Task>,
+    pub spec: TaskSpec,
+    pub secrets: BTreeMap<String, Bytes>,
+    pub admitted: Admitted,
+    pub times: TaskTimes,
+    pub pumps: Vec<JoinHandle<()>>,
+    /// The root of the task's own process, opened, once it has one.
+    pub root: Option<OwnedFd>,
+    pub proxy: Option<Proxy>,
+    next: u32,
+}
+
+/// How the process ended, or why it never started.
+#[derive(Debug)]
+pub(super) struct Outcome {
+    pub reason: EndingReason,
+    pub code: Option<i32>,
+    pub message: String,
+    /// Whether the task's own process was ever started, so that there may be something to collect.
+    pub ran: bool,
+}
+
+impl Outcome {
+    /// It never started.
+    pub(super) fn never(reason: EndingReason, message: impl Into<String>) -> Self {
+        Self { reason, code: None, message: message.into(), ran: false }
+    }
+}
+
+impl From<Gone> for Outcome {
+    fn from(gone: Gone) -> Self {
+        Self::never(EndingReason::Lost, gone.to_string())
+    }
+}
+
+impl Life {
+    pub(super) fn new(
+        table: Arc<Table>,
+        task: Arc<Task>,
+        spec: TaskSpec,
+        secrets: BTreeMap<String, Bytes>,
+        admitted: Admitted,
+    ) -> Self {
+        let times = TaskTimes::default();
+        Self {
+            table,
+            task,
+            spec,
+            secrets,
+            admitted,
+            times,
+            pumps: vec![],
+            root: None,
+            proxy: None,
+            next: MAIN + 1,
+        }
+    }
+
+    /// Lives it to its end.
+    pub(super) async fn live(mut self, queued: Instant) -> TaskEnding {
+        let table = self.table.clone();
+        let slot = unless_cancelled(&self.task.clone(), async { Ok(table.slots.acquire().await.ok()) }).await;
+        self.times.queued_ms = milliseconds(queued.elapsed());
+        let mut site = None;
+        let outcome = match &slot {
+            Ok(_) => self.run(&mut site).await.unwrap_or_else(|early| early),
+            Err(_) => Outcome::never(EndingReason::Cancelled, "cancelled before it started"),
+        };
+        let ending = end::wind_up(self, site, outcome).await;
+        drop(slot);
+        ending
+    }
+
+    async fn run(&mut self, site: &mut Option<Site>) -> Result<Outcome, Outcome> {
+        let task = self.task.clone();
+        let began = Instant::now();
+        let prepared = unless_cancelled(&task, Site::prepare(&self.table, &self.task, &self.spec)).await;
+        self.times.prepared_ms = milliseconds(began.elapsed());
+        let site: &Site = site.insert(prepared?);
+        self.proxy = Proxy::start(&self.spec.network, &self.admitted.init).await?;
+        let (record, incarnation) = (task.record.clone(), self.admitted.incarnation.clone());
+        blocking(move || record.start(&incarnation)).await.map_err(|e| {
+            Outcome::never(EndingReason::Unschedulable, format!("its start cannot be written down: {e}"))
+        })?;
+        let began = Instant::now();
+        let services = unless_cancelled(&task, services::start(self, site)).await;
+        self.times.services_ms = milliseconds(began.elapsed());
+        services?;
+        self.run_process(site).await
+    }
+
+    async fn run_process(&mut self, site: &Site) -> Result<Outcome, Outcome> {
+        let process = self.spec.process.clone();
+        self.times.started_at_ms =
+            SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map(milliseconds).unwrap_or_default();
+        let began = Instant::now();
+        let order = self.order(site, MAIN, &process, None)?;
+        let style = if self.spec.services.is_empty() { Style::Plain } else { Style::Lines(None) };
+        match self.start(order, style).await? {
+            Ok(root) => self.root = root,
+            Err((problem, missing)) => {
+                let code = Some(if missing { NOT_FOUND } else { CANNOT_EXECUTE });
+                return Ok(Outcome { reason: EndingReason::Exited, code, message: problem, ran: true });
+            }
+        }
+        let outcome = self.wait().await;
+        self.times.ran_ms = milliseconds(began.elapsed());
+        outcome
+    }
+
+    /// Waits for the process, its timeout or its cancellation.
+    async fn wait(&self) -> Result<Outcome, Outcome> {
+        let timeout = Duration::from_millis(self.spec.limits.timeout_ms);
+        let mut cancelled = self.task.cancelled.subscribe();
+        let (reason, grace) = tokio::select! {
+            exit = self.admitted.init.exited(MAIN) => return Ok(ended(exit?)),
+            () = tokio::time::sleep(timeout) => (EndingReason::TimedOut, TIMEOUT_GRACE),
+            grace = cancelled.wait_for(Option::is_some) => {
+                (EndingReason::Cancelled, grace.ok().and_then(|grace| *grace).unwrap_or_default())
+            }
+        };
+        self.admitted.init.order(Order::Terminate { process: MAIN }, None).await?;
+        let exit = tokio::time::timeout(grace, self.admitted.init.exited(MAIN)).await;
+        let code = match exit {
+            Ok(Ok(Exit::Code(code))) => Some(code),
+            _ => None,
+        };
+        Ok(Outcome { reason, code, message: String::new(), ran: true })
+    }
+
+    /// The order that starts a process; `like` runs it in the root of another one.
+    pub(super) fn order(
+        &self,
+        site: &Site,
+        number: u32,
+        process: &Process,
+        like: Option<u32>,
+    ) -> Result<ProcessOrder, Outcome> {
+        let failed = |problem: String| Outcome::never(EndingReason::Unschedulable, problem);
+        let environment =
+            Environment { site, spec: &self.spec, secrets: &self.secrets, options: &self.table.options };
+        let mut variables = environment.variables(process).map_err(failed)?;
+        if let Some(proxy) = &self.proxy {
+            proxy.add_variables(&mut variables);
+        }
+        let root = match like {
+            Some(other) => RootOrder::Of(other),
+            None => site.root(&environment, number, process).map(RootOrder::New).map_err(failed)?,
+        };
+        Ok(ProcessOrder {
+            process: number,
+            arguments: environment.arguments(process),
+            variables,
+            directory: environment.directory(process),
+            root,
+            limits: self.admitted.group.process_limits(),
+        })
+    }
+
+    /// Starts a process with its output going to the task's; answers its root, or why it did not start and whether that is
+    /// because the command is not there.
+    pub(super) async fn start(
+        &mut self,
+        order: ProcessOrder,
+        style: Style,
+    ) -> Result<Result<Option<OwnedFd>, (String, bool)>, Outcome> {
+        let (pump, writer) = pump::pump(self.task.output.clone(), style).map_err(|e| {
+            Outcome::never(EndingReason::Unschedulable, format!("its output cannot be taken: {e}"))
+        })?;
+        self.pumps.push(pump);
+        match self.admitted.init.order(Order::Start(Box::new(order)), Some(writer)).await? {
+            (Report::Started, root) => Ok(Ok(root)),
+            (Report::NotStarted { problem, missing }, _) => Ok(Err((problem, missing))),
+            (other, _) => Err(Gone(format!("it answered {other:?}")).into()),
+        }
+    }
+
+    /// A number that no process of the task has.
+    pub(super) fn next_number(&mut self) -> u32 {
+        self.next += 1;
+        self.next - 1
+    }
+}
+
+fn ended(exit: Exit) -> Outcome {
+    let (reason, code, message) = match exit {
+        Exit::Code(code) => (EndingReason::Exited, Some(code), String::new()),
+        Exit::Signal(signal) => (EndingReason::Signalled, None, format!("ended by signal {signal}")),
+    };
+    Outcome { reason, code, message, ran: true }
+}
+
+/// Does something unless the task is cancelled first.
+async fn unless_cancelled<T>(
+    task: &Task,
+    work: impl Future<Output = Result<T, Outcome>>,
+) -> Result<T, Outcome> {
+    let mut cancelled = task.cancelled.subscribe();
+    tokio::select! {
+        done = work => done,
+        _ = cancelled.wait_for(Option::is_some) => {
+            Err(Outcome::never(EndingReason::Cancelled, "cancelled before it started"))
+        }
+    }
+}
+
+pub(super) fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

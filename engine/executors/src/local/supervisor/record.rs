@@ -1,0 +1,121 @@
+//! What is durable about a task: its claim, its start and its end.
+
+use super::disk;
+use serde::{Deserialize, Serialize};
+use stageway_core::name::TaskName;
+use stageway_core::task::TaskEnding;
+use stageway_ports::Incarnation;
+use std::fs;
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+/// The directory of a task.
+#[derive(Debug, Clone)]
+pub(super) struct Record {
+    directory: PathBuf,
+}
+
+/// How far a task got, as far as the disk tells.
+#[derive(Debug)]
+pub(super) enum Mark {
+    /// Nothing is there.
+    Nothing,
+    /// It was claimed, and no process of it was ever started.
+    Claimed,
+    /// It was started.
+    Started(Incarnation),
+    /// It has ended.
+    Ended(Incarnation, Box<TaskEnding>),
+}
+
+#[derive(Serialize, Deserialize)]
+struct Start {
+    incarnation: Incarnation,
+}
+
+#[derive(Serialize, Deserialize)]
+struct End {
+    incarnation: Incarnation,
+    ending: TaskEnding,
+}
+
+impl Record {
+    /// The record of a task; it need not exist.
+    pub(super) fn of(tasks: &Path, name: &TaskName) -> Self {
+        Self { directory: tasks.join(name.as_str()) }
+    }
+
+    /// Where the output is kept.
+    pub(super) fn output(&self) -> PathBuf {
+        self.directory.join("output")
+    }
+
+    /// Where everything of the task lies that is not kept when it has ended.
+    pub(super) fn site(&self) -> PathBuf {
+        self.directory.join("site")
+    }
+
+    /// Reads how far the task got.
+    pub(super) fn mark(&self) -> io::Result<Mark> {
+        if let Some(End { incarnation, ending }) = read(&self.directory.join("end.json"))? {
+            return Ok(Mark::Ended(incarnation, Box::new(ending)));
+        }
+        if let Some(Start { incarnation }) = read(&self.directory.join("start.json"))? {
+            return Ok(Mark::Started(incarnation));
+        }
+        Ok(if self.directory.is_dir() { Mark::Claimed } else { Mark::Nothing })
+    }
+
+    /// Claims the task: makes its directory, which only one can do.
+    pub(super) fn claim(&self) -> io::Result<()> {
+        fs::DirBuilder::new().mode(0o700).create(&self.directory)?;
+        fs::DirBuilder::new().mode(0o700).create(self.site())?;
+        self.directory.parent().map_or(Ok(()), disk::sync_directory)
+    }
+
+    /// Says that the task starts now. From here on it is never started again.
+    pub(super) fn start(&self, incarnation: &Incarnation) -> io::Result<()> {
+        let start = serde_json::to_vec(&Start { incarnation: incarnation.clone() })?;
+        disk::write_durably(&self.directory.join("start.json"), &start)
+    }
+
+    /// Says how it ended.
+    pub(super) fn end(&self, incarnation: &Incarnation, ending: &TaskEnding) -> io::Result<()> {
+        let end = End { incarnation: incarnation.clone(), ending: ending.clone() };
+        disk::write_durably(&self.directory.join("end.json"), &serde_json::to_vec(&end)?)
+    }
+
+    /// Removes it, at once for everybody who looks.
+    pub(super) fn remove(&self, trash: &Path) -> io::Result<()> {
+        let aside = trash.join(format!("{}-{}", std::process::id(), disk::unique()));
+        match fs::rename(&self.directory, &aside) {
+            Ok(()) => disk::remove_all(&aside),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Removes what is not kept of an ended task.
+    pub(super) fn clear_site(&self) -> io::Result<()> {
+        disk::remove_all(&self.site())
+    }
+}
+
+fn read<T: for<'de> Deserialize<'de>>(path: &Path) -> io::Result<Option<T>> {
+    match fs::read(path) {
+        Ok(bytes) => Ok(Some(serde_json::from_slice(&bytes)?)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// The identity of a process: a pid alone is used again, and after a boot so is its start time.
+pub(super) fn incarnation(pid: u32) -> io::Result<Incarnation> {
+    let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id")?;
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
+    // Field 22 of proc(5); the name in the second field may hold anything, so fields are counted from its end.
+    let fields = stat.rsplit_once(')').map(|(_, rest)| rest).unwrap_or_default();
+    let started = fields.split_ascii_whitespace().nth(19).ok_or(io::ErrorKind::InvalidData)?;
+    Ok(Incarnation(format!("{}/{pid}/{started}", boot.trim())))
+}

@@ -1,0 +1,305 @@
+//! The tasks that live, and what is known of the others.
+
+use super::cgroup::Controllers;
+use super::claim;
+use super::disk::{self, Owner, blocking};
+use super::output::{self, Output};
+use super::record::{Mark, Record};
+use super::{SupervisorOptions, toolbox};
+use crate::local::protocol::{Failure, OUTPUT, Response};
+use crate::local::sandbox;
+use stageway_core::call::Bytes;
+use stageway_core::name::TaskName;
+use stageway_core::task::{TaskEnding, TaskSpec, TaskState};
+use stageway_ports::{Cursor, Incarnation};
+use std::collections::{BTreeMap, HashMap};
+use std::fs;
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::sync::{Semaphore, watch};
+
+/// The most tasks that live at the same time, waiting ones included.
+const TASKS: usize = 4096;
+
+/// How long `output` waits when there is nothing yet.
+const OUTPUT_WAITS: Duration = Duration::from_secs(1);
+
+/// A task that lives.
+pub(super) struct Task {
+    /// Its key.
+    pub name: TaskName,
+    /// Its directory.
+    pub record: Record,
+    /// Set once: its identity, or why there will be none.
+    pub claimed: watch::Sender<Option<Result<Incarnation, Failure>>>,
+    /// Set once, after it is durable.
+    pub ended: watch::Sender<Option<Arc<TaskEnding>>>,
+    /// Set when it was cancelled, with the grace.
+    pub cancelled: watch::Sender<Option<Duration>>,
+    /// What it wrote.
+    pub output: Arc<Output>,
+}
+
+/// Everything of a supervisor.
+pub(super) struct Table {
+    /// As given.
+    pub options: SupervisorOptions,
+    /// Who owns what tasks write.
+    pub owner: Owner,
+    /// What enforces limits here.
+    pub controllers: Controllers,
+    /// A place for each task that runs at the same time.
+    pub slots: Semaphore,
+    tasks: Mutex<HashMap<TaskName, Arc<Task>>>,
+    busy: Busy,
+}
+
+impl Table {
+    /// Prepares the state directory, and clears what an earlier supervisor left half-removed.
+    pub(super) fn open(options: SupervisorOptions) -> io::Result<Arc<Self>> {
+        for name in ["tasks", "trash", "images", "caches"] {
+            fs::DirBuilder::new().recursive(true).mode(0o700).create(options.state.join(name))?;
+        }
+        for entry in fs::read_dir(options.state.join("trash"))? {
+            disk::remove_all(&entry?.path())?;
+        }
+        let controllers = Controllers::find(&options.state);
+        controllers.clear();
+        Ok(Arc::new(Self {
+            owner: Owner { privileged: sandbox::privileged() },
+            controllers,
+            slots: Semaphore::new(options.parallel.max(1)),
+            tasks: Mutex::default(),
+            busy: Busy::default(),
+            options,
+        }))
+    }
+
+    /// Counts what keeps the supervisor alive.
+    pub(super) fn busy(&self) -> &Busy {
+        &self.busy
+    }
+
+    /// See [`stageway_ports::Executor::ensure`].
+    pub(super) async fn ensure(
+        self: &Arc<Self>,
+        name: TaskName,
+        spec: TaskSpec,
+        secrets: BTreeMap<String, Bytes>,
+    ) -> Result<Incarnation, Failure> {
+        let task = {
+            let mut tasks = self.tasks();
+            match tasks.get(&name) {
+                Some(task) => task.clone(),
+                None => {
+                    let record = self.record(&name);
+                    match record.mark().map_err(unreadable)? {
+                        Mark::Started(incarnation) | Mark::Ended(incarnation, _) => return Ok(incarnation),
+                        Mark::Claimed => record.remove(&self.trash()).map_err(unreadable)?,
+                        Mark::Nothing => {}
+                    }
+                    if tasks.len() >= TASKS {
+                        return Err(Failure::Unavailable(format!("{TASKS} tasks live already")));
+                    }
+                    let task = Arc::new(claim_of(&name, record, spec.limits.output_bytes)?);
+                    tasks.insert(name, task.clone());
+                    tokio::spawn(claim::run(self.clone(), task.clone(), spec, secrets));
+                    task
+                }
+            }
+        };
+        let mut claimed = task.claimed.subscribe();
+        let answer = claimed.wait_for(Option::is_some).await.ok().and_then(|answer| answer.clone());
+        answer.unwrap_or_else(|| Err(Failure::Unavailable("the task was dropped".into())))
+    }
+
+    /// See [`stageway_ports::Executor::state`].
+    pub(super) async fn state(
+        &self,
+        name: &TaskName,
+        known: Option<&Incarnation>,
+        within: Duration,
+    ) -> Result<TaskState, Failure> {
+        let Some(task) = self.living(name) else { return self.recorded(name, known) };
+        let claimed = task.claimed.borrow().clone();
+        if let (Some(Ok(incarnation)), Some(known)) = (claimed, known)
+            && incarnation != *known
+        {
+            return Ok(TaskState::Lost);
+        }
+        let mut ended = task.ended.subscribe();
+        match tokio::time::timeout(within, ended.wait_for(Option::is_some)).await {
+            Ok(Ok(ending)) => match &*ending {
+                Some(ending) => Ok(TaskState::Ended(Box::new((**ending).clone()))),
+                None => Ok(TaskState::Running),
+            },
+            Ok(Err(_)) => self.recorded(name, known),
+            Err(_) => Ok(TaskState::Running),
+        }
+    }
+
+    /// What the disk says of a task that does not live here.
+    fn recorded(&self, name: &TaskName, known: Option<&Incarnation>) -> Result<TaskState, Failure> {
+        match self.record(name).mark().map_err(unreadable)? {
+            Mark::Ended(incarnation, ending) => match known {
+                Some(known) if *known != incarnation => Ok(TaskState::Lost),
+                _ => Ok(TaskState::Ended(ending)),
+            },
+            Mark::Started(_) => Ok(TaskState::Lost),
+            Mark::Nothing | Mark::Claimed if known.is_some() => Ok(TaskState::Lost),
+            Mark::Nothing | Mark::Claimed => Err(Failure::Unknown(name.clone())),
+        }
+    }
+
+    /// See [`stageway_ports::Executor::output`].
+    pub(super) async fn output(
+        &self,
+        name: &TaskName,
+        from: &Cursor,
+        max: usize,
+    ) -> Result<Response, Failure> {
+        let offset = match from.0.as_str() {
+            "" => 0,
+            text => text
+                .parse()
+                .map_err(|_| Failure::Refused(format!("`{text}` is not a cursor of this executor")))?,
+        };
+        let living = self.living(name);
+        if let Some(task) = &living {
+            task.output.wait_beyond(offset, OUTPUT_WAITS).await;
+        } else if matches!(self.record(name).mark().map_err(unreadable)?, Mark::Nothing | Mark::Claimed) {
+            return Err(Failure::Unknown(name.clone()));
+        }
+        // Whether it is complete is asked before reading, so that nothing written in between is missed.
+        let complete = living.is_none_or(|task| task.output.is_complete());
+        let path = self.record(name).output();
+        let max = max.clamp(1, OUTPUT);
+        let bytes = blocking(move || output::read(&path, offset, max)).await.map_err(unreadable)?;
+        let next = offset + bytes.len() as u64;
+        let end = complete && bytes.len() < max;
+        Ok(Response::Output { bytes: Bytes(bytes), offset, next: Cursor(next.to_string()), end })
+    }
+
+    /// See [`stageway_ports::Executor::cancel`].
+    pub(super) fn cancel(&self, name: &TaskName, grace: Duration) -> Result<(), Failure> {
+        match self.living(name) {
+            Some(task) => {
+                // The first one counts, so that repeating it does not prolong the grace.
+                task.cancelled.send_if_modified(|given| match given {
+                    Some(_) => false,
+                    None => {
+                        *given = Some(grace);
+                        true
+                    }
+                });
+                Ok(())
+            }
+            None => match self.record(name).mark().map_err(unreadable)? {
+                Mark::Nothing | Mark::Claimed => Err(Failure::Unknown(name.clone())),
+                Mark::Started(_) | Mark::Ended(..) => Ok(()),
+            },
+        }
+    }
+
+    /// See [`stageway_ports::Executor::forget`].
+    pub(super) async fn forget(&self, name: &TaskName) -> Result<(), Failure> {
+        if self.living(name).is_some() {
+            return Err(Failure::Refused(format!("the task `{name}` has not ended")));
+        }
+        let (record, trash) = (self.record(name), self.trash());
+        blocking(move || record.remove(&trash)).await.map_err(unreadable)
+    }
+
+    /// See [`stageway_ports::Executor::toolbox`].
+    pub(super) async fn toolbox(&self) -> Result<BTreeMap<String, String>, Failure> {
+        let toolbox = self.options.toolbox.clone();
+        blocking(move || toolbox::fingerprints(&toolbox))
+            .await
+            .map_err(|error| Failure::Unavailable(format!("the toolbox cannot be looked at: {error}")))
+    }
+
+    /// See [`stageway_ports::Executor::sweep`].
+    pub(super) fn sweep(&self) -> Result<Vec<TaskName>, Failure> {
+        let entries = fs::read_dir(self.options.state.join("tasks")).map_err(unreadable)?;
+        let names = entries.flatten().filter_map(|entry| TaskName::new(entry.file_name().to_str()?).ok());
+        let mut names: Vec<_> = names.collect();
+        names.sort();
+        Ok(names)
+    }
+
+    /// Takes a task from those that live. What is known of it from now on lies on the disk.
+    pub(super) fn leave(&self, name: &TaskName) {
+        self.tasks().remove(name);
+    }
+
+    /// Where things are moved before they are removed.
+    pub(super) fn trash(&self) -> PathBuf {
+        self.options.state.join("trash")
+    }
+
+    fn living(&self, name: &TaskName) -> Option<Arc<Task>> {
+        self.tasks().get(name).cloned()
+    }
+
+    fn record(&self, name: &TaskName) -> Record {
+        Record::of(&self.options.state.join("tasks"), name)
+    }
+
+    fn tasks(&self) -> MutexGuard<'_, HashMap<TaskName, Arc<Task>>> {
+        self.tasks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn claim_of(name: &TaskName, record: Record, output_bytes: u64) -> Result<Task, Failure> {
+    record.claim().map_err(unreadable)?;
+    let output = Arc::new(Output::create(&record.output(), output_bytes).map_err(unreadable)?);
+    Ok(Task {
+        name: name.clone(),
+        record,
+        claimed: watch::Sender::new(None),
+        ended: watch::Sender::new(None),
+        cancelled: watch::Sender::new(None),
+        output,
+    })
+}
+
+fn unreadable(error: io::Error) -> Failure {
+    Failure::Unavailable(format!("the state directory cannot be used: {error}"))
+}
+
+/// Counts tasks and calls, and tells when there have been none for a while.
+#[derive(Default)]
+pub(super) struct Busy(watch::Sender<usize>);
+
+/// One of the things counted, until it is dropped.
+pub(super) struct Entered(watch::Sender<usize>);
+
+impl Busy {
+    /// Counts one more.
+    pub(super) fn enter(&self) -> Entered {
+        self.0.send_modify(|count| *count += 1);
+        Entered(self.0.clone())
+    }
+
+    /// Resolves when nothing has been counted for `idle`.
+    pub(super) async fn idle_for(&self, idle: Duration) {
+        let mut count = self.0.subscribe();
+        loop {
+            if count.wait_for(|count| *count == 0).await.is_err() {
+                return;
+            }
+            if tokio::time::timeout(idle, count.changed()).await.is_err() {
+                return;
+            }
+        }
+    }
+}
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        self.0.send_modify(|count| *count -= 1);
+    }
+}
