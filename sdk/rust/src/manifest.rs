@@ -4,7 +4,7 @@
 
 use std::borrow::Cow;
 
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 
 /// The manifest of a plugin. Built with constants only: it is asked for twice and must be the same.
 #[derive(Debug, Clone)]
@@ -111,26 +111,16 @@ impl Manifest {
     }
 }
 
-/// Where a parameter of a grant comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Place {
-    /// A JSON pointer into the stage's `with`.
-    From(&'static str),
-    /// This text.
-    Constant(&'static str),
-}
-
-#[derive(Serialize)]
-struct From {
+/// Where a parameter of a grant comes from: a JSON pointer (RFC 6901) into the stage's `with`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Place {
     from: &'static str,
 }
 
-impl Serialize for Place {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self {
-            Self::From(pointer) => From { from: pointer }.serialize(serializer),
-            Self::Constant(text) => serializer.serialize_str(text),
-        }
+impl Place {
+    /// What stands at `pointer`: a string or a list of strings.
+    pub const fn from(pointer: &'static str) -> Self {
+        Self { from: pointer }
     }
 }
 
@@ -153,15 +143,22 @@ pub struct Grant {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     images: Vec<Place>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    network: Option<bool>,
+    network: Option<Network>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     repositories: Vec<Repository>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     hosts: Vec<Place>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    names: Vec<Place>,
+    secrets: Vec<Place>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     clusters: Vec<Cluster>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+enum Network {
+    Always(bool),
+    Asked(Place),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -174,7 +171,7 @@ struct Repository {
 struct Cluster {
     from: &'static str,
     namespaces: Vec<Place>,
-    kinds: Vec<Place>,
+    kinds: Vec<&'static str>,
     actions: Vec<&'static str>,
 }
 
@@ -208,7 +205,7 @@ impl Grant {
         Self::of("http")
     }
 
-    /// Secrets; each [`name`](Self::name) is one more.
+    /// Secrets; each [`secret`](Self::secret) is one more.
     pub fn secrets() -> Self {
         Self::of("secrets")
     }
@@ -218,7 +215,7 @@ impl Grant {
         Self::of("source")
     }
 
-    /// The releases of the stage's own environment, or of each [`name`](Self::name).
+    /// The releases of the stage's own environment.
     pub fn environments() -> Self {
         Self::of("environments")
     }
@@ -243,7 +240,14 @@ impl Grant {
     /// Of tasks: they want the network that is granted.
     #[must_use]
     pub fn network(mut self) -> Self {
-        self.network = Some(true);
+        self.network = Some(Network::Always(true));
+        self
+    }
+
+    /// Of tasks: they want the network if what stands there is true or a list of hosts.
+    #[must_use]
+    pub fn network_if(mut self, place: Place) -> Self {
+        self.network = Some(Network::Asked(place));
         self
     }
 
@@ -261,10 +265,10 @@ impl Grant {
         self
     }
 
-    /// Of secrets and environments: a name.
+    /// Of secrets: a name.
     #[must_use]
-    pub fn name(mut self, place: Place) -> Self {
-        self.names.push(place);
+    pub fn secret(mut self, place: Place) -> Self {
+        self.secrets.push(place);
         self
     }
 
@@ -275,7 +279,7 @@ impl Grant {
         mut self,
         pointer: &'static str,
         namespaces: &[Place],
-        kinds: &[Place],
+        kinds: &[&'static str],
         actions: &[&'static str],
     ) -> Self {
         self.clusters.push(Cluster {
@@ -299,12 +303,12 @@ mod tests {
             .configuration(r#"{"type":"object","properties":{"to":{"type":"string"}}}"#)
             .requires(Grant::workspace(Access::Read))
             .requires(Grant::images().repository("/to", &["read", "tag"]))
-            .requires(Grant::tasks().image(Place::From("/image")).network())
-            .optional(Grant::http().host(Place::From("/url")).host(Place::Constant("hooks.example.com:443")))
+            .requires(Grant::tasks().image(Place::from("/image")).network())
+            .optional(Grant::http().host(Place::from("/url")))
             .optional(Grant::cluster().objects(
                 "/cluster",
-                &[Place::From("/namespace")],
-                &[Place::Constant("Deployment")],
+                &[Place::from("/namespace")],
+                &["Deployment"],
                 &["read"],
             ))
             .timeout("30s")
@@ -323,7 +327,7 @@ mod tests {
                     {"interface": "tasks", "images": [{"from": "/image"}], "network": true},
                 ],
                 "optional": [
-                    {"interface": "http", "hosts": [{"from": "/url"}, "hooks.example.com:443"]},
+                    {"interface": "http", "hosts": [{"from": "/url"}]},
                     {"interface": "cluster", "clusters": [{"from": "/cluster", "namespaces": [{"from": "/namespace"}],
                         "kinds": ["Deployment"], "actions": ["read"]}]},
                 ],

@@ -221,6 +221,16 @@ fn fixed_part(glob: &str) -> &str {
     }
 }
 
+/// The absolute working directory of a command: a path of the workspace, or the workspace itself.
+pub fn directory(path: Option<&str>) -> String {
+    path.map_or(WORKSPACE.to_owned(), |path| format!("{WORKSPACE}/{path}"))
+}
+
+/// What is wrong with a command.
+pub fn check_command(pointer: &str, command: &[String]) -> Option<Issue> {
+    command.first().is_none_or(String::is_empty).then(|| Issue::at(pointer, "names no program"))
+}
+
 /// What is wrong with the path or glob of a JUnit report.
 pub fn check_junit(pointer: &str, junit: &str) -> Option<Issue> {
     if let Some(issue) = check_path(pointer, junit) {
