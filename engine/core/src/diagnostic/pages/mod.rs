@@ -1,5 +1,6 @@
 //! The table of all codes: one file per family, one row per code.
 
+mod build;
 mod definition;
 mod expression;
 mod grant;
@@ -27,6 +28,7 @@ pub(crate) use pages;
 
 /// Every code of the engine.
 pub mod codes {
+    pub use super::build::codes::*;
     pub use super::definition::codes::*;
     pub use super::expression::codes::*;
     pub use super::grant::codes::*;
@@ -36,8 +38,15 @@ pub mod codes {
 }
 
 /// The families in the order of their numbers.
-pub(super) const FAMILIES: &[&[Page]] =
-    &[yaml::PAGES, definition::PAGES, expression::PAGES, plan::PAGES, grant::PAGES, plugin::PAGES];
+pub(super) const FAMILIES: &[&[Page]] = &[
+    yaml::PAGES,
+    definition::PAGES,
+    expression::PAGES,
+    plan::PAGES,
+    grant::PAGES,
+    plugin::PAGES,
+    build::PAGES,
+];
 
 #[cfg(test)]
 mod tests {
