@@ -16,7 +16,7 @@ struct Configuration {
     directory: Option<String>,
     junit: Option<String>,
     #[serde(default)]
-    environment: BTreeMap<String, String>,
+    env: BTreeMap<String, String>,
     image: Option<String>,
     timeout: Option<Span>,
 }
@@ -50,7 +50,7 @@ impl Stage for UnitTest {
     fn run(configuration: Configuration) -> Result<testing::Outcome, Verdict> {
         let mut command = Command::new(&configuration.command)
             .directory(&testing::directory(configuration.directory.as_deref()))
-            .variables(&configuration.environment)
+            .variables(&configuration.env)
             .network(false);
         if let Some(image) = &configuration.image {
             command = command.image(image);
