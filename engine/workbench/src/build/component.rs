@@ -13,11 +13,10 @@ pub(super) fn encode(module: &[u8], interfaces: &[String]) -> Result<Vec<u8>, Bu
     let failed = |error: &dyn std::fmt::Display| BuildError::Encode(format!("{error:#}"));
     let (resolve, world) = narrow_world(interfaces)?;
     let mut module = without_world(module)?;
-    embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8, false)
+    embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8)
         .map_err(|error| failed(&error))?;
-    let mut encoder = ComponentEncoder::default();
-    encoder.module(&module).map_err(|error| failed(&error))?.validate(true);
-    encoder.encode().map_err(|error| failed(&error))
+    let encoder = ComponentEncoder::default().module(&module).map_err(|error| failed(&error))?;
+    encoder.validate(true).encode().map_err(|error| failed(&error))
 }
 
 /// Refuses imports that are not of the contract, and those that the crate did not ask for; all of them at once.
@@ -72,7 +71,7 @@ fn without_world(module: &[u8]) -> Result<Vec<u8>, BuildError> {
             continue;
         }
         if let Some((id, range)) = payload.as_section() {
-            let data = module.get(range.start as usize..range.end as usize).unwrap_or_default();
+            let data = module.get(range).unwrap_or_default();
             kept.section(&RawSection { id, data });
         }
     }

@@ -4,7 +4,7 @@ use super::BuildError;
 use super::contract::{GRANTED, short_name};
 use super::package::Package;
 use crate::inspect::MANIFEST_SECTION;
-use stageway_core::diagnostic::{Diagnostic, codes};
+use stageway_core::manifest::Manifest;
 use stageway_ports::Guests;
 use std::collections::BTreeSet;
 use wasm_encoder::{ComponentSection, CustomSection};
@@ -31,8 +31,9 @@ pub(super) async fn embed(
 
 /// Checks the manifest by itself and against what the component imports.
 fn check(manifest: &str, imports: &[String], package: &Package) -> Result<Vec<String>, BuildError> {
-    let wanted = wanted(manifest)?;
-    let wanted: BTreeSet<&str> = wanted.iter().map(String::as_str).collect();
+    let manifest = Manifest::parse(manifest.as_bytes()).map_err(BuildError::Manifest)?;
+    let grants = manifest.grants.required.iter().chain(&manifest.grants.optional);
+    let wanted: BTreeSet<&str> = grants.map(|grant| grant.interface.as_str()).collect();
     let imported: BTreeSet<&str> = imports
         .iter()
         .filter_map(|import| short_name(import))
@@ -49,17 +50,4 @@ fn check(manifest: &str, imports: &[String], package: &Package) -> Result<Vec<St
     let unneeded =
         unneeded.map(|name| format!("`interfaces` names `{name}`, but the component never calls it"));
     Ok(unused.chain(unneeded).collect())
-}
-
-/// The interfaces that the manifest wants a grant for.
-fn wanted(manifest: &str) -> Result<Vec<String>, BuildError> {
-    let refused = |error: serde_json::Error| {
-        let remedy = "look at the texts that the manifest is made of";
-        BuildError::Manifest(vec![Diagnostic::error(codes::MANIFEST_JSON, error.to_string(), remedy)])
-    };
-    let manifest: serde_json::Value = serde_json::from_str(manifest).map_err(refused)?;
-    let lists = ["/grants/required", "/grants/optional"]
-        .into_iter()
-        .filter_map(|pointer| manifest.pointer(pointer)?.as_array());
-    Ok(lists.flatten().filter_map(|grant| Some(grant["interface"].as_str()?.to_owned())).collect())
 }

@@ -131,7 +131,7 @@ impl<'a> Parts<'a> {
                 Payload::End(_) => depth = depth.saturating_sub(1),
                 Payload::ModuleSection { unchecked_range, .. } => {
                     parts.sizes.modules += 1;
-                    parts.sizes.module_bytes += unchecked_range.end - unchecked_range.start;
+                    parts.sizes.module_bytes += (unchecked_range.end - unchecked_range.start) as u64;
                 }
                 Payload::CodeSectionStart { count, .. } => parts.sizes.functions += count,
                 Payload::CustomSection(section) if depth == 1 && section.name() == MANIFEST_SECTION => {
