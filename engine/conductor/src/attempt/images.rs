@@ -203,15 +203,15 @@ pub(super) fn tag_outcome(
         .map_err(|found| told(RegistryError::conflict(repository, tag, found, expected.as_ref())))
 }
 
-/// What a registry says, in the words of the contract.
+/// What a registry says, in the words of the contract; a fault of our own blobs is told to nobody.
 pub(super) fn told(error: RegistryError) -> Halt {
     let text = error.to_string();
     Halt::Tell(match error {
+        RegistryError::Blobs(_) => return Halt::Stop(Stop::Fault(text)),
         RegistryError::NotFound(_) | RegistryError::Incomplete(_) => HostError::NotFound(text),
-        RegistryError::Conflict { .. } => HostError::Conflict(text),
+        RegistryError::Conflict { .. } | RegistryError::Corrupt(_) => HostError::Conflict(text),
         RegistryError::Invalid(_) => HostError::InvalidArgument(text),
         RegistryError::Refused(_) => HostError::Denied(text),
-        RegistryError::Corrupt(_) => HostError::Conflict(text),
         RegistryError::Unavailable(_) => HostError::Unavailable(text),
         RegistryError::Blobs(_) => return Halt::Stop(Stop::Fault(text)),
     })
