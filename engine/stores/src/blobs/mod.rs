@@ -1,0 +1,67 @@
+//! The port [`Blobs`](stageway_ports::Blobs) in a directory: `DIR/sha256/ab/abcd…`, one file per blob, named by its digest.
+//!
+//! # What is guaranteed
+//! A blob is whole or not there: it is written under another name, flushed, renamed, and the directory flushed, before
+//! `put` or `put_file` answers. So what was acknowledged survives a power loss. A killed process leaves at most a file with
+//! `#` in its name, which nothing reads. `put_file` reads the file twice, for its name and for its bytes, and refuses one
+//! that changed in between. `get` compares the bytes with the digest; `read` and `copy_to` do not, because they see a part
+//! or let the kernel copy.
+//!
+//! Any number of processes may use one directory. The files are never changed, and never shared with what is copied out
+//! of them: a copy is a reflink where the file system has them, else bytes.
+
+mod copy;
+mod error;
+mod port;
+mod put;
+
+use error::Fault;
+use object_store::local::LocalFileSystem;
+use stageway_core::digest::Digest;
+use stageway_ports::BlobError;
+use std::fs::{DirBuilder, File};
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// No blob is larger: 64 GiB.
+pub const MAX_BLOB_BYTES: u64 = 64 << 30;
+
+/// Blobs in a directory. A clone is another handle to the same one.
+#[derive(Debug, Clone)]
+pub struct FsBlobs {
+    directory: Arc<Path>,
+    files: Arc<LocalFileSystem>,
+}
+
+impl FsBlobs {
+    /// Opens the directory, and makes it where there is none.
+    ///
+    /// # Errors
+    /// [`BlobError::Storage`] with the directory and a remedy.
+    pub fn open(directory: impl AsRef<Path>) -> Result<Self, BlobError> {
+        let directory = directory.as_ref();
+        Self::make(directory).map_err(|fault| fault.at(directory))
+    }
+
+    fn make(directory: &Path) -> Result<Self, Fault> {
+        DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
+        let directory = directory.canonicalize()?;
+        if let Some(parent) = directory.parent() {
+            File::open(parent)?.sync_all()?;
+        }
+        let files = LocalFileSystem::new_with_prefix(&directory)?.with_fsync(true);
+        Ok(Self { directory: directory.into(), files: Arc::new(files) })
+    }
+
+    /// The file of a blob.
+    fn path(&self, digest: &Digest) -> PathBuf {
+        self.directory.join(key(digest).as_ref())
+    }
+}
+
+/// Where a blob lies below the directory.
+fn key(digest: &Digest) -> object_store::path::Path {
+    let hex = digest.hex();
+    object_store::path::Path::from(format!("sha256/{}/{hex}", &hex[..2]))
+}

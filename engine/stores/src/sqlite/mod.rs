@@ -1,0 +1,85 @@
+//! The port [`Store`](stageway_ports::Store) over one SQLite file.
+//!
+//! # What is guaranteed
+//! Every method of the port is one transaction: all of it is there afterwards, or nothing. The file is in WAL mode with
+//! `synchronous=FULL`: when a method has answered, its transaction has been written to the log and the log flushed to the
+//! disk, so it survives a killed process, a killed machine and a power loss, as far as the disk keeps what it has
+//! acknowledged a flush of. What was not acknowledged may be there or not, never half. A database whose directory was made
+//! by [`SqliteStore::open`] is itself flushed into it.
+//!
+//! # Who may use the file
+//! Any number of processes of one machine, and any number of handles in each. One transaction writes at a time, over
+//! all of them; it waits at most [`BUSY`] for its turn, and answers then that the storage is busy. Readers wait for nobody
+//! and see one moment. The file must lie on a file system of this machine: WAL needs shared memory, which network file
+//! systems do not have.
+//!
+//! # The schema
+//! | table | a row is | key after the tenant |
+//! | -- | -- | -- |
+//! | `tenant` | a tenant: the number of its newest run, its count of changes | |
+//! | `run` | a run: version, fence, lease, wish for its end, and the projections of its events | run |
+//! | `plan` | the frozen plan of a run | run |
+//! | `event` | an event of a run | run, version |
+//! | `record` | a record of an attempt's journal | run, stage, attempt, seq, part |
+//! | `line` | a line for people | run, number; once by origin among those that stand |
+//! | `report` | a measure, an annotation, a test report | run, number; once by (seq, ordinal) among those that stand |
+//! | `proof` | what a later attempt may be compared with | run, stage, attempt |
+//! | `environment` | the lock of an environment: its fence and its holder | environment |
+//! | `environment_order` | the latest run of a group that held the lock | environment, group |
+//! | `release` | what was released to an environment, and its verdict | environment, id |
+//! | `approval` | a question to a person, and the answer | run, stage, attempt, seq |
+//!
+//! Every row carries its tenant, and every key and index begins with it or contains it; every statement names it. Events,
+//! records, plans and whatever plugins said are JSON in text columns; what is searched or compared has columns of its own.
+//! Tables are clustered by their key, so that a run's rows lie together and an append dirties few pages. `user_version`
+//! counts the migrations in `schema/`, which only go forward; a database of a newer engine is refused.
+
+mod append;
+mod approvals;
+mod changes;
+mod codec;
+mod environments;
+mod error;
+mod journal;
+mod leases;
+mod lines;
+mod migrate;
+mod open;
+mod port;
+mod proofs;
+mod releases;
+mod reports;
+mod runs;
+mod transaction;
+
+#[cfg(test)]
+mod tests;
+
+use changes::Watcher;
+use error::{Failure, Result};
+use sqlx::SqlitePool;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// How long a transaction waits for its turn to write.
+const BUSY: Duration = Duration::from_secs(15);
+
+/// The engine's memory in one SQLite file. A clone is the same handle.
+#[derive(Debug, Clone)]
+pub struct SqliteStore {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    path: Box<Path>,
+    /// One connection: transactions of this process take turns here, not in SQLite.
+    writer: SqlitePool,
+    readers: SqlitePool,
+    /// Sends when something may have been written, by this process or another.
+    changes: watch::Sender<()>,
+    /// Ends with the last handle.
+    _watcher: Watcher,
+}

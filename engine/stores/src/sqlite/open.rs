@@ -1,0 +1,101 @@
+use super::changes::Watcher;
+use super::migrate::migrate;
+use super::{BUSY, Failure, Inner, Result, SqliteStore};
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous,
+};
+use sqlx::{ConnectOptions, Connection, SqlitePool};
+use stageway_ports::StoreError;
+use std::fs::{DirBuilder, File};
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::watch;
+
+/// Connections that read at the same time.
+const READERS: u32 = 4;
+
+impl SqliteStore {
+    /// Opens the database, and makes it with its directory where there is none. It is brought to this engine's schema.
+    ///
+    /// # Errors
+    /// [`StoreError::Storage`] with the file and a remedy: it cannot be opened, is no database of this engine, is damaged,
+    /// or was written by a newer engine.
+    pub async fn open(path: impl AsRef<Path>) -> std::result::Result<Self, StoreError> {
+        let path = path.as_ref();
+        open(path).await.map_err(|failure| failure.at(path))
+    }
+
+    /// Closes the connections of every handle to this store, and moves the log into the file if nobody else has it open. A
+    /// store that is dropped without it loses nothing.
+    pub async fn close(&self) {
+        self.inner.readers.close().await;
+        self.inner.writer.close().await;
+    }
+}
+
+async fn open(path: &Path) -> Result<SqliteStore> {
+    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let directory = directory.unwrap_or(Path::new("."));
+    DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
+    let options = options(path);
+    prepare(&options).await?;
+    // The new file's name is durable only with its directory.
+    File::open(directory)?.sync_all()?;
+    let changes = watch::Sender::new(());
+    let reading = options.clone().pragma("query_only", "ON").create_if_missing(false);
+    let watcher = Watcher::start(reading.connect().await?, changes.clone());
+    let inner = Inner {
+        path: path.into(),
+        writer: pool(options.create_if_missing(false), 1).await?,
+        readers: pool(reading, READERS).await?,
+        changes,
+        _watcher: watcher,
+    };
+    Ok(SqliteStore { inner: Arc::new(inner) })
+}
+
+fn options(path: &Path) -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
+        .filename(path)
+        .create_if_missing(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .busy_timeout(BUSY)
+        .foreign_keys(false)
+        // After a burst the log shrinks back to this.
+        .pragma("journal_size_limit", "67108864")
+        .disable_statement_logging()
+}
+
+async fn pool(options: SqliteConnectOptions, most: u32) -> Result<SqlitePool> {
+    let pool = SqlitePoolOptions::new()
+        .max_connections(most)
+        .min_connections(1)
+        .acquire_timeout(BUSY * 2)
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .test_before_acquire(false);
+    Ok(pool.connect_with(options).await?)
+}
+
+/// Puts the file into WAL mode and migrates it. While another process does the same, SQLite answers busy at once where
+/// waiting could deadlock, so the waiting is done here.
+async fn prepare(options: &SqliteConnectOptions) -> Result<()> {
+    let begun = Instant::now();
+    loop {
+        match prepare_once(options).await {
+            Err(failure) if failure.is_busy() && begun.elapsed() < BUSY => {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            done => return done,
+        }
+    }
+}
+
+async fn prepare_once(options: &SqliteConnectOptions) -> Result<()> {
+    let mut connection: SqliteConnection = options.connect().await?;
+    migrate(&mut connection).await?;
+    connection.close().await.map_err(Failure::from)
+}

@@ -1,0 +1,190 @@
+use super::leases::Wish;
+use super::{Result, SqliteStore};
+use async_trait::async_trait;
+use stageway_core::digest::Digest;
+use stageway_core::journal::Record;
+use stageway_core::log::Report;
+use stageway_core::name::{EnvironmentName, PipelineName, RunId, StageName, TenantId};
+use stageway_ports::{
+    Approval, ApprovalAnswer, Batch, Candidate, Claim, ClaimAnswer, Lease, NewRun, Release, RunFilter,
+    RunRecord, RunSummary, Store, StoreError, StoredLine, Writer,
+};
+use std::time::Duration;
+
+impl SqliteStore {
+    /// The error of the port, with the file and a remedy.
+    fn told<T>(&self, done: Result<T>) -> std::result::Result<T, StoreError> {
+        done.map_err(|failure| failure.at(&self.inner.path))
+    }
+}
+
+/// One transaction that reads: `reading!(self, tenant, method(arguments))`.
+macro_rules! reading {
+    ($self:ident, $tenant:expr, $method:ident ( $($argument:expr),* )) => {{
+        let done = async {
+            let mut read = $self.read($tenant).await?;
+            let done = read.$method($($argument),*).await;
+            read.end().await?;
+            done
+        };
+        $self.told(done.await)
+    }};
+}
+
+/// One transaction that writes: all of it is durable afterwards, or nothing was done.
+macro_rules! writing {
+    ($self:ident, $tenant:expr, $method:ident ( $($argument:expr),* )) => {{
+        let done = async {
+            let mut write = $self.write($tenant).await?;
+            let done = write.$method($($argument),*).await;
+            $self.finish(write, done).await
+        };
+        $self.told(done.await)
+    }};
+}
+
+type Answer<T> = std::result::Result<T, StoreError>;
+
+#[async_trait]
+impl Store for SqliteStore {
+    async fn create_run(&self, tenant: &TenantId, run: NewRun) -> Answer<u64> {
+        writing!(self, tenant, create_run(&run))
+    }
+
+    async fn run(&self, tenant: &TenantId, run: &RunId) -> Answer<Option<RunRecord>> {
+        reading!(self, tenant, run(run))
+    }
+
+    async fn runs(&self, tenant: &TenantId, filter: &RunFilter) -> Answer<Vec<RunSummary>> {
+        reading!(self, tenant, runs(filter))
+    }
+
+    async fn lease(
+        &self,
+        tenant: &TenantId,
+        run: &RunId,
+        holder: &str,
+        now: u64,
+        until: u64,
+        force: bool,
+    ) -> Answer<Option<Lease>> {
+        writing!(self, tenant, lease(Wish { run, holder, now, until, force }))
+    }
+
+    async fn renew(&self, writer: &Writer, until: u64) -> Answer<()> {
+        writing!(self, &writer.tenant, renew(writer, until))
+    }
+
+    async fn append(&self, writer: &Writer, batch: Batch) -> Answer<u64> {
+        writing!(self, &writer.tenant, append(writer, &batch))
+    }
+
+    async fn journal(
+        &self,
+        tenant: &TenantId,
+        run: &RunId,
+        stage: &StageName,
+        attempt: u32,
+    ) -> Answer<Vec<Record>> {
+        reading!(self, tenant, journal(run, stage, attempt))
+    }
+
+    async fn lines(
+        &self,
+        tenant: &TenantId,
+        run: &RunId,
+        stage: Option<&StageName>,
+        after: u64,
+        max: u32,
+    ) -> Answer<Vec<StoredLine>> {
+        reading!(self, tenant, lines(run, stage, after, max))
+    }
+
+    async fn reports(&self, tenant: &TenantId, run: &RunId) -> Answer<Vec<Report>> {
+        reading!(self, tenant, reports(run))
+    }
+
+    async fn candidates(
+        &self,
+        tenant: &TenantId,
+        key: &Digest,
+        trust: u8,
+        max: u32,
+    ) -> Answer<Vec<Candidate>> {
+        reading!(self, tenant, candidates(key, trust, max))
+    }
+
+    async fn newest_proof(
+        &self,
+        tenant: &TenantId,
+        pipeline: &PipelineName,
+        stage: &StageName,
+    ) -> Answer<Option<Candidate>> {
+        reading!(self, tenant, newest_proof(pipeline, stage))
+    }
+
+    async fn claim(&self, writer: &Writer, claim: &Claim) -> Answer<ClaimAnswer> {
+        writing!(self, &writer.tenant, claim(writer, claim))
+    }
+
+    async fn releases(
+        &self,
+        tenant: &TenantId,
+        environment: &EnvironmentName,
+        max: u32,
+    ) -> Answer<Vec<Release>> {
+        reading!(self, tenant, releases(environment, max))
+    }
+
+    async fn release(&self, writer: &Writer, environment: &EnvironmentName, release: Release) -> Answer<()> {
+        writing!(self, &writer.tenant, release(writer, environment, &release))
+    }
+
+    async fn judge(
+        &self,
+        writer: &Writer,
+        environment: &EnvironmentName,
+        release: &str,
+        verdict: &str,
+        reason: &str,
+    ) -> Answer<()> {
+        writing!(self, &writer.tenant, judge(writer, environment, release, verdict, reason))
+    }
+
+    async fn ask(&self, writer: &Writer, approval: Approval) -> Answer<()> {
+        writing!(self, &writer.tenant, ask(writer, &approval))
+    }
+
+    async fn approvals(&self, tenant: &TenantId, run: &RunId) -> Answer<Vec<Approval>> {
+        reading!(self, tenant, approvals(run))
+    }
+
+    async fn answer(
+        &self,
+        tenant: &TenantId,
+        run: &RunId,
+        stage: &StageName,
+        answer: ApprovalAnswer,
+    ) -> Answer<()> {
+        writing!(self, tenant, answer(run, stage, &answer))
+    }
+
+    async fn request_cancel(
+        &self,
+        tenant: &TenantId,
+        run: &RunId,
+        by: &str,
+        reason: &str,
+        at: u64,
+    ) -> Answer<()> {
+        writing!(self, tenant, request_cancel(run, by, reason, at))
+    }
+
+    async fn cancel_request(&self, tenant: &TenantId, run: &RunId) -> Answer<Option<(String, String, u64)>> {
+        reading!(self, tenant, cancel_request(run))
+    }
+
+    async fn changed(&self, tenant: &TenantId, since: u64, within: Duration) -> u64 {
+        self.wait_for_change(tenant, since, within).await
+    }
+}

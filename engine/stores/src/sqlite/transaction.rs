@@ -1,0 +1,185 @@
+use super::codec::int;
+use super::{Failure, Result, SqliteStore};
+use sqlx::pool::PoolConnection;
+use sqlx::{Sqlite, SqliteConnection, SqlitePool};
+use stageway_core::name::{RunId, TenantId};
+use stageway_core::run::Standing;
+use stageway_ports::{StoreError, Writer};
+use std::ops::{Deref, DerefMut};
+
+/// A connection within a transaction. Dropped before [`Transaction::end`] it is closed, and the transaction never was.
+///
+/// Not sqlx's own: SQLite ends a transaction by itself when the disk is full or fails, and sqlx then counts one that is
+/// open for ever, so that no other begins on that connection.
+pub(super) struct Transaction {
+    connection: PoolConnection<Sqlite>,
+    over: bool,
+}
+
+impl Transaction {
+    async fn begin(pool: &SqlitePool, statement: &'static str) -> Result<Self> {
+        let mut begun = Self { connection: pool.acquire().await?, over: false };
+        sqlx::query(statement).execute(&mut *begun).await?;
+        Ok(begun)
+    }
+
+    async fn end(&mut self, statement: &'static str) -> Result<()> {
+        sqlx::query(statement).execute(&mut *self.connection).await?;
+        self.over = true;
+        Ok(())
+    }
+}
+
+impl Drop for Transaction {
+    fn drop(&mut self) {
+        if !self.over {
+            self.connection.close_on_drop();
+        }
+    }
+}
+
+impl Deref for Transaction {
+    type Target = SqliteConnection;
+
+    fn deref(&self) -> &SqliteConnection {
+        &self.connection
+    }
+}
+
+impl DerefMut for Transaction {
+    fn deref_mut(&mut self) -> &mut SqliteConnection {
+        &mut self.connection
+    }
+}
+
+/// One moment of the database, as a tenant sees it.
+pub(super) struct Read {
+    pub(super) sql: Transaction,
+    pub(super) tenant: TenantId,
+}
+
+/// One transaction of a tenant. Dropped without [`Write::commit`] it never was.
+pub(super) struct Write {
+    pub(super) sql: Transaction,
+    pub(super) tenant: TenantId,
+    changed: bool,
+}
+
+/// What an append needs to know of its run.
+pub(super) struct HeldRun {
+    pub(super) pipeline: String,
+    pub(super) version: u64,
+    pub(super) standing: Standing,
+    pub(super) lines: u64,
+    pub(super) reports: u64,
+}
+
+impl SqliteStore {
+    pub(super) async fn read(&self, tenant: &TenantId) -> Result<Read> {
+        let sql = Transaction::begin(&self.inner.readers, "BEGIN").await?;
+        Ok(Read { sql, tenant: tenant.clone() })
+    }
+
+    pub(super) async fn write(&self, tenant: &TenantId) -> Result<Write> {
+        // Immediate: a transaction that reads first and writes later could not wait for its turn.
+        let sql = Transaction::begin(&self.inner.writer, "BEGIN IMMEDIATE").await?;
+        Ok(Write { sql, tenant: tenant.clone(), changed: false })
+    }
+
+    /// Makes what was done durable and wakes who waits for it; what was refused, never was.
+    pub(super) async fn finish<T>(&self, mut write: Write, done: Result<T>) -> Result<T> {
+        match done {
+            Ok(answer) => {
+                let changed = write.changed;
+                write.commit().await?;
+                if changed {
+                    self.inner.changes.send_replace(());
+                }
+                Ok(answer)
+            }
+            Err(Failure::Refused(refusal)) => {
+                write.sql.end("ROLLBACK").await?;
+                Err(refusal.into())
+            }
+            Err(failure) => Err(failure),
+        }
+    }
+}
+
+impl Write {
+    /// Something that a reader can see is different now.
+    pub(super) fn changed(&mut self) {
+        self.changed = true;
+    }
+
+    async fn commit(&mut self) -> Result<()> {
+        if self.changed {
+            self.count_change().await?;
+        }
+        self.sql.end("COMMIT").await
+    }
+
+    async fn count_change(&mut self) -> Result<()> {
+        sqlx::query(
+            "INSERT INTO tenant (id, runs, changes) VALUES (?1, 0, 1)
+             ON CONFLICT (id) DO UPDATE SET changes = changes + 1",
+        )
+        .bind(self.tenant.as_str())
+        .execute(&mut *self.sql)
+        .await?;
+        Ok(())
+    }
+
+    /// The writer's run, if the writer holds it.
+    pub(super) async fn fenced(&mut self, writer: &Writer) -> Result<HeldRun> {
+        let found: Option<(u64, String, u64, String, u64, u64)> = sqlx::query_as(
+            "SELECT fence, pipeline, version, standing, lines, reports FROM run WHERE tenant = ?1 AND id = ?2",
+        )
+        .bind(self.tenant.as_str())
+        .bind(writer.run.as_str())
+        .fetch_optional(&mut *self.sql)
+        .await?;
+        let (fence, pipeline, version, standing, lines, reports) =
+            found.ok_or_else(|| no_run(&writer.run))?;
+        if fence != writer.fence || fence == 0 {
+            let (run, given) = (writer.run.clone(), writer.fence);
+            return Err(StoreError::Fenced { run, given, newest: fence }.into());
+        }
+        let standing = super::codec::from_json("the standing of a run", &standing)?;
+        Ok(HeldRun { pipeline, version, standing, lines, reports })
+    }
+}
+
+impl Read {
+    /// Gives the connection back.
+    pub(super) async fn end(mut self) -> Result<()> {
+        self.sql.end("COMMIT").await
+    }
+
+    /// That the run is one of the tenant's.
+    pub(super) async fn check_run(&mut self, run: &RunId) -> Result<()> {
+        let found: Option<i64> = sqlx::query_scalar("SELECT 1 FROM run WHERE tenant = ?1 AND id = ?2")
+            .bind(self.tenant.as_str())
+            .bind(run.as_str())
+            .fetch_optional(&mut *self.sql)
+            .await?;
+        found.map(|_| ()).ok_or_else(|| no_run(run).into())
+    }
+
+    pub(super) async fn changes(&mut self) -> Result<u64> {
+        let found: Option<u64> = sqlx::query_scalar("SELECT changes FROM tenant WHERE id = ?1")
+            .bind(self.tenant.as_str())
+            .fetch_optional(&mut *self.sql)
+            .await?;
+        Ok(found.unwrap_or(0))
+    }
+}
+
+pub(super) fn no_run(run: &RunId) -> StoreError {
+    StoreError::NotFound(format!("run {run}"))
+}
+
+/// For `LIMIT`: at most this many rows.
+pub(super) fn limit(max: u32) -> i64 {
+    int(u64::from(max))
+}

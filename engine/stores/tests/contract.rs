@@ -1,0 +1,47 @@
+//! SQLite and the directory keep the contracts of their ports.
+
+use async_trait::async_trait;
+use stageway_ports::contract::blobs::BlobsFixture;
+use stageway_ports::contract::store::StoreFixture;
+use stageway_ports::{Blobs, Store};
+use stageway_stores::{FsBlobs, SqliteStore};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+struct OnDisk(tempfile::TempDir);
+
+impl OnDisk {
+    fn new() -> Self {
+        Self(tempfile::tempdir().expect("the temporary directory is writable"))
+    }
+}
+
+#[async_trait]
+impl StoreFixture for OnDisk {
+    async fn open(&self) -> Arc<dyn Store> {
+        Arc::new(SqliteStore::open(self.0.path().join("state/db")).await.expect("the database opens"))
+    }
+}
+
+#[async_trait]
+impl BlobsFixture for OnDisk {
+    async fn open(&self) -> Arc<dyn Blobs> {
+        Arc::new(FsBlobs::open(self.0.path().join("state/blobs")).expect("the directory opens"))
+    }
+
+    fn scratch(&self) -> PathBuf {
+        let scratch = self.0.path().join("scratch");
+        std::fs::create_dir_all(&scratch).expect("the temporary directory is writable");
+        scratch
+    }
+}
+
+mod store {
+    use super::OnDisk;
+    stageway_ports::store_contract!(OnDisk::new());
+}
+
+mod blobs {
+    use super::OnDisk;
+    stageway_ports::blobs_contract!(OnDisk::new());
+}
