@@ -7,7 +7,7 @@ use thiserror::Error;
 
 /// Why a text is not a name.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("`{text}` is not a {kind}: {rule}")]
+#[error("`{text}` is no {kind}: {rule}")]
 pub struct NameError {
     /// What the text was meant to be, such as `stage name`.
     pub kind: &'static str,

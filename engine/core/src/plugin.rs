@@ -18,7 +18,7 @@ pub enum PluginRefError {
     #[error("`{0}` is not a plugin name: NAMESPACE/NAME in lower-case letters, digits and `-` is expected")]
     Name(String),
     /// There is no `@VERSION`.
-    #[error("`{0}` names no version")]
+    #[error("`{0}` names no version: NAMESPACE/NAME@1 is expected")]
     NoVersion(String),
     /// The version is not `1`, `1.4`, or a complete one.
     #[error("`{0}` is not a version: `1`, `1.4` or `1.4.2` is expected")]

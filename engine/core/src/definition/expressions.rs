@@ -3,7 +3,7 @@
 use super::needs::{order, reachable};
 use super::types::{Definition, StageDef};
 use crate::diagnostic::{Code, Diagnostic, codes};
-use crate::document::{Node, Places, Value, reader::below};
+use crate::document::{Node, Value, reader::below};
 use crate::expression::{
     Checked, Expression, Fault, Part, Schema, StageSchema, Template, Type, check as check_one,
 };
@@ -25,12 +25,7 @@ pub struct Known<'k> {
 
 /// Every problem of every expression.
 pub fn check(definition: &Definition, known: &Known<'_>) -> Vec<Diagnostic> {
-    let parameters = definition
-        .parameters
-        .iter()
-        .map(|(name, parameter)| (name.clone(), parameter.of.checked()))
-        .collect();
-    let base = Schema::new(&definition.vars, parameters);
+    let base = base(definition, known);
     let mut checker = Checker { definition, schema: base.clone(), found: Vec::new() };
     if let Some(concurrency) = &definition.concurrency {
         let pointer = match checker.definition.places.has("/concurrency/group") {
@@ -300,13 +295,13 @@ impl Checker<'_> {
 }
 
 /// Texts with `${{` where none may stand.
-pub(super) fn misplaced(root: &Node, places: &Places) -> Vec<Diagnostic> {
+pub(super) fn misplaced(root: &Node) -> Vec<Diagnostic> {
     let mut found = Vec::new();
-    visit(root, &mut Vec::new(), places, &mut found);
+    visit(root, &mut Vec::new(), &mut found);
     found
 }
 
-fn visit<'n>(node: &'n Node, path: &mut Vec<&'n str>, places: &Places, found: &mut Vec<Diagnostic>) {
+fn visit<'n>(node: &'n Node, path: &mut Vec<&'n str>, found: &mut Vec<Diagnostic>) {
     match &node.value {
         Value::Text(text) if Template::is_in(text) && !allowed(path) => {
             let message = "an expression stands where the value must be written out";
@@ -316,14 +311,14 @@ fn visit<'n>(node: &'n Node, path: &mut Vec<&'n str>, places: &Places, found: &m
         Value::List(items) => {
             for item in items {
                 path.push("");
-                visit(item, path, places, found);
+                visit(item, path, found);
                 path.pop();
             }
         }
         Value::Map(entries) => {
             for entry in entries {
                 path.push(&entry.key);
-                visit(&entry.value, path, places, found);
+                visit(&entry.value, path, found);
                 path.pop();
             }
         }

@@ -35,13 +35,13 @@ pub fn parse(file: &str, bytes: &[u8]) -> Parsed {
     let mut found = reader.diagnostics;
     if let Some(lowered) = &lowered {
         found.extend(needs::check(&lowered.definition, &lowered.named, &root));
-        found.extend(expressions::misplaced(&root, &lowered.definition.places));
+        found.extend(expressions::misplaced(&root));
         let known = Known { named: Some(&lowered.named), outputs: None, vars_complete: false };
         found.extend(expressions::check(&lowered.definition, &known));
     }
     diagnostics.extend(drop_consequences(found));
     sort(&mut diagnostics);
-    Parsed { definition: lowered.map(|lowered| lowered.definition), diagnostics }
+    Parsed { definition: lowered.and_then(pipeline::Lowered::usable), diagnostics }
 }
 
 /// An expression where none may stand is told once, not again as a bad name, path or pattern.

@@ -4,9 +4,11 @@
 //! What needs more than the file — plugins, policy, the event — is the planner's work.
 
 mod approval;
+mod expand;
 mod expressions;
 mod file;
 mod grants;
+mod json_schema;
 mod needs;
 mod parameters;
 mod pipeline;
@@ -15,9 +17,11 @@ mod stage;
 mod stages;
 mod types;
 
+pub use expand::{to_json, to_yaml};
 pub use expressions::{Known, certain, check as check_expressions};
 pub(crate) use expressions::{asked, stage_schema};
 pub use file::{Parsed, parse};
+pub use json_schema::json_schema;
 pub use needs::{order, reachable};
 pub(crate) use parameters::resolve as resolve_parameters;
 pub use parameters::{Parameter, ParameterType};

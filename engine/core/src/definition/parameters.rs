@@ -73,7 +73,7 @@ impl ParameterType {
     }
 
     /// A value that a person wrote at a terminal.
-    fn from_text(self, text: &str) -> Option<Json> {
+    fn read(self, text: &str) -> Option<Json> {
         match self {
             Self::String => Some(Json::String(text.to_owned())),
             Self::Int => text.parse::<i64>().ok().map(Json::from),
@@ -120,7 +120,7 @@ pub(crate) fn resolve(
     }
     for (name, parameter) in declared {
         let value = match given.get(name) {
-            Some(Json::String(text)) => parameter.of.from_text(text),
+            Some(Json::String(text)) => parameter.of.read(text),
             Some(value) => Some(value.clone()),
             None => parameter.default.clone(),
         };

@@ -16,10 +16,23 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(crate) const PIPELINE_KEYS: [&str; 9] =
     ["pipeline", "on", "concurrency", "parameters", "vars", "env", "timeout", "retry", "stages"];
 
-/// A definition, and the names of all its stages, unusable ones included.
+/// What was understood of a file. It is checked whole; then what is unusable is left out.
 pub(super) struct Lowered {
     pub(super) definition: Definition,
+    /// The names of all stages, those included that are no map.
     pub(super) named: BTreeSet<StageName>,
+    /// Stages without a usable plugin.
+    pub(super) unusable: BTreeSet<StageName>,
+    /// The pipeline has a usable name.
+    pub(super) is_named: bool,
+}
+
+impl Lowered {
+    /// The definition without what is unusable.
+    pub(super) fn usable(mut self) -> Option<Definition> {
+        self.definition.stages.retain(|name, _| !self.unusable.contains(name));
+        self.is_named.then_some(self.definition)
+    }
 }
 
 pub(super) fn read(reader: &mut Reader, file: &str, root: &Node, places: Places) -> Option<Lowered> {
@@ -35,10 +48,10 @@ pub(super) fn read(reader: &mut Reader, file: &str, root: &Node, places: Places)
     let env = map.get("env").map(|node| services::variables(reader, node)).unwrap_or_default();
     let timeout_ms = map.get("timeout").and_then(|node| reader.duration(node, 1_000, 30 * DAY));
     let retry = map.get("retry").and_then(|node| read_retry(reader, node));
-    let (stages, named) = stages(reader, &map);
+    let (stages, named, unusable) = stages(reader, &map);
     let definition = Definition {
         file: file.to_owned(),
-        pipeline: pipeline?,
+        pipeline: pipeline.clone().unwrap_or_else(unnamed),
         on,
         concurrency,
         parameters,
@@ -49,13 +62,21 @@ pub(super) fn read(reader: &mut Reader, file: &str, root: &Node, places: Places)
         stages,
         places,
     };
-    Some(Lowered { definition, named })
+    Some(Lowered { definition, named, unusable, is_named: pipeline.is_some() })
 }
 
-fn stages(reader: &mut Reader, map: &Map<'_>) -> (IndexMap<StageName, StageDef>, BTreeSet<StageName>) {
-    let (mut stages, mut named) = (IndexMap::new(), BTreeSet::new());
-    let Some(node) = reader.needed(map, "stages") else { return (stages, named) };
-    let Some(all) = reader.any_map(node, &node.place) else { return (stages, named) };
+/// Stands for a name that is not usable while the rest is checked.
+fn unnamed() -> PipelineName {
+    PipelineName::new("unnamed").expect("the text keeps the rule of names")
+}
+
+type Stages = (IndexMap<StageName, StageDef>, BTreeSet<StageName>, BTreeSet<StageName>);
+
+/// The stages, the names of all, and those without a usable plugin.
+fn stages(reader: &mut Reader, map: &Map<'_>) -> Stages {
+    let (mut stages, mut named, mut unusable) = Stages::default();
+    let Some(node) = reader.needed(map, "stages") else { return (stages, named, unusable) };
+    let Some(all) = reader.any_map(node, &node.place) else { return (stages, named, unusable) };
     if all.entries().is_empty() {
         reader.error(codes::NO_STAGES, &node.place, "the pipeline has no stages", "add at least one stage");
     }
@@ -66,13 +87,16 @@ fn stages(reader: &mut Reader, map: &Map<'_>) -> (IndexMap<StageName, StageDef>,
     for entry in all.entries().iter().take(MAX_STAGES) {
         let name = reader.parse::<StageName>(&entry.key, &entry.at, codes::BAD_NAME);
         let map = reader.map(&entry.value, &entry.at, &STAGE_KEYS);
-        let stage = map.and_then(|map| read_stage(reader, &map));
+        let stage = map.map(|map| read_stage(reader, &map));
         named.extend(name.clone());
-        if let (Some(name), Some(stage)) = (name, stage) {
+        if let (Some(name), Some((stage, usable))) = (name, stage) {
+            if !usable {
+                unusable.insert(name.clone());
+            }
             stages.insert(name, stage);
         }
     }
-    (stages, named)
+    (stages, named, unusable)
 }
 
 fn concurrency(reader: &mut Reader, node: &Node) -> Option<ConcurrencyDef> {
@@ -107,15 +131,14 @@ pub(super) fn read_retry(reader: &mut Reader, node: &Node) -> Option<Retry> {
     }
     let map = reader.map(node, &node.place, &["attempts", "on", "backoff"])?;
     let attempts = reader.needed(&map, "attempts").and_then(|node| reader.integer(node, 1, 10));
-    let mut retry = Retry { attempts: attempts? as u32, ..Retry::default() };
-    if let Some(node) = map.get("on") {
-        retry.on = retry_on(reader, node);
-    }
-    if let Some(node) = map.get("backoff") {
-        let first_ms = reader.duration(node, 0, DAY)?;
-        retry.backoff = Backoff { first_ms, ..Backoff::default() };
-    }
-    Some(retry)
+    let on = map.get("on").map(|node| retry_on(reader, node));
+    let first_ms = map.get("backoff").and_then(|node| reader.duration(node, 0, DAY));
+    let plain = Retry::default();
+    Some(Retry {
+        attempts: attempts? as u32,
+        on: on.unwrap_or(plain.on),
+        backoff: first_ms.map_or(plain.backoff, |first_ms| Backoff { first_ms, ..plain.backoff }),
+    })
 }
 
 fn retry_on(reader: &mut Reader, node: &Node) -> BTreeSet<RetryOn> {

@@ -37,8 +37,8 @@ pub(crate) const STAGE_KEYS: [&str; 22] = [
     "paths",
 ];
 
-/// Reads a stage; nothing if its `uses` is unusable.
-pub(super) fn read(reader: &mut Reader, map: &Map<'_>) -> Option<StageDef> {
+/// Reads a stage, and whether its `uses` is usable.
+pub(super) fn read(reader: &mut Reader, map: &Map<'_>) -> (StageDef, bool) {
     let uses = reader.needed(map, "uses").and_then(|node| {
         let text = reader.text(node)?;
         reader.parse::<PluginRef>(text, &node.place, codes::BAD_PLUGIN_REFERENCE)
@@ -75,7 +75,7 @@ pub(super) fn read(reader: &mut Reader, map: &Map<'_>) -> Option<StageDef> {
         paths: map.get("paths").map(|node| reader.globs(node)).unwrap_or_default(),
     };
     conflicts(reader, map, &stage);
-    uses.map(|_| stage)
+    (stage, uses.is_some())
 }
 
 fn refuse_matrix(reader: &mut Reader, map: &Map<'_>) {

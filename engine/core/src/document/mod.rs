@@ -17,6 +17,18 @@ pub use places::Places;
 pub(crate) use places::escape;
 pub(crate) use reader::{Map, Reader};
 
+/// A document as plain JSON, by the rules of this room.
+///
+/// # Errors
+/// Everything that is wrong with the text.
+pub fn read_json(file: &str, bytes: &[u8]) -> Result<serde_json::Value, Vec<crate::diagnostic::Diagnostic>> {
+    let loaded = load(file, bytes);
+    match loaded.document {
+        Some((root, _)) if loaded.diagnostics.is_empty() => Ok(root.to_json()),
+        _ => Err(loaded.diagnostics),
+    }
+}
+
 /// A file has at most this many bytes.
 pub const MAX_BYTES: usize = 1 << 20;
 /// A file has at most this many values, copies by alias included.

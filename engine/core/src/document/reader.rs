@@ -306,7 +306,7 @@ pub(crate) fn spell(milliseconds: u64) -> String {
 /// A path pattern relative to the root of the tree.
 pub(crate) fn glob(text: &str) -> Result<Glob, String> {
     if text.is_empty() || text.len() > 1024 {
-        return Err("it has no or more than 1024 bytes".into());
+        return Err("it is empty, or longer than 1024 bytes".into());
     }
     if text.starts_with('/') || text.split('/').any(|part| part == ".." || part == ".") {
         return Err("patterns are relative to the root of the tree".into());

@@ -120,6 +120,10 @@ fn repeat(
     let over = checker.visit(target);
     let item = match over.of.clone() {
         Type::List(item) => *item,
+        Type::Map(_) | Type::Object(_) if matches!(name, "map" | "filter") => {
+            let remedy = "loop over a list; the order of a map is not fixed";
+            checker.fault(codes::TYPE_ERROR, target, format!("`{name}` makes a list of a map"), remedy).of
+        }
         Type::Map(_) | Type::Object(_) => Type::Text,
         Type::Any => Type::Any,
         other => {

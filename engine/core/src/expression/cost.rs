@@ -31,11 +31,19 @@ impl Shape {
     }
 }
 
+/// What is known of one evaluation before it starts.
+pub(super) struct Bound {
+    /// It makes at most this much.
+    pub(super) bytes: u64,
+    /// It would make a list in the order of a map, which has none.
+    pub(super) unordered: bool,
+}
+
 /// The bound of one evaluation.
-pub(super) fn bound(tree: &IdedExpr, scope: &Scope) -> u64 {
-    let mut estimate = Estimate { scope, made: 0, factor: 1, variable: None };
+pub(super) fn bound(tree: &IdedExpr, scope: &Scope) -> Bound {
+    let mut estimate = Estimate { scope, made: 0, factor: 1, variable: None, unordered: false };
     estimate.visit(tree);
-    estimate.made
+    Bound { bytes: estimate.made, unordered: estimate.unordered }
 }
 
 struct Estimate<'s> {
@@ -44,6 +52,7 @@ struct Estimate<'s> {
     /// How often what is visited now is done.
     factor: u64,
     variable: Option<(String, u64)>,
+    unordered: bool,
 }
 
 impl<'s> Estimate<'s> {
@@ -86,6 +95,9 @@ impl<'s> Estimate<'s> {
     /// `xs.map(x, …)` and its siblings.
     fn repeat(&mut self, call: &CallExpr) -> Shape {
         let over = call.target.as_deref().map_or(Shape::default(), |target| self.visit(target));
+        let kept = matches!(call.func_name.as_str(), "map" | "filter");
+        let target = call.target.as_deref().and_then(|target| self.value(target));
+        self.unordered |= kept && target.is_some_and(Json::is_object);
         let name = match call.args.first().map(|argument| &argument.expr) {
             Some(Expr::Ident(name)) => name.clone(),
             _ => String::new(),

@@ -8,7 +8,6 @@ use cel::common::ast::{Expr, IdedExpr};
 use cel::objects::{Key, Map as CelMap};
 use cel::{Context, ExecutionError, Value};
 use serde_json::{Map, Number, Value as Json};
-use std::collections::HashMap;
 
 /// The value of an expression that has been checked.
 ///
@@ -36,7 +35,11 @@ struct Evaluation<'e> {
 
 impl<'e> Evaluation<'e> {
     fn of(expression: &'e Expression, scope: &Scope) -> Result<Self, Fault> {
-        if cost::bound(&expression.tree, scope) > cost::MAX {
+        let estimate = cost::bound(&expression.tree, scope);
+        if estimate.unordered {
+            return Err(failed(expression, "`map` and `filter` loop over lists, and this is a map".into()));
+        }
+        if estimate.bytes > cost::MAX {
             let message = "with these values the expression would make too much";
             let remedy = "split it, or compute the value in a stage";
             return Err(Fault::new(codes::TOO_COMPLEX, 0..expression.source().len(), message, remedy));
@@ -129,11 +132,16 @@ fn cel_value(value: &Json) -> Value {
         },
         Json::String(text) => Value::String(text.clone().into()),
         Json::Array(items) => Value::List(items.iter().map(cel_value).collect::<Vec<_>>().into()),
-        Json::Object(fields) => {
-            let entries = fields.iter().map(|(name, value)| (Key::from(name.clone()), cel_value(value)));
-            Value::Map(CelMap::from(entries.collect::<HashMap<Key, Value>>()))
-        }
+        Json::Object(fields) => Value::Map(cel_map(fields)),
     }
+}
+
+/// A map of the interpreter. Its order differs from run to run, so nothing may depend on it: loops that keep order
+/// are refused over maps.
+#[expect(clippy::disallowed_types, reason = "the interpreter takes no other map")]
+fn cel_map(fields: &Map<String, Json>) -> CelMap {
+    let entries = fields.iter().map(|(name, value)| (Key::from(name.clone()), cel_value(value)));
+    CelMap::from(entries.collect::<std::collections::HashMap<Key, Value>>())
 }
 
 fn json(value: &Value) -> Result<Json, String> {
@@ -215,6 +223,7 @@ mod tests {
             ("string(vars.n) + vars.name", json!("3shop")),
             ("vars.list.map(x, x + '!')", json!(["a!", "b!"])),
             ("vars.list.exists(x, x == 'b')", json!(true)),
+            ("vars.map.all(k, k == 'k')", json!(true)),
             ("vars.list.filter(x, x != 'a')", json!(["b"])),
             ("'a' in vars.list && vars.map['k'] == 'v'", json!(true)),
             ("size(vars.list) == 2 ? 'two' : 'other'", json!("two")),
@@ -267,6 +276,7 @@ mod tests {
             ("sizeof(vars.list)", codes::UNKNOWN_FIELD, "did you mean `size`?"),
             ("event.branch.startWith('a')", codes::UNKNOWN_FIELD, "did you mean `startsWith`?"),
             ("event.branch.startsWith(1)", codes::TYPE_ERROR, "give a string"),
+            ("vars.map.map(k, k)", codes::TYPE_ERROR, "loop over a list; the order of a map is not fixed"),
             ("size(1)", codes::TYPE_ERROR, "give a string, a list or a map"),
             ("vars.list.all(x, x)", codes::TYPE_ERROR, "compare it with something"),
             ("vars.n.map(x, x)", codes::TYPE_ERROR, "loop over a list"),
@@ -304,6 +314,20 @@ mod tests {
         ] {
             assert_eq!(evaluate(&Expression::parse(source).unwrap(), &scope).is_ok(), fits, "{source}");
         }
+    }
+
+    #[test]
+    fn no_order_of_a_map_shows() {
+        let outputs = json!({ "any": { "b": 1, "a": 2 } });
+        let done = StageOutcome { status: "succeeded".into(), outputs: outputs.as_object().unwrap().clone() };
+        let scope = scope().with_stages(&BTreeMap::from([(StageName::new("x").unwrap(), done)]));
+        let value = |source| evaluate(&Expression::parse(source).unwrap(), &scope);
+        assert!(
+            value("stages.x.outputs.any.map(k, k)").is_err()
+                && value("stages.x.outputs.any.filter(k, true)").is_err()
+        );
+        assert_eq!(value("stages.x.outputs.any.exists(k, k == 'a')").unwrap(), json!(true));
+        assert_eq!(value("stages.x.outputs.any").unwrap(), json!({ "a": 2, "b": 1 }));
     }
 
     #[test]

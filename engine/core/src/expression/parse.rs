@@ -97,7 +97,17 @@ impl Expression {
     /// The bytes of a node, or the whole expression.
     pub(super) fn range(&self, node: &IdedExpr) -> Range<usize> {
         let Some((first, last)) = self.places.offset_for(node.id) else { return 0..self.source.len() };
-        range(&self.source, first as usize, last as usize)
+        let at = range(&self.source, first as usize, last as usize);
+        match &node.expr {
+            // A selection stands at its dot; what people look for is the field.
+            Expr::Select(select) => {
+                let after = &self.source[at.end..];
+                let start = at.end + (after.len() - after.trim_start().len());
+                let end = start + select.field.len();
+                if end <= self.source.len() && self.source.is_char_boundary(end) { start..end } else { at }
+            }
+            _ => at,
+        }
     }
 }
 
@@ -113,9 +123,13 @@ fn syntax(source: &str, errors: &cel::ParseErrors) -> Fault {
     let line = first.map_or(1, |error| error.pos.0).max(1) as usize;
     let before: usize = source.split_inclusive('\n').take(line - 1).map(|line| line.chars().count()).sum();
     let at = range(source, before + column - 1, before + column - 1);
-    let message: String =
-        first.map_or("it does not parse".into(), |error| error.msg.chars().take(160).collect());
-    let message = message.replace(['\n', '\r'], " ");
+    let message = first.map_or("the expression does not parse", |error| error.msg.as_str());
+    let message = message.trim_start_matches("Syntax error: ").split(" expecting ").next().unwrap_or(message);
+    let message = message
+        .replace(['\n', '\r'], " ")
+        .replace("mismatched input '<EOF>'", "the expression ends too early");
+    let message = message.replace("mismatched input", "unexpected").replace("extraneous input", "unexpected");
+    let message: String = message.chars().take(160).collect();
     Fault::new(codes::EXPRESSION_SYNTAX, at, message, "mend the syntax here or just before")
 }
 

@@ -7,7 +7,7 @@ use thiserror::Error;
 
 /// The text is no pattern of its kind.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("`{text}` is not a {kind}: {rule}")]
+#[error("`{text}` is no {kind}: {rule}")]
 pub struct PatternError {
     /// What was expected.
     pub kind: &'static str,

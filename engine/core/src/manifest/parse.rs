@@ -322,7 +322,7 @@ mod tests {
 
     #[test]
     fn every_fault_has_its_code_and_pointer() {
-        let table: Vec<(Vec<(String, String)>, Vec<(String, String)>)> = vec![
+        let table = [
             (faults(|m| m["versoin"] = json!(1)), one(codes::MANIFEST_MEMBER, "/versoin")),
             (faults(|m| m["name"] = json!("Unit")), one(codes::MANIFEST_MEMBER, "/name")),
             (faults(|m| m["version"] = json!("1")), one(codes::MANIFEST_MEMBER, "/version")),
