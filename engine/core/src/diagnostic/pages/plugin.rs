@@ -33,19 +33,19 @@ super::pages! {
     "Outputs are read by name, so their schema states `type: object` with `properties`.",
     "\"outputs\": { \"type\": \"string\" }",
     "declare every output under `properties`";
-    PLUGIN_AMBIGUOUS = 541, "one version of a plugin has two digests",
+    PLUGIN_AMBIGUOUS = 509, "one version of a plugin has two digests",
     "A name and version stand for one component. Two directories hold different files that claim to be the same.",
     "plugins/unit-test.wasm and ~/plugins/unit-test.wasm, both stageway/unit-test 1.0.0, with other bytes",
     "remove one of the files, or give one of them another version";
-    PLUGIN_UNREADABLE = 542, "a file in a plugin directory is no plugin",
+    PLUGIN_UNREADABLE = 510, "a file in a plugin directory is no plugin",
     "Every `.wasm` file of a plugin directory is read for its manifest; this one cannot be.",
     "a core module instead of a component, or a truncated file",
     "build it again with `stageway plugin build`, or remove it";
-    PLUGIN_LOCKED = 543, "the lock pins a component that is not there",
+    PLUGIN_LOCKED = 511, "the lock pins a component that is not there",
     "`stageway.lock` beside the pipeline file decides alone which component a reference means.",
     "\"stageway/unit-test@1\": \"sha256:…\" of a component that no directory holds",
     "put the pinned component into a plugin directory, or take the line out of the lock";
-    CONFIGURATION_REFUSED = 544, "the plugin refuses its configuration",
+    CONFIGURATION_REFUSED = 512, "the plugin refuses its configuration",
     "Beyond its schema a plugin checks what a schema cannot say.",
     "with: { command: [] }",
     "mend the value that the pointer shows";
