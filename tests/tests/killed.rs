@@ -1,0 +1,49 @@
+//! The engine is killed while a task runs: the task goes on, and so does the run.
+
+use stageway_tests::{Installation, told, tree};
+use std::io::{BufRead, BufReader};
+use std::time::{Duration, Instant};
+
+const PIPELINE: &str = "pipeline: small
+on: { push: { branches: [main] } }
+stages:
+  slow:
+    uses: stageway/unit-test@1
+    with: { command: [./slow.sh] }
+  after:
+    uses: stageway/unit-test@1
+    needs: [slow]
+    with: { command: [/bin/true] }
+";
+
+#[test]
+fn a_task_outlives_the_engine_and_starts_once() {
+    let script = "#!/bin/sh\necho started $$ $(cat /proc/sys/kernel/random/uuid)\nsleep 4\necho finished\n";
+    let tree = tree(&[("stageway.yaml", PIPELINE), ("slow.sh", script)]);
+    let installation = Installation::new();
+
+    let mut engine = installation.start(tree.path());
+    let mut seen = BufReader::new(engine.stdout.take().expect("its output")).lines();
+    let begun = Instant::now();
+    let started = loop {
+        let line = seen.next().expect("the run goes on").expect("text");
+        if line.contains("\"started ") {
+            break line;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(120), "the task never started");
+    };
+    engine.kill().expect("kill -9");
+    engine.wait().expect("it is gone");
+
+    let output =
+        installation.stageway(tree.path()).args(["resume", "--json"]).output().expect("the binary starts");
+    let resumed = told(&output);
+    assert_eq!(resumed.exit, 0, "{resumed:#?}");
+    assert_eq!(resumed.stage("slow")["status"], "succeeded");
+    assert_eq!(resumed.stage("after")["status"], "succeeded");
+
+    let log = installation.output(tree.path(), &["logs", "latest", "slow"]);
+    let log = String::from_utf8_lossy(&log.stdout).into_owned();
+    assert_eq!(log.matches("started ").count(), 1, "{log}\n{started}");
+    assert_eq!(log.matches("finished").count(), 1, "{log}");
+}
