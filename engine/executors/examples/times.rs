@@ -7,10 +7,11 @@
 //! | whole | a task from the call that starts it to the answer that it has ended, durable marks included |
 
 use stageway_core::name::{RunId, StageName, TaskName, TenantId};
-use stageway_core::task::{Network, Owner, Process, Root, TaskLimits, TaskSpec, TaskState};
+use stageway_core::task::{Network, Owner, Process, Root, TaskLimits, TaskSpec, TaskState, WorkspaceMount};
+use stageway_core::workspace::{Node, Tree, WorkspacePath};
 use stageway_executors::local::{LocalExecutor, LocalOptions, SupervisorOptions, init, supervise};
 use stageway_ports::memory::DirectoryBlobs;
-use stageway_ports::{Executor, SecretValues};
+use stageway_ports::{Blobs, Executor, SecretValues};
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::ffi::OsString;
@@ -77,6 +78,9 @@ fn measure(count: u32) -> Result<(), Box<dyn Error>> {
         rows[1].1.push(ran);
         rows[2].1.push(began.elapsed());
     }
+    let (prepared, collected) =
+        runtime.block_on(files(&executor, &DirectoryBlobs::new(state.path().join("blobs"))))?;
+    println!("a workspace of 10,000 files: {prepared} ms to put in place, {collected} ms to collect");
     println!("{count} tasks `/bin/true` in a row, in milliseconds");
     println!("{:<10}{:>8}{:>8}{:>8}", "", "median", "p95", "most");
     for (name, mut times) in rows {
@@ -95,6 +99,28 @@ async fn one(executor: &LocalExecutor, number: u32) -> Result<Duration, Box<dyn 
     match state {
         TaskState::Ended(ending) if ending.code == Some(0) => Ok(Duration::from_millis(ending.times.ran_ms)),
         other => Err(format!("a task ended with {other:?}").into()),
+    }
+}
+
+/// Puts a tree of ten thousand files in place and collects it, and answers how long each took, in milliseconds.
+async fn files(executor: &LocalExecutor, blobs: &DirectoryBlobs) -> Result<(u64, u64), Box<dyn Error>> {
+    let mut tree = Tree::default();
+    for number in 0..10_000 {
+        let content = blobs.put(number.to_string().into_bytes()).await?;
+        let path = WorkspacePath::new(format!("{}/{number}", number % 100))?;
+        tree.insert(path, Node::File { content, executable: false });
+    }
+    let tree = blobs.put(tree.encode()).await?.digest;
+    let mut spec = spec()?;
+    spec.workspace = Some(WorkspaceMount { tree, path: "/workspace".into(), writable: true });
+    spec.collect.insert("all".into(), "/workspace".into());
+    let name = TaskName::new("files")?;
+    executor.ensure(&name, &spec, &SecretValues::default()).await?;
+    match executor.state(&name, None, Duration::from_secs(120)).await? {
+        TaskState::Ended(ending) if ending.collected.get("all").is_some_and(|all| all.digest() == tree) => {
+            Ok((ending.times.prepared_ms, ending.times.collected_ms))
+        }
+        other => Err(format!("the tree did not come back: {other:?}").into()),
     }
 }
 

@@ -23,14 +23,12 @@ pub fn block_on<T>(test: impl Future<Output = T>) -> T {
 
 /// This executable as a supervisor.
 pub fn supervise(state: &str, blobs: &str, idle: &str) -> ExitCode {
-    let home = PathBuf::from(std::env::var_os("HOME").unwrap_or_default());
-    let toolbox =
-        [".cargo/bin", ".rustup"].map(|path| home.join(path)).into_iter().filter(|path| path.exists());
+    let toolbox = [cargo_home().join("bin"), home().join(".rustup")].into_iter().filter(|path| path.exists());
     let options = SupervisorOptions {
         state: state.into(),
         blobs: Arc::new(DirectoryBlobs::new(blobs)),
         toolbox: toolbox.collect(),
-        cargo_home: Some(home.join(".cargo")),
+        cargo_home: Some(cargo_home()),
         init: ["/proc/self/exe", "supervisor", "init"].map(OsString::from).to_vec(),
         parallel: 4,
         idle: Duration::from_millis(idle.parse().unwrap()),
@@ -42,6 +40,15 @@ pub fn supervise(state: &str, blobs: &str, idle: &str) -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn home() -> PathBuf {
+    PathBuf::from(std::env::var_os("HOME").unwrap_or_default())
+}
+
+/// Where cargo, which builds these tests, keeps the crates that they need.
+pub fn cargo_home() -> PathBuf {
+    std::env::var_os("CARGO_HOME").map_or_else(|| home().join(".cargo"), PathBuf::from)
 }
 
 /// This executable as an engine: ensures one task by shell script, says so, and waits to be killed.
@@ -71,12 +78,18 @@ pub fn counted(name: &str, script: &str) -> TaskSpec {
 }
 
 fn executor(state: &Path, blobs: &Path) -> LocalExecutor {
+    executor_by(&[], state, blobs)
+}
+
+/// An executor whose supervisor is started by another command.
+fn executor_by(command: &[&str], state: &Path, blobs: &Path) -> LocalExecutor {
     let program = std::env::current_exe().unwrap();
+    let command = command.iter().map(OsString::from);
     let arguments =
         [program.as_os_str(), "supervisor".as_ref(), state.as_os_str(), blobs.as_os_str(), IDLE_MS.as_ref()];
     LocalExecutor::new(LocalOptions {
         state: state.to_owned(),
-        supervisor: arguments.map(OsString::from).to_vec(),
+        supervisor: command.chain(arguments.map(OsString::from)).collect(),
         start_within: Duration::from_secs(20),
     })
 }
@@ -93,6 +106,13 @@ impl Local {
         let directory = tempfile::tempdir().unwrap();
         let (state, blobs) = (directory.path().join("state"), directory.path().join("blobs"));
         Self { executor: executor(&state, &blobs), blobs: DirectoryBlobs::new(blobs), directory }
+    }
+
+    /// One whose supervisor is started by another command.
+    pub fn by(command: &[&str]) -> Self {
+        let mut local = Self::new();
+        local.executor = executor_by(command, &local.state(), &local.blobs_path());
+        local
     }
 
     /// Another engine on the same state directory.

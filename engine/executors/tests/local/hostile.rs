@@ -8,7 +8,7 @@ use stageway_core::digest::Digest;
 use stageway_core::name::TaskName;
 use stageway_core::task::{ImageRoot, Root};
 use stageway_ports::contract::executor::{ending, output};
-use stageway_ports::{Blobs, Executor, SecretValue, SecretValues};
+use stageway_ports::{Blobs, Executor, SecretValue, SecretValues, TaskError};
 use std::fs;
 use std::net::TcpListener;
 
@@ -113,6 +113,26 @@ pub async fn secrets_are_in_memory_only() {
     missing.process.secret_variables.insert("TOKEN".into(), "other".into());
     let (ending, _) = local.run("missing", &missing).await;
     assert!(ending.message.contains("`other`") && ending.code.is_none(), "{ending:?}");
+}
+
+/// Where user namespaces are forbidden nothing runs, and the remedy is named; in a container that allows them all is well.
+pub async fn without_user_namespaces_nothing_runs() {
+    let forbid = "echo 0 > /proc/sys/user/max_user_namespaces && exec \"$@\"";
+    let local = Local::by(&["unshare", "-Ur", "sh", "-c", forbid, "sh"]);
+    let name = TaskName::new("forbidden").unwrap();
+    match local.executor.ensure(&name, &shell("true"), &SecretValues::default()).await {
+        Err(TaskError::Refused(text)) => {
+            assert!(text.contains("user.max_user_namespaces") && text.contains("--no-sandbox"), "{text}");
+        }
+        other => panic!("{other:?}"),
+    }
+    assert!(local.executor.sweep().await.unwrap().is_empty());
+    let mut open = shell("echo ran");
+    open.unconfined = true;
+    assert_eq!(local.run("open", &open).await.1, "ran\n");
+    let contained = Local::by(&["unshare", "-Ur"]);
+    let (ending, text) = contained.run("contained", &shell("id -u")).await;
+    assert_eq!((ending.code, text.as_str()), (Some(0), "1000\n"), "{ending:?}");
 }
 
 /// An image whose layers try to write through links, and up the path.

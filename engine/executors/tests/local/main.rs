@@ -47,6 +47,7 @@ fn main() -> ExitCode {
             a_task_has_no_power
             nothing_outlives_a_task
             secrets_are_in_memory_only
+            without_user_namespaces_nothing_runs
             an_image_cannot_write_outside_of_itself;
         limits:
             a_fork_bomb_is_bounded

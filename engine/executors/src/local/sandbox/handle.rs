@@ -28,7 +28,7 @@ type Answer = (u64, Report, Option<OwnedFd>);
 /// What became of an attempt to launch an init.
 pub(crate) enum Launched {
     /// It waits for orders.
-    Ready(Init),
+    Ready(Box<Init>),
     /// This machine forbids it.
     Refused { problem: String, remedy: String },
 }
@@ -63,7 +63,7 @@ impl Init {
     /// Lets it make its namespaces.
     pub(crate) async fn begin(self, confinement: Confinement) -> Result<Launched, Gone> {
         match self.order(Order::Begin(confinement), None).await? {
-            (Report::Ready, _) => Ok(Launched::Ready(self)),
+            (Report::Ready, _) => Ok(Launched::Ready(Box::new(self))),
             (Report::Refused { problem, remedy }, _) => Ok(Launched::Refused { problem, remedy }),
             (other, _) => Err(Gone(format!("it answered {other:?}"))),
         }

@@ -1,7 +1,7 @@
 //! Making the namespaces of a task, and saying what to do where they are forbidden.
 
 use super::sys::unshare;
-use super::{INSIDE_ID, sys};
+use super::{INSIDE_ID, OUTSIDE_ID, sys};
 use rustix::mount::{MountPropagationFlags, mount_change};
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType};
 use rustix::thread::{CapabilitySet, UnshareFlags};
@@ -17,12 +17,27 @@ pub(super) struct Forbidden {
     pub remedy: String,
 }
 
-/// Whether this process may make namespaces without a user namespace, and choose the uid of its tasks.
+/// Whether this process may make namespaces without a user namespace, and give files and processes to [`OUTSIDE_ID`]. Root of
+/// a container that has its own range of ids may not.
 pub(in crate::local) fn privileged() -> bool {
     let needed =
         CapabilitySet::SYS_ADMIN | CapabilitySet::SETUID | CapabilitySet::SETGID | CapabilitySet::CHOWN;
     rustix::process::geteuid().is_root()
         && rustix::thread::capabilities(None).is_ok_and(|sets| sets.effective.contains(needed))
+        && ["/proc/self/uid_map", "/proc/self/gid_map"]
+            .iter()
+            .all(|map| fs::read_to_string(map).is_ok_and(|map| has_id(&map, OUTSIDE_ID)))
+}
+
+/// Whether an id is mapped: each line has the first id inside, the first one outside, and how many.
+fn has_id(map: &str, id: u32) -> bool {
+    map.lines().any(|line| {
+        let mut numbers = line.split_ascii_whitespace().map(str::parse::<u64>);
+        match (numbers.next(), numbers.nth(1)) {
+            (Some(Ok(first)), Some(Ok(count))) => (first..first + count).contains(&u64::from(id)),
+            _ => false,
+        }
+    })
 }
 
 /// Leaves the machine's namespaces; the PID namespace begins with the next child.
@@ -107,5 +122,18 @@ fn loopback_up() -> io::Result<()> {
             error => Err(io::Error::from_raw_os_error(-error)),
         },
         None => Err(io::Error::other("the kernel's answer is too short")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_is_mapped_by_its_range() {
+        assert!(has_id("         0          0 4294967295\n", OUTSIDE_ID));
+        assert!(!has_id("0 100000 65536\n", OUTSIDE_ID));
+        assert!(has_id("0 1000 1\n1 100000 65536", 65536));
+        assert!(!has_id("", 0));
     }
 }

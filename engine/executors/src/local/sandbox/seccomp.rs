@@ -73,6 +73,10 @@ const NAMESPACES: &[i32] = &[
     libc::CLONE_NEWUTS,
 ];
 
+/// From the kernel's `asm-generic/ioctls.h`; the C libraries give them different types.
+const TIOCSTI: u64 = 0x5412;
+const TIOCLINUX: u64 = 0x541c;
+
 /// Families of sockets that stay inside the task's network namespace; others, such as vsock, would not.
 const FAMILIES: &[i32] = &[libc::AF_UNIX, libc::AF_INET, libc::AF_INET6, libc::AF_NETLINK];
 
@@ -106,7 +110,7 @@ fn refused() -> io::Result<BTreeMap<i64, Vec<SeccompRule>>> {
     rules.insert(libc::SYS_socket, vec![other.clone()]);
     rules.insert(libc::SYS_socketpair, vec![other]);
     // Putting characters into the input of a terminal.
-    let typed = [libc::TIOCSTI, libc::TIOCLINUX]
+    let typed = [TIOCSTI, TIOCLINUX]
         .map(|request| rule(vec![condition(1, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, request)?]));
     rules.insert(libc::SYS_ioctl, typed.into_iter().collect::<io::Result<_>>()?);
     Ok(rules)

@@ -58,7 +58,7 @@ async fn admit(table: &Table, task: &Task, spec: &TaskSpec) -> Result<Admitted, 
     group.add(init.pid()).map_err(|e| failed("the task cannot be bounded", e.to_string()))?;
     let confinement = if spec.unconfined { Confinement::None } else { Confinement::Sandbox };
     match init.begin(confinement).await {
-        Ok(Launched::Ready(init)) => Ok(Admitted { init, group, incarnation }),
+        Ok(Launched::Ready(init)) => Ok(Admitted { init: *init, group, incarnation }),
         Ok(Launched::Refused { problem, remedy }) => {
             Err(Failure::Refused(format!("no sandbox can be made: {problem}; {remedy}")))
         }

@@ -48,8 +48,10 @@ pub(super) async fn wind_up(mut life: Life, site: Option<Site>, mut outcome: Out
         collect(&life, &site, &mut ending, &mut outcome).await;
         ending.times.collected_ms = milliseconds(began.elapsed());
     }
+    let why =
+        if outcome.reason == EndingReason::Lost { "the task was lost" } else { "the task never started" };
     for name in life.spec.collect.keys().filter(|_| !outcome.ran) {
-        ending.missing.insert(name.clone(), "the task never started".into());
+        ending.missing.insert(name.clone(), why.into());
     }
     let Life { task, admitted, proxy, root, spec, .. } = life;
     drop((root, proxy));

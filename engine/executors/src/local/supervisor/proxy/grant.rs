@@ -1,8 +1,15 @@
 //! Which hosts a task may reach.
 
+use super::address;
+use std::net::IpAddr;
+
 /// Granted `host:port` pairs.
 #[derive(Debug)]
-pub(super) struct Grants(Vec<Grant>);
+pub(super) struct Grants {
+    grants: Vec<Grant>,
+    /// Why an address is never dialled, whatever is granted.
+    pub denied: fn(IpAddr) -> Option<&'static str>,
+}
 
 #[derive(Debug, PartialEq, Eq)]
 struct Grant {
@@ -18,13 +25,14 @@ impl Grants {
     /// # Errors
     /// The first that is not one, with the remedy.
     pub(super) fn new(hosts: &[String]) -> Result<Self, String> {
-        hosts.iter().map(|host| grant(host)).collect::<Result<_, _>>().map(Self)
+        let grants = hosts.iter().map(|host| grant(host)).collect::<Result<_, _>>()?;
+        Ok(Self { grants, denied: address::denied })
     }
 
     /// Whether a name, as the task spelled it, may be reached on a port.
     pub(super) fn allow(&self, host: &str, port: u16) -> bool {
         let host = normal(host);
-        self.0.iter().any(|grant| {
+        self.grants.iter().any(|grant| {
             let name = if grant.subdomains {
                 host.len() > grant.name.len() && host.ends_with(&grant.name)
             } else {

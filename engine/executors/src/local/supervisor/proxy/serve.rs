@@ -1,6 +1,5 @@
 //! Serving the connections of one task.
 
-use super::address::denied;
 use super::grant::Grants;
 use super::request::{HEAD, Request, parse};
 use std::io;
@@ -95,7 +94,7 @@ async fn dial(request: &Request, grants: &Grants) -> Result<TcpStream, Refusal> 
         let addresses: Vec<SocketAddr> =
             lookup_host((name, *port)).await.map_err(|e| unreachable(e.to_string()))?.collect();
         for address in &addresses {
-            if let Some(what) = denied(address.ip()) {
+            if let Some(what) = (grants.denied)(address.ip()) {
                 return Err(forbidden(format!("`{host}` is {}, a {what} address", address.ip())));
             }
         }
@@ -112,4 +111,62 @@ async fn refuse(task: &mut TcpStream, Refusal(status, problem): Refusal) -> io::
     );
     task.write_all(response.as_bytes()).await?;
     task.shutdown().await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A server that answers every connection with what it received up to an empty line, and a proxy that may reach it.
+    async fn proxied() -> (SocketAddr, u16) {
+        let server = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = server.local_addr().unwrap().port();
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = server.accept().await {
+                let mut got = Vec::new();
+                while !got.ends_with(b"\r\n\r\n") && stream.read_buf(&mut got).await.is_ok_and(|n| n > 0) {}
+                stream.write_all(&got).await.unwrap();
+            }
+        });
+        let mut grants = Grants::new(&[format!("localhost:{port}")]).unwrap();
+        grants.denied = |_| None;
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(serve(listener, Arc::new(grants)));
+        (address, port)
+    }
+
+    async fn exchange(proxy: SocketAddr, request: &str) -> String {
+        let mut stream = TcpStream::connect(proxy).await.unwrap();
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        answer
+    }
+
+    #[tokio::test]
+    async fn a_granted_host_is_reached_through_a_tunnel_and_by_url() {
+        let (proxy, port) = proxied().await;
+        let tunnel = format!("CONNECT localhost:{port} HTTP/1.1\r\n\r\nhello\r\n\r\n");
+        assert_eq!(
+            exchange(proxy, &tunnel).await,
+            "HTTP/1.1 200 Connection established\r\n\r\nhello\r\n\r\n"
+        );
+        let url = format!("GET http://localhost:{port}/a HTTP/1.1\r\nA: 1\r\n\r\n");
+        let expected =
+            format!("GET /a HTTP/1.1\r\nhost: localhost:{port}\r\nconnection: close\r\nA: 1\r\n\r\n");
+        assert_eq!(exchange(proxy, &url).await, expected);
+    }
+
+    #[tokio::test]
+    async fn the_checked_address_is_denied_before_it_is_dialled() {
+        let grants = Grants::new(&["localhost:1".to_owned()]).unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let proxy = listener.local_addr().unwrap();
+        tokio::spawn(serve(listener, Arc::new(grants)));
+        for (host, said) in [("localhost:1", "a loopback address"), ("127.0.0.1:1", "is not granted")] {
+            let answer = exchange(proxy, &format!("CONNECT {host} HTTP/1.1\r\n\r\n")).await;
+            assert!(answer.starts_with("HTTP/1.1 403") && answer.contains(said), "{answer}");
+        }
+    }
 }
