@@ -5,6 +5,7 @@ use stageway_core::name::RunId;
 use stageway_ports::{Batch, StoreError, Writer};
 
 impl Write {
+    /// Writes a batch; whoever commits it counts the change.
     pub(super) async fn append(&mut self, writer: &Writer, batch: &Batch) -> Result<u64> {
         let mut run = self.fenced(writer).await?;
         let id = &writer.run;
@@ -31,14 +32,15 @@ impl Write {
         self.insert_events(id, run.version, &batch.events).await?;
         batch.events.iter().for_each(|event| run.standing.apply(event));
         run.version += batch.events.len() as u64;
-        self.update_run(id, &run).await?;
+        if !(batch.events.is_empty() && batch.lines.is_empty() && batch.reports.is_empty()) {
+            self.update_run(id, &run).await?;
+        }
         for (environment, stage) in &batch.release_claims {
             self.give_back(environment, id, stage).await?;
         }
         if run.standing.ended_at().is_some() {
             self.drop_claims(id).await?;
         }
-        self.changed();
         Ok(run.version)
     }
 

@@ -4,7 +4,7 @@
 //! Every method of the port is one transaction: all of it is there afterwards, or nothing. The file is in WAL mode with
 //! `synchronous=FULL`: when a method has answered, its transaction has been written to the log and the log flushed to the
 //! disk, so it survives a killed process, a killed machine and a power loss, as far as the disk keeps what it has
-//! acknowledged a flush of. What was not acknowledged may be there or not, never half. A database whose directory was made
+//! acknowledged a flush of. Appends that wait at the same time share a flush (`group`). What was not acknowledged may be there or not, never half. A database whose directory was made
 //! by [`SqliteStore::open`] is itself flushed into it.
 //!
 //! # Who may use the file
@@ -40,6 +40,7 @@ mod changes;
 mod codec;
 mod environments;
 mod error;
+mod group;
 mod journal;
 mod leases;
 mod lines;
@@ -57,6 +58,7 @@ mod tests;
 
 use changes::Watcher;
 use error::{Failure, Result};
+use group::Appends;
 use sqlx::SqlitePool;
 use std::path::Path;
 use std::sync::Arc;
@@ -74,10 +76,11 @@ pub struct SqliteStore {
 
 #[derive(Debug)]
 struct Inner {
-    path: Box<Path>,
+    path: Arc<Path>,
     /// One connection: transactions of this process take turns here, not in SQLite.
     writer: SqlitePool,
     readers: SqlitePool,
+    appends: Appends,
     /// Sends when something may have been written, by this process or another.
     changes: watch::Sender<()>,
     /// Ends with the last handle.

@@ -1,4 +1,5 @@
 use super::changes::Watcher;
+use super::group::Appends;
 use super::migrate::migrate;
 use super::{BUSY, Failure, Inner, Result, SqliteStore};
 use sqlx::sqlite::{
@@ -46,9 +47,12 @@ async fn open(path: &Path) -> Result<SqliteStore> {
     let changes = watch::Sender::new(());
     let reading = options.clone().pragma("query_only", "ON").create_if_missing(false);
     let watcher = Watcher::start(reading.connect().await?, changes.clone());
+    let path: Arc<Path> = path.into();
+    let writer = pool(options.create_if_missing(false), 1).await?;
     let inner = Inner {
-        path: path.into(),
-        writer: pool(options.create_if_missing(false), 1).await?,
+        appends: Appends::start(Arc::clone(&path), writer.clone(), changes.clone()),
+        path,
+        writer,
         readers: pool(reading, READERS).await?,
         changes,
         _watcher: watcher,

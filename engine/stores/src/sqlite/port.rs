@@ -76,7 +76,7 @@ impl Store for SqliteStore {
     }
 
     async fn append(&self, writer: &Writer, batch: Batch) -> Answer<u64> {
-        writing!(self, &writer.tenant, append(writer, &batch))
+        self.inner.appends.append(writer.clone(), batch).await
     }
 
     async fn journal(

@@ -1,6 +1,8 @@
 use super::SqliteStore;
+use stageway_core::call::LogLevel;
+use stageway_core::log::{Line, Origin};
 use stageway_core::name::{PipelineName, RunId, TenantId};
-use stageway_ports::{NewRun, Store as _, StoreError};
+use stageway_ports::{Batch, NewRun, Store as _, StoreError, Writer};
 
 fn new_run(plan: String) -> NewRun {
     let (id, pipeline) = (RunId::new("r1").unwrap(), PipelineName::new("shop").unwrap());
@@ -71,4 +73,31 @@ async fn every_table_carries_its_tenant() {
                 .unwrap();
         assert_eq!(found, Some(1), "{table}");
     }
+}
+
+/// Sixteen appends at once, every second with a fence of the past: the others do not notice.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_refused_append_takes_nothing_of_its_group_with_it() {
+    let (_directory, store) = opened().await;
+    let (tenant, run) = (TenantId::local(), RunId::new("r1").unwrap());
+    store.create_run(&tenant, new_run("group".into())).await.unwrap();
+    let lease = store.lease(&tenant, &run, "test", 1, 2, true).await.unwrap().unwrap();
+    let mut appends = tokio::task::JoinSet::new();
+    for number in 0..16_u64 {
+        let stale = number % 2;
+        let writer = Writer { tenant: tenant.clone(), run: run.clone(), fence: lease.fence + stale };
+        let origin = Origin::Engine { key: number.to_string() };
+        let text = number.to_string();
+        let line = Line { stage: None, attempt: 0, at: 1, level: LogLevel::Info, origin, text };
+        let (store, batch) = (store.clone(), Batch { lines: vec![line], ..Batch::default() });
+        appends.spawn(async move { (stale, store.append(&writer, batch).await) });
+    }
+    for (stale, answer) in appends.join_all().await {
+        assert_eq!(answer.is_err(), stale == 1, "{answer:?}");
+    }
+    let lines = store.lines(&tenant, &run, None, 0, 99).await.unwrap();
+    let mut texts: Vec<u64> = lines.iter().map(|line| line.line.text.parse().unwrap()).collect();
+    texts.sort_unstable();
+    assert_eq!(texts, [0, 2, 4, 6, 8, 10, 12, 14]);
+    assert_eq!(lines.iter().map(|line| line.number).collect::<Vec<_>>(), [1, 2, 3, 4, 5, 6, 7, 8]);
 }

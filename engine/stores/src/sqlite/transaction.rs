@@ -19,12 +19,23 @@ pub(super) struct Transaction {
 impl Transaction {
     async fn begin(pool: &SqlitePool, statement: &'static str) -> Result<Self> {
         let mut begun = Self { connection: pool.acquire().await?, over: false };
-        sqlx::query(statement).execute(&mut *begun).await?;
+        begun.run(statement).await?;
         Ok(begun)
     }
 
-    async fn end(&mut self, statement: &'static str) -> Result<()> {
+    /// Waits for its turn at once: a transaction that reads first and writes later could not.
+    pub(super) async fn immediate(pool: &SqlitePool) -> Result<Self> {
+        Self::begin(pool, "BEGIN IMMEDIATE").await
+    }
+
+    pub(super) async fn run(&mut self, statement: &'static str) -> Result<()> {
         sqlx::query(statement).execute(&mut *self.connection).await?;
+        Ok(())
+    }
+
+    /// The last statement: `COMMIT` or `ROLLBACK`.
+    pub(super) async fn end(&mut self, statement: &'static str) -> Result<()> {
+        self.run(statement).await?;
         self.over = true;
         Ok(())
     }
@@ -81,9 +92,7 @@ impl SqliteStore {
     }
 
     pub(super) async fn write(&self, tenant: &TenantId) -> Result<Write> {
-        // Immediate: a transaction that reads first and writes later could not wait for its turn.
-        let sql = Transaction::begin(&self.inner.writer, "BEGIN IMMEDIATE").await?;
-        Ok(Write { sql, tenant: tenant.clone(), changed: false })
+        Ok(Write::within(Transaction::immediate(&self.inner.writer).await?, tenant))
     }
 
     /// Makes what was done durable and wakes who waits for it; what was refused, never was.
@@ -107,6 +116,10 @@ impl SqliteStore {
 }
 
 impl Write {
+    pub(super) fn within(sql: Transaction, tenant: &TenantId) -> Self {
+        Self { sql, tenant: tenant.clone(), changed: false }
+    }
+
     /// Something that a reader can see is different now.
     pub(super) fn changed(&mut self) {
         self.changed = true;
@@ -119,7 +132,8 @@ impl Write {
         self.sql.end("COMMIT").await
     }
 
-    async fn count_change(&mut self) -> Result<()> {
+    /// One more change of the tenant; [`Write::commit`] does it for what [`Write::changed`] told.
+    pub(super) async fn count_change(&mut self) -> Result<()> {
         sqlx::query(
             "INSERT INTO tenant (id, runs, changes) VALUES (?1, 0, 1)
              ON CONFLICT (id) DO UPDATE SET changes = changes + 1",

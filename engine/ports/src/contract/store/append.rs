@@ -124,6 +124,7 @@ pub async fn values_come_back_as_they_went(fixture: &dyn StoreFixture) {
     let writer = leased(&*store, "r1").await;
     let state = serde_json::json!({
         "text": "zero \u{0} tab \t quote \" line\nsnow \u{2603} \u{1F40C}",
+        "floats": [0.1 + 0.2, 1.1 * 1.1, 5e-324, f64::MAX, f64::EPSILON, 123_456_789.123_456_79, 1.0 / 3.0, 2e22 / 7.0],
         "numbers": [0, -1, 1.5, 1e-7, 9_223_372_036_854_775_807_u64, -9_007_199_254_740_993_i64],
         "empty": {"": null, "array": []},
     });

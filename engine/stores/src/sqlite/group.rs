@@ -1,0 +1,97 @@
+//! Appends that wait at the same time become durable together: one flush of the disk for all of them.
+//!
+//! Each keeps a savepoint of its own, so that one that is refused takes nothing of the others with it, and none is answered
+//! before the transaction is durable. Where nobody else waits, a group is one append: nothing is delayed to fill it.
+
+use super::transaction::{Transaction, Write};
+use super::{Failure, Result};
+use sqlx::SqlitePool;
+use stageway_ports::{Batch, StoreError, Writer};
+use std::path::Path;
+use std::sync::Arc;
+use tokio::sync::{mpsc, oneshot, watch};
+
+/// Appends in one transaction at most.
+const TOGETHER: usize = 64;
+/// Appends that wait for their transaction at most; the next ones wait to be taken.
+const WAITING: usize = 256;
+
+type Answer = std::result::Result<u64, StoreError>;
+
+struct Job {
+    writer: Writer,
+    batch: Batch,
+    answer: oneshot::Sender<Answer>,
+}
+
+/// Where appends go. The task behind it ends with the last handle.
+#[derive(Debug)]
+pub(super) struct Appends(mpsc::Sender<Job>);
+
+impl Appends {
+    pub(super) fn start(path: Arc<Path>, writer: SqlitePool, changes: watch::Sender<()>) -> Self {
+        let (jobs, waiting) = mpsc::channel(WAITING);
+        tokio::spawn(Committer { path, writer, changes }.work(waiting));
+        Self(jobs)
+    }
+
+    /// Answers when the append is durable. Dropped, it may or may not be done.
+    pub(super) async fn append(&self, writer: Writer, batch: Batch) -> Answer {
+        let (answer, answered) = oneshot::channel();
+        let gone = |_| StoreError::Storage("the store is closed: open it again".into());
+        self.0.send(Job { writer, batch, answer }).await.map_err(|_| gone(()))?;
+        answered.await.map_err(|_| gone(()))?
+    }
+}
+
+struct Committer {
+    path: Arc<Path>,
+    writer: SqlitePool,
+    changes: watch::Sender<()>,
+}
+
+impl Committer {
+    async fn work(self, mut waiting: mpsc::Receiver<Job>) {
+        let mut jobs = Vec::with_capacity(TOGETHER);
+        while waiting.recv_many(&mut jobs, TOGETHER).await > 0 {
+            let done = self.commit(&jobs).await.map_err(|failure| failure.at(&self.path));
+            self.changes.send_replace(());
+            match done {
+                // Who does not wait for the answer any more does not need it.
+                Ok(answers) => jobs.drain(..).zip(answers).for_each(|(job, answer)| {
+                    let _ = job.answer.send(answer);
+                }),
+                Err(error) => jobs.drain(..).for_each(|job| {
+                    let _ = job.answer.send(Err(error.clone()));
+                }),
+            }
+        }
+    }
+
+    /// One transaction; a failure of the storage is everybody's, a refusal is its own.
+    async fn commit(&self, jobs: &[Job]) -> Result<Vec<Answer>> {
+        let mut sql = Transaction::immediate(&self.writer).await?;
+        let mut answers = Vec::with_capacity(jobs.len());
+        for job in jobs {
+            sql.run("SAVEPOINT append").await?;
+            let mut write = Write::within(sql, &job.writer.tenant);
+            let done = write.append(&job.writer, &job.batch).await;
+            let answer = match done {
+                Ok(version) => {
+                    write.count_change().await?;
+                    Ok(version)
+                }
+                Err(Failure::Refused(refusal)) => Err(refusal),
+                Err(failure) => return Err(failure),
+            };
+            sql = write.sql;
+            if answer.is_err() {
+                sql.run("ROLLBACK TO append").await?;
+            }
+            sql.run("RELEASE append").await?;
+            answers.push(answer);
+        }
+        sql.end("COMMIT").await?;
+        Ok(answers)
+    }
+}
