@@ -6,6 +6,8 @@
 
 #![deny(missing_docs)]
 
+pub mod http;
 pub mod registry;
 pub mod secrets;
 pub mod source;
+mod tls;
