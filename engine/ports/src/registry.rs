@@ -87,7 +87,7 @@ pub trait Registry: Send + Sync {
     /// The manifest under a tag or digest.
     async fn find(&self, repository: &str, reference: &str) -> Result<Option<Image>, RegistryError>;
 
-    /// At most `max` tags in order, after `after`.
+    /// At most `max` tags in order, after `after`. A repository without any tag may answer `NotFound`: registries do.
     async fn tags(
         &self,
         repository: &str,

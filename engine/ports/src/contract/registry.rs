@@ -117,7 +117,6 @@ async fn pushes_and_pulls(registry: &dyn Registry, repository: &str, blobs: &Mem
 
     let facts = registry.facts(repository, Some(&image.digest)).await.expect("facts answer");
     assert!(facts["immutability"].is_string(), "{facts}");
-    assert!(registry.facts(repository, None).await.expect("facts answer").is_object());
 
     let elsewhere = MemoryBlobs::new();
     for content in &image.blobs {
@@ -187,6 +186,7 @@ async fn lists_tags(registry: &dyn Registry, repository: &str, blobs: &MemoryBlo
     for tag in tags.iter().rev() {
         assert_eq!(registry.tag(repository, &image.digest, tag, None).await, Ok(Outcome::Created));
     }
+    assert!(registry.facts(repository, None).await.expect("facts answer").is_object());
     assert_eq!(registry.tags(repository, None, 100).await, Ok(tags.clone()));
     assert_eq!(registry.tags(repository, None, 3).await, Ok(tags[..3].to_vec()));
     assert_eq!(registry.tags(repository, Some("v02"), 4).await, Ok(tags[3..7].to_vec()));
