@@ -6,5 +6,7 @@
 
 mod check;
 pub mod layout;
+pub mod oci;
 
 pub use layout::LayoutRegistry;
+pub use oci::{Credentials, OciConfig, OciRegistry};
