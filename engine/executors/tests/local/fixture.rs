@@ -188,6 +188,10 @@ impl Drop for Local {
         while self.supervisor().is_some() && Instant::now() < deadline {
             std::thread::sleep(Duration::from_millis(20));
         }
+        // A test that failed may have left a task that runs for ever.
+        if let Some(supervisor) = self.supervisor() {
+            kill(supervisor);
+        }
     }
 }
 

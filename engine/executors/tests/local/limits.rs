@@ -1,8 +1,12 @@
 //! Tasks that want too much.
 
-use crate::fixture::{Local, shell};
+use crate::fixture::{Local, shell, until};
 use stageway_core::call::EndingReason;
+use stageway_core::digest::Digest;
 use stageway_ports::contract::executor::{process, spec};
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
 use std::time::Instant;
 
 pub async fn a_fork_bomb_is_bounded() {
@@ -58,6 +62,28 @@ pub async fn the_limits_say_what_enforces_them() {
     let (ending, _) = local.run("limits", &shell("i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done")).await;
     assert!(["cgroup-v2", "cgroup-v1", "rlimit"].contains(&ending.limits_by.as_str()), "{ending:?}");
     assert!(ending.cpu_ms.unwrap() > 0, "{ending:?}");
+}
+
+pub async fn nothing_is_left_of_control_groups() {
+    let local = Local::new();
+    for name in ["one", "two"] {
+        local.run(name, &shell("sleep 0.05 & exit 0")).await;
+    }
+    let mark = format!("stageway-{}.", Digest::of(local.state().as_os_str().as_bytes()).short());
+    until("no group is left", || {
+        let mut open = vec![PathBuf::from("/sys/fs/cgroup")];
+        while let Some(path) = open.pop() {
+            for entry in fs::read_dir(path).into_iter().flatten().flatten() {
+                if entry.file_name().to_string_lossy().starts_with(&mark) {
+                    return false;
+                }
+                if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                    open.push(entry.path());
+                }
+            }
+        }
+        true
+    });
 }
 
 pub async fn what_cannot_be_executed_says_so() {

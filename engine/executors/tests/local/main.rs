@@ -55,6 +55,7 @@ fn main() -> ExitCode {
             a_flood_of_output_is_bounded
             a_timeout_ends_a_task_that_ignores_it
             the_limits_say_what_enforces_them
+            nothing_is_left_of_control_groups
             what_cannot_be_executed_says_so;
         services:
             a_service_is_reached_on_the_loopback

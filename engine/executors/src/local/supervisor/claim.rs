@@ -4,7 +4,8 @@ use super::cgroup::Group;
 use super::disk::blocking;
 use super::life::Life;
 use super::record;
-use super::table::{Table, Task};
+use super::table::Table;
+use super::task::Task;
 use crate::local::protocol::Failure;
 use crate::local::sandbox::{Confinement, Init, Launched};
 use stageway_core::call::Bytes;
@@ -48,8 +49,18 @@ pub(super) async fn run(
 
 async fn admit(table: &Table, task: &Task, spec: &TaskSpec) -> Result<Admitted, Failure> {
     check(spec).map_err(Failure::Refused)?;
-    let failed = |what: &str, error: String| Failure::Unavailable(format!("{what}: {error}"));
     let group = table.controllers.group(&task.name, &spec.limits);
+    match launch(table, &group, spec).await {
+        Ok((init, incarnation)) => Ok(Admitted { init, group, incarnation }),
+        Err(failure) => {
+            group.remove().await;
+            Err(failure)
+        }
+    }
+}
+
+async fn launch(table: &Table, group: &Group, spec: &TaskSpec) -> Result<(Init, Incarnation), Failure> {
+    let failed = |what: &str, error: String| Failure::Unavailable(format!("{what}: {error}"));
     let init = Init::spawn(&table.options.init)
         .map_err(|e| failed("the init of the task cannot be started", e.to_string()))?;
     let incarnation =
@@ -58,7 +69,7 @@ async fn admit(table: &Table, task: &Task, spec: &TaskSpec) -> Result<Admitted, 
     group.add(init.pid()).map_err(|e| failed("the task cannot be bounded", e.to_string()))?;
     let confinement = if spec.unconfined { Confinement::None } else { Confinement::Sandbox };
     match init.begin(confinement).await {
-        Ok(Launched::Ready(init)) => Ok(Admitted { init: *init, group, incarnation }),
+        Ok(Launched::Ready(init)) => Ok((*init, incarnation)),
         Ok(Launched::Refused { problem, remedy }) => {
             Err(Failure::Refused(format!("no sandbox can be made: {problem}; {remedy}")))
         }

@@ -19,30 +19,8 @@ const MESSAGE: usize = 4096;
 
 /// Winds up a task, whatever became of it.
 pub(super) async fn wind_up(mut life: Life, site: Option<Site>, mut outcome: Outcome) -> TaskEnding {
-    let quiet = life.admitted.init.order(Order::Quiesce, None).await;
-    let init_cpu = match &quiet {
-        Ok((Report::Quiet { cpu_ms }, _)) => Some(*cpu_ms),
-        Ok(_) | Err(_) => None,
-    };
-    if init_cpu.is_none() {
-        // Nothing of the task may be left when its end is told; the kernel kills what the init did not.
-        life.admitted.group.kill();
-    }
-    if tokio::time::timeout(LAST_OUTPUT, join_all(life.pumps.drain(..))).await.is_err() {
-        warn!(task = %life.task.name, "the output of a task did not end with it");
-    }
-    let mut ending = TaskEnding {
-        code: None,
-        reason: outcome.reason,
-        message: String::new(),
-        times: life.times,
-        cpu_ms: None,
-        peak_memory_bytes: None,
-        collected: BTreeMap::new(),
-        missing: BTreeMap::new(),
-        limits_by: life.admitted.group.name().to_owned(),
-        output_bytes: 0,
-    };
+    let init_cpu = quiesce(&mut life).await;
+    let mut ending = empty(&life);
     if let Some(site) = site.filter(|_| outcome.ran) {
         let began = Instant::now();
         collect(&life, &site, &mut ending, &mut outcome).await;
@@ -57,6 +35,7 @@ pub(super) async fn wind_up(mut life: Life, site: Option<Site>, mut outcome: Out
     drop((root, proxy));
     admitted.init.end().await;
     let usage = admitted.group.usage();
+    admitted.group.remove().await;
     if usage.out_of_memory && outcome.code != Some(0) && outcome.ran {
         outcome.reason = EndingReason::OutOfMemory;
         if outcome.message.is_empty() {
@@ -65,15 +44,42 @@ pub(super) async fn wind_up(mut life: Life, site: Option<Site>, mut outcome: Out
     }
     ending.cpu_ms = usage.cpu_ms.or(init_cpu);
     ending.peak_memory_bytes = usage.peak_memory_bytes;
-    admitted.group.remove().await;
     ending.output_bytes = task.output.complete().unwrap_or_else(|error| {
         warn!(task = %task.name, %error, "the last output of a task cannot be written");
         0
     });
-    ending.reason = outcome.reason;
-    ending.code = outcome.code;
-    ending.message = cut(outcome.message);
-    ending
+    TaskEnding { reason: outcome.reason, code: outcome.code, message: cut(outcome.message), ..ending }
+}
+
+/// Kills what is left of a task and takes its last output; answers the processor time that its init counted.
+async fn quiesce(life: &mut Life) -> Option<u64> {
+    let cpu_ms = match life.admitted.init.order(Order::Quiesce, None).await {
+        Ok((Report::Quiet { cpu_ms }, _)) => Some(cpu_ms),
+        Ok(_) | Err(_) => {
+            // Nothing of the task may be left when its end is told; the kernel kills what the init did not.
+            life.admitted.group.kill();
+            None
+        }
+    };
+    if tokio::time::timeout(LAST_OUTPUT, join_all(life.pumps.drain(..))).await.is_err() {
+        warn!(task = %life.task.name, "the output of a task did not end with it");
+    }
+    cpu_ms
+}
+
+fn empty(life: &Life) -> TaskEnding {
+    TaskEnding {
+        code: None,
+        reason: EndingReason::Lost,
+        message: String::new(),
+        times: life.times,
+        cpu_ms: None,
+        peak_memory_bytes: None,
+        collected: BTreeMap::new(),
+        missing: BTreeMap::new(),
+        limits_by: life.admitted.group.name().to_owned(),
+        output_bytes: 0,
+    }
 }
 
 async fn collect(life: &Life, site: &Site, ending: &mut TaskEnding, outcome: &mut Outcome) {

@@ -11,6 +11,7 @@
 //! | `tasks/NAME/site/` | its workspace, roots and temporary files, until it has ended |
 //! | `images/`, `caches/` | unpacked images, directories kept between runs |
 
+mod busy;
 mod cache;
 mod cgroup;
 mod claim;
@@ -30,6 +31,7 @@ mod serve;
 mod services;
 mod site;
 mod table;
+mod task;
 mod toolbox;
 
 use stageway_ports::Blobs;

@@ -1,16 +1,18 @@
 //! The tasks that live, and what is known of the others.
 
+use super::busy::Busy;
 use super::cgroup::Controllers;
 use super::claim;
 use super::disk::{self, Owner, blocking};
 use super::output::{self, Output};
 use super::record::{Mark, Record};
+use super::task::Task;
 use super::{SupervisorOptions, toolbox};
 use crate::local::protocol::{Failure, OUTPUT, Response};
 use crate::local::sandbox;
 use stageway_core::call::Bytes;
 use stageway_core::name::TaskName;
-use stageway_core::task::{TaskEnding, TaskSpec, TaskState};
+use stageway_core::task::{TaskSpec, TaskState};
 use stageway_ports::{Cursor, Incarnation};
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
@@ -19,29 +21,13 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::Semaphore;
 
 /// The most tasks that live at the same time, waiting ones included.
 const TASKS: usize = 4096;
 
 /// How long `output` waits when there is nothing yet.
 const OUTPUT_WAITS: Duration = Duration::from_secs(1);
-
-/// A task that lives.
-pub(super) struct Task {
-    /// Its key.
-    pub name: TaskName,
-    /// Its directory.
-    pub record: Record,
-    /// Set once: its identity, or why there will be none.
-    pub claimed: watch::Sender<Option<Result<Incarnation, Failure>>>,
-    /// Set once, after it is durable.
-    pub ended: watch::Sender<Option<Arc<TaskEnding>>>,
-    /// Set when it was cancelled, with the grace.
-    pub cancelled: watch::Sender<Option<Duration>>,
-    /// What it wrote.
-    pub output: Arc<Output>,
-}
 
 /// Everything of a supervisor.
 pub(super) struct Table {
@@ -54,6 +40,8 @@ pub(super) struct Table {
     /// A place for each task that runs at the same time.
     pub slots: Semaphore,
     tasks: Mutex<HashMap<TaskName, Arc<Task>>>,
+    /// Held while a claim is made or removed.
+    claiming: tokio::sync::Mutex<()>,
     busy: Busy,
 }
 
@@ -73,6 +61,7 @@ impl Table {
             controllers,
             slots: Semaphore::new(options.parallel.max(1)),
             tasks: Mutex::default(),
+            claiming: tokio::sync::Mutex::default(),
             busy: Busy::default(),
             options,
         }))
@@ -90,30 +79,55 @@ impl Table {
         spec: TaskSpec,
         secrets: BTreeMap<String, Bytes>,
     ) -> Result<Incarnation, Failure> {
-        let task = {
-            let mut tasks = self.tasks();
-            match tasks.get(&name) {
-                Some(task) => task.clone(),
-                None => {
-                    let record = self.record(&name);
-                    match record.mark().map_err(unreadable)? {
-                        Mark::Started(incarnation) | Mark::Ended(incarnation, _) => return Ok(incarnation),
-                        Mark::Claimed => record.remove(&self.trash()).map_err(unreadable)?,
-                        Mark::Nothing => {}
-                    }
-                    if tasks.len() >= TASKS {
-                        return Err(Failure::Unavailable(format!("{TASKS} tasks live already")));
-                    }
-                    let task = Arc::new(claim_of(&name, record, spec.limits.output_bytes)?);
-                    tasks.insert(name, task.clone());
-                    tokio::spawn(claim::run(self.clone(), task.clone(), spec, secrets));
-                    task
+        let task = match self.living(&name) {
+            Some(task) => task,
+            // On its own, so that a caller who goes away does not leave it half-done.
+            None => {
+                match tokio::spawn(self.clone().claim(name, spec, secrets)).await.unwrap_or_else(dropped)? {
+                    Claimed::Now(task) => task,
+                    Claimed::Before(incarnation) => return Ok(incarnation),
                 }
             }
         };
         let mut claimed = task.claimed.subscribe();
         let answer = claimed.wait_for(Option::is_some).await.ok().and_then(|answer| answer.clone());
-        answer.unwrap_or_else(|| Err(Failure::Unavailable("the task was dropped".into())))
+        answer.unwrap_or_else(|| dropped("its claim"))
+    }
+
+    /// Claims a task, unless that was done before.
+    async fn claim(
+        self: Arc<Self>,
+        name: TaskName,
+        spec: TaskSpec,
+        secrets: BTreeMap<String, Bytes>,
+    ) -> Result<Claimed, Failure> {
+        let _one = self.claiming.lock().await;
+        if let Some(task) = self.living(&name) {
+            return Ok(Claimed::Now(task));
+        }
+        if self.tasks().len() >= TASKS {
+            return Err(Failure::Unavailable(format!("{TASKS} tasks live already")));
+        }
+        let (record, trash, limit) = (self.record(&name), self.trash(), spec.limits.output_bytes);
+        let claimed = blocking(move || match record.mark()? {
+            Mark::Started(incarnation) | Mark::Ended(incarnation, _) => Ok(Err(incarnation)),
+            mark @ (Mark::Claimed | Mark::Nothing) => {
+                if matches!(mark, Mark::Claimed) {
+                    record.remove(&trash)?;
+                }
+                record.claim()?;
+                Ok(Ok((Output::create(&record.output(), limit)?, record)))
+            }
+        });
+        match claimed.await.map_err(unreadable)? {
+            Err(incarnation) => Ok(Claimed::Before(incarnation)),
+            Ok((output, record)) => {
+                let task = Arc::new(Task::new(&name, record, output));
+                self.tasks().insert(name, task.clone());
+                tokio::spawn(claim::run(self.clone(), task.clone(), spec, secrets));
+                Ok(Claimed::Now(task))
+            }
+        }
     }
 
     /// See [`stageway_ports::Executor::state`].
@@ -206,6 +220,7 @@ impl Table {
 
     /// See [`stageway_ports::Executor::forget`].
     pub(super) async fn forget(&self, name: &TaskName) -> Result<(), Failure> {
+        let _one = self.claiming.lock().await;
         if self.living(name).is_some() {
             return Err(Failure::Refused(format!("the task `{name}` has not ended")));
         }
@@ -253,53 +268,18 @@ impl Table {
     }
 }
 
-fn claim_of(name: &TaskName, record: Record, output_bytes: u64) -> Result<Task, Failure> {
-    record.claim().map_err(unreadable)?;
-    let output = Arc::new(Output::create(&record.output(), output_bytes).map_err(unreadable)?);
-    Ok(Task {
-        name: name.clone(),
-        record,
-        claimed: watch::Sender::new(None),
-        ended: watch::Sender::new(None),
-        cancelled: watch::Sender::new(None),
-        output,
-    })
+/// What claiming a task came to.
+enum Claimed {
+    /// It lives.
+    Now(Arc<Task>),
+    /// It was started, by whichever supervisor.
+    Before(Incarnation),
+}
+
+fn dropped<T>(what: impl std::fmt::Display) -> Result<T, Failure> {
+    Err(Failure::Unavailable(format!("the task was dropped: {what}")))
 }
 
 fn unreadable(error: io::Error) -> Failure {
     Failure::Unavailable(format!("the state directory cannot be used: {error}"))
-}
-
-/// Counts tasks and calls, and tells when there have been none for a while.
-#[derive(Default)]
-pub(super) struct Busy(watch::Sender<usize>);
-
-/// One of the things counted, until it is dropped.
-pub(super) struct Entered(watch::Sender<usize>);
-
-impl Busy {
-    /// Counts one more.
-    pub(super) fn enter(&self) -> Entered {
-        self.0.send_modify(|count| *count += 1);
-        Entered(self.0.clone())
-    }
-
-    /// Resolves when nothing has been counted for `idle`.
-    pub(super) async fn idle_for(&self, idle: Duration) {
-        let mut count = self.0.subscribe();
-        loop {
-            if count.wait_for(|count| *count == 0).await.is_err() {
-                return;
-            }
-            if tokio::time::timeout(idle, count.changed()).await.is_err() {
-                return;
-            }
-        }
-    }
-}
-
-impl Drop for Entered {
-    fn drop(&mut self) {
-        self.0.send_modify(|count| *count -= 1);
-    }
 }

@@ -164,7 +164,7 @@ impl Group {
     /// Removes the group. Processes that were killed a moment ago may still hold it.
     pub(in super::super) async fn remove(self) {
         for path in self.kind.paths() {
-            for attempt in 0..8 {
+            for attempt in 0..11 {
                 match fs::remove_dir(path) {
                     Err(error) if error.raw_os_error() == Some(libc::EBUSY) => {
                         tokio::time::sleep(Duration::from_millis(1 << attempt)).await;
