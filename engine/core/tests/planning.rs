@@ -17,7 +17,7 @@ use stageway_core::grant::{Ceiling, Grants, ImageAction, Interface};
 use stageway_core::limits::AttemptLimits;
 use stageway_core::manifest::Manifest;
 use stageway_core::name::StageName;
-use stageway_core::plan::{Found, Plan, Planned, Planning, plan};
+use stageway_core::plan::{Found, Plan, Planned, Planning, lint, plan};
 use stageway_core::plugin::PluginRef;
 use stageway_core::policy::Policy;
 use std::collections::BTreeMap;
@@ -317,6 +317,24 @@ stages:
         "15:SW0202 error: `0` must be text, but this is a number | write text",
     ];
     assert_eq!(told(&found), expected);
+}
+
+#[test]
+fn lint_needs_no_event_and_no_policy() {
+    let file = r#"
+pipeline: x
+stages:
+  image: { uses: stageway/image-assemble@1, with: { repostory: build/x, user: "${{ vars.someones }}" } }
+  a: { uses: acme/notify@1, needs: [image], with: { count: "${{ stages.image.outputs.digest }}", url: "${{ stages.image.outputs.digst }}" } }
+  b: { uses: nobody/nothing@1 }
+"#;
+    let parsed = parse("stageway.yaml", file.as_bytes());
+    let found = lint(parsed.valid().unwrap(), &plugins(), None);
+    let codes: Vec<String> =
+        found.iter().map(|d| format!("{}:{}", d.place.as_ref().unwrap().line, d.code)).collect();
+    assert_eq!(codes, ["4:SW0202", "5:SW0204", "5:SW0203", "6:SW0201"]);
+    let vars = BTreeMap::new();
+    assert_eq!(lint(parsed.valid().unwrap(), &plugins(), Some(&vars)).len(), 5);
 }
 
 #[test]

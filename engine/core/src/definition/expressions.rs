@@ -1,12 +1,10 @@
 //! The expressions of a definition, each checked against what it can see.
 
-use super::needs::{order, reachable};
+use super::graph::Graph;
 use super::types::{Definition, StageDef};
 use crate::diagnostic::{Code, Diagnostic, codes};
 use crate::document::{Node, Value, reader::below};
-use crate::expression::{
-    Checked, Expression, Fault, Part, Schema, StageSchema, Template, Type, check as check_one,
-};
+use crate::expression::{Checked, Expression, Fault, Part, Schema, Template, Type, check as check_one};
 use crate::name::StageName;
 use crate::shell;
 use serde_json::Value as Json;
@@ -25,8 +23,12 @@ pub struct Known<'k> {
 
 /// Every problem of every expression.
 pub fn check(definition: &Definition, known: &Known<'_>) -> Vec<Diagnostic> {
-    let base = base(definition, known);
-    let mut checker = Checker { definition, schema: base.clone(), found: Vec::new() };
+    check_with(definition, &Graph::new(definition, known))
+}
+
+/// The same with a graph that is there already.
+pub(crate) fn check_with(definition: &Definition, graph: &Graph) -> Vec<Diagnostic> {
+    let mut checker = Checker { definition, schema: graph.outside(), found: Vec::new() };
     if let Some(concurrency) = &definition.concurrency {
         let pointer = match checker.definition.places.has("/concurrency/group") {
             true => "/concurrency/group",
@@ -35,97 +37,34 @@ pub fn check(definition: &Definition, known: &Known<'_>) -> Vec<Diagnostic> {
         checker.text(pointer, &concurrency.group, false);
     }
     checker.texts("/env", &definition.env);
-    let certain = certain(definition);
     for (name, stage) in &definition.stages {
-        checker.schema = Schema { stages: stages(definition, name, &certain[name], known), ..base.clone() };
-        checker.stage(name, stage);
+        let texts = texts(stage);
+        if !texts.is_empty() {
+            checker.schema = graph.schema(name, texts);
+            checker.stage(name, stage);
+        }
     }
     checker.found
 }
 
-/// What every expression of the file sees.
-fn base(definition: &Definition, known: &Known<'_>) -> Schema {
-    let parameters = definition.parameters.iter();
-    let parameters = parameters.map(|(name, parameter)| (name.clone(), parameter.of.checked())).collect();
-    let mut schema = Schema::new(&definition.vars, parameters);
-    schema.vars.open = !known.vars_complete;
-    schema
-}
-
-/// What the expressions of one stage see.
-pub(crate) fn stage_schema(definition: &Definition, stage: &StageName, known: &Known<'_>) -> Schema {
-    let certain = certain(definition).remove(stage).unwrap_or_default();
-    Schema { stages: stages(definition, stage, &certain, known), ..base(definition, known) }
-}
-
-/// The other stages as one sees them.
-fn stages(
-    definition: &Definition,
-    stage: &StageName,
-    certain: &BTreeSet<StageName>,
-    known: &Known<'_>,
-) -> BTreeMap<StageName, StageSchema> {
-    let reached = reachable(definition, stage);
-    let names: BTreeSet<&StageName> =
-        definition.stages.keys().chain(known.named.into_iter().flatten()).collect();
-    let one = |name: &StageName| {
-        let schema = known.outputs.and_then(|outputs| outputs.get(name));
-        let outputs = match schema.map(Type::of_schema) {
-            Some(Type::Object(outputs)) => outputs,
-            _ => crate::expression::Object { open: true, ..Default::default() },
-        };
-        StageSchema { needed: reached.contains(name), certain: certain.contains(name), outputs }
-    };
-    names.into_iter().map(|name| (name.clone(), one(name))).collect()
-}
-
-/// For each stage those that have certainly succeeded when it runs: what it needs, but for stages that can be skipped
-/// and are mentioned in its `when`, and for nothing if it runs after failures too.
-pub fn certain(definition: &Definition) -> BTreeMap<StageName, BTreeSet<StageName>> {
-    let mut certain: BTreeMap<StageName, BTreeSet<StageName>> = BTreeMap::new();
-    let mut skippable: BTreeSet<StageName> = BTreeSet::new();
-    for name in order(definition) {
-        let stage = &definition.stages[&name];
-        let (mentions, _, survives) = status(definition, stage);
-        let mut sure = BTreeSet::new();
-        for need in stage.needs.iter().filter(|_| !survives && !stage.finally) {
-            if !(mentions.contains(need) && skippable.contains(need)) {
-                sure.insert(need.clone());
-                sure.extend(certain.get(need).into_iter().flatten().cloned());
-            }
+/// Every text of a stage that holds expressions.
+fn texts(stage: &StageDef) -> Vec<&str> {
+    let mut found: Vec<&str> = stage.when.as_deref().into_iter().collect();
+    let mut open = vec![&stage.with];
+    let services = stage.services.values();
+    let of_services =
+        services.flat_map(|service| service.image.iter().chain(&service.command).chain(service.env.values()));
+    let plain = stage.env.values().chain(of_services).map(String::as_str);
+    found.extend(plain.filter(|text| Template::is_in(text)));
+    while let Some(value) = open.pop() {
+        match value {
+            Json::String(text) if Template::is_in(text) => found.push(text),
+            Json::Array(items) => open.extend(items),
+            Json::Object(fields) => open.extend(fields.values()),
+            _ => {}
         }
-        let conditional = stage.when.is_some() || !stage.paths.is_empty();
-        if conditional || stage.needs.iter().any(|need| skippable.contains(need)) {
-            skippable.insert(name.clone());
-        }
-        certain.insert(name, sure);
     }
-    for name in definition.stages.keys() {
-        certain.entry(name.clone()).or_default();
-    }
-    certain
-}
-
-/// The stages that `when` mentions, and whether it asks for statuses.
-pub(crate) fn asked(definition: &Definition, stage: &StageDef) -> (BTreeSet<StageName>, bool) {
-    let (mentions, asks_status, _) = status(definition, stage);
-    (mentions, asks_status)
-}
-
-/// The stages that `when` mentions, whether it asks for statuses, and whether it can be true after one has failed.
-fn status(definition: &Definition, stage: &StageDef) -> (BTreeSet<StageName>, bool, bool) {
-    let Some(Ok(expression)) = stage.when.as_deref().map(Expression::parse) else {
-        return Default::default();
-    };
-    let mut schema = Schema::new(&definition.vars, BTreeMap::new());
-    let open = || StageSchema {
-        needed: true,
-        certain: true,
-        outputs: crate::expression::Object { open: true, ..Default::default() },
-    };
-    schema.stages = definition.stages.keys().map(|name| (name.clone(), open())).collect();
-    let checked = check_one(&expression, &schema, true);
-    (checked.mentions, checked.asks_status, checked.survives)
+    found
 }
 
 struct Checker<'d> {

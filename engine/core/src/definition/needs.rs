@@ -62,6 +62,9 @@ impl Checker<'_> {
     }
 
     fn from(&mut self, name: &StageName) {
+        if self.definition.stages[name].from.is_empty() {
+            return;
+        }
         let reached = reachable(self.definition, name);
         for (path, artifact) in &self.definition.stages[name].from {
             let pointer = format!("/stages/{name}/from/{}", crate::document::escape(path));

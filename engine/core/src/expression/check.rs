@@ -20,7 +20,7 @@ pub struct Checked {
     pub mentions: BTreeSet<StageName>,
     /// It calls `success()`, `failure()` or `always()`.
     pub asks_status: bool,
-    /// It calls `failure()` or `always()`, which can be true after a stage has not succeeded.
+    /// It asks for statuses, and can be true although a needed stage has not succeeded.
     pub survives: bool,
     /// All problems, in the order of the text.
     pub faults: Vec<Fault>,
@@ -35,13 +35,23 @@ pub fn check(expression: &Expression, schema: &Schema, conditions: bool) -> Chec
         variable: None,
         mentions: BTreeSet::new(),
         asks_status: false,
-        survives: false,
         faults: Vec::new(),
     };
     let typed = checker.visit(&expression.tree);
-    let Checker { mentions, asks_status, survives, mut faults, .. } = checker;
+    let Checker { mentions, asks_status, mut faults, .. } = checker;
+    let survives = asks_status && !requires_success(&expression.tree);
     faults.sort_by_key(|fault| fault.range.start);
     Checked { of: typed.of, untrusted: typed.untrusted, mentions, asks_status, survives, faults }
+}
+
+/// Whether an expression is false when `success()` is.
+fn requires_success(node: &IdedExpr) -> bool {
+    let Expr::Call(call) = &node.expr else { return false };
+    match call.func_name.as_str() {
+        "success" => true,
+        "_&&_" => call.args.iter().any(requires_success),
+        _ => false,
+    }
 }
 
 /// A part of an expression.
@@ -69,7 +79,6 @@ pub(super) struct Checker<'e> {
     pub(super) variable: Option<(String, Typed)>,
     mentions: BTreeSet<StageName>,
     pub(super) asks_status: bool,
-    pub(super) survives: bool,
     faults: Vec<Fault>,
 }
 
@@ -333,7 +342,13 @@ impl Checker<'_> {
     fn find_stage(&mut self, node: &IdedExpr, written: &str) -> Option<(StageName, bool, Object)> {
         let Some((name, stage)) = self.schema.stage(written) else {
             let shown = written.replace('_', "-");
-            let remedy = match nearest(&shown, self.schema.stages.keys().map(StageName::as_str)) {
+            if self.schema.names.iter().any(|name| name.as_str() == shown) {
+                let message = format!("the stage `{shown}` has not ended when this is read");
+                self.fault(codes::NOT_NEEDED, node, message, "read it within a stage that needs it");
+                return None;
+            }
+            let known = self.schema.stages.keys().chain(self.schema.names.iter());
+            let remedy = match nearest(&shown, known.map(StageName::as_str)) {
                 Some(near) => format!("did you mean `{near}`?"),
                 None => "name a stage of this pipeline".to_owned(),
             };

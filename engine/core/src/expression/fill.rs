@@ -36,6 +36,35 @@ pub fn fill(value: &Json, scope: &Scope, what: Fill) -> Filled {
     Filled { value, holes: filler.holes, faults: filler.faults }
 }
 
+/// A configuration in which every text with an expression is a hole.
+pub fn holes(value: &Json) -> Filled {
+    let mut holes = BTreeMap::new();
+    let value = hollow("", value, &mut holes);
+    Filled { value, holes, faults: Vec::new() }
+}
+
+fn hollow(pointer: &str, value: &Json, holes: &mut BTreeMap<String, String>) -> Json {
+    match value {
+        Json::String(text) if Template::is_in(text) => {
+            holes.insert(pointer.to_owned(), text.clone());
+            Json::Null
+        }
+        Json::Array(items) => {
+            let each = items.iter().enumerate();
+            Json::Array(
+                each.map(|(index, item)| hollow(&format!("{pointer}/{index}"), item, holes)).collect(),
+            )
+        }
+        Json::Object(fields) => {
+            let each = fields.iter();
+            Json::Object(
+                each.map(|(name, item)| (name.clone(), hollow(&below(pointer, name), item, holes))).collect(),
+            )
+        }
+        other => other.clone(),
+    }
+}
+
 /// Fills one text, whose value must be text.
 ///
 /// # Errors

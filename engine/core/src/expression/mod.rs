@@ -19,7 +19,7 @@ mod types;
 
 pub use check::{Checked, check};
 pub use evaluate::{evaluate, evaluate_known};
-pub use fill::{Fill, Filled, fill, fill_text};
+pub use fill::{Fill, Filled, fill, fill_text, holes};
 pub use parse::{Expression, Fault};
 pub use schema::{Schema, StageSchema};
 pub use scope::{Scope, StageOutcome};

@@ -4,6 +4,7 @@ use super::types::{Object, Type};
 use crate::name::StageName;
 use serde_json::Value as Json;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// Fields of the event that outsiders write.
 pub(super) const UNTRUSTED: [&str; 6] = ["title", "message", "branch", "source", "author", "tag"];
@@ -15,8 +16,10 @@ pub struct Schema {
     pub vars: Object,
     /// What a person gives.
     pub parameters: Object,
-    /// Stages of the pipeline, whether they can be read here or not.
+    /// Stages that the expression could name, whether they can be read here or not.
     pub stages: BTreeMap<StageName, StageSchema>,
+    /// All stages of the pipeline, for suggestions.
+    pub names: Arc<[StageName]>,
 }
 
 /// One stage as another sees it.
@@ -60,6 +63,7 @@ impl Schema {
             vars: Object { fields: vars, open: false },
             parameters: Object { fields: parameters, open: false },
             stages: BTreeMap::new(),
+            names: Arc::default(),
         }
     }
 

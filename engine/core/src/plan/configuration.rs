@@ -3,8 +3,8 @@
 use crate::diagnostic::nearest;
 use crate::document::{escape, reader::cut};
 use crate::expression::Type;
-use jsonschema::ValidationError;
 use jsonschema::error::ValidationErrorKind as Kind;
+use jsonschema::{ValidationError, Validator};
 use serde_json::Value as Json;
 
 /// One way in which a configuration does not fit.
@@ -18,18 +18,30 @@ pub(super) struct Misfit {
     pub(super) remedy: String,
 }
 
-/// Every misfit of a value. What stands at or below one of the `holes` is not judged, and neither is what a hole
-/// above it could change.
-pub(super) fn misfits(schema: &Json, value: &Json, holes: &[&str]) -> Vec<Misfit> {
-    let Ok(validator) = crate::manifest::compile(schema) else { return Vec::new() };
-    let mut found = Vec::new();
-    for error in validator.iter_errors(value) {
-        let at = error.instance_path().to_string();
-        if !hidden(&at, &error, holes) {
-            found.extend(told(schema, &at, &error));
-        }
+/// The schema of a configuration, compiled once.
+pub(super) struct Schema<'s> {
+    schema: &'s Json,
+    validator: Option<Validator>,
+}
+
+impl<'s> Schema<'s> {
+    /// The manifest's reader has compiled it before, so it compiles.
+    pub(super) fn new(schema: &'s Json) -> Self {
+        Self { schema, validator: crate::manifest::compile(schema).ok() }
     }
-    found
+
+    /// Every misfit of a value. What stands at or below one of the `holes` is not judged, and neither is what a hole
+    /// above it could change.
+    pub(super) fn misfits(&self, value: &Json, holes: &[&str]) -> Vec<Misfit> {
+        let mut found = Vec::new();
+        for error in self.validator.iter().flat_map(|validator| validator.iter_errors(value)) {
+            let at = error.instance_path().to_string();
+            if !hidden(&at, &error, holes) {
+                found.extend(told(self.schema, &at, &error));
+            }
+        }
+        found
+    }
 }
 
 /// Whether a hole explains an error.
@@ -186,7 +198,11 @@ mod tests {
     }
 
     fn told(value: Json, holes: &[&str]) -> Vec<(String, String)> {
-        misfits(&schema(), &value, holes).into_iter().map(|misfit| (misfit.pointer, misfit.remedy)).collect()
+        Schema::new(&schema())
+            .misfits(&value, holes)
+            .into_iter()
+            .map(|misfit| (misfit.pointer, misfit.remedy))
+            .collect()
     }
 
     #[test]

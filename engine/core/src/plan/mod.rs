@@ -7,12 +7,14 @@ mod conditions;
 mod configuration;
 mod environment;
 mod limits;
+mod lint;
 mod planner;
 mod resolve;
 mod stage;
 mod types;
 
 pub use conditions::PlanConditions;
+pub use lint::lint;
 pub use planner::{Planned, Planning, plan};
 pub use resolve::{ResolvedStage, place};
 pub use types::{

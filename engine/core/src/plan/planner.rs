@@ -1,5 +1,6 @@
 //! From a definition, an event, plugins and a policy to a plan, or to everything that is missing.
 
+use super::configuration::Schema;
 use super::stage::{self, Surroundings};
 use super::types::{Concurrency, Condition, Found, Plan};
 use crate::definition::{self, Definition, Known};
@@ -85,7 +86,8 @@ fn build(planning: &Planning<'_>, diagnostics: &mut Vec<Diagnostic>) -> Option<P
     let scope = Scope::new(planning.event, &vars, &parameters);
     let outputs = outputs(planning);
     let known = Known { named: None, outputs: Some(&outputs), vars_complete: true };
-    let checked = definition::check_expressions(definition, &known);
+    let graph = definition::Graph::new(definition, &known);
+    let checked = definition::check_with(definition, &graph);
     if any_error(&checked) {
         diagnostics.extend(checked);
         return None;
@@ -94,7 +96,15 @@ fn build(planning: &Planning<'_>, diagnostics: &mut Vec<Diagnostic>) -> Option<P
     let conditions = conditions(planning, definition, &order, &scope, diagnostics);
     let dead = dead(definition, &order, &conditions);
     let ceiling = Ceiling::of(planning.policy, planning.event.trust);
-    let surroundings = Surroundings { planning, definition, scope: &scope, known: &known, ceiling: &ceiling };
+    let schemas = schemas(planning.plugins);
+    let surroundings = Surroundings {
+        planning,
+        definition,
+        scope: &scope,
+        graph: &graph,
+        schemas: &schemas,
+        ceiling: &ceiling,
+    };
     let mut stages = IndexMap::new();
     for (name, condition) in order.iter().zip(conditions) {
         let lives = !dead.contains(name);
@@ -123,6 +133,11 @@ fn outputs(planning: &Planning<'_>) -> BTreeMap<StageName, Json> {
     let stages = planning.definition.stages.iter();
     let found = stages.filter_map(|(name, stage)| Some((name, planning.plugins.get(&stage.uses)?)));
     found.map(|(name, found)| (name.clone(), found.manifest.outputs.clone())).collect()
+}
+
+/// The compiled schemas of all configurations.
+pub(super) fn schemas<'a>(plugins: &'a BTreeMap<PluginRef, Found>) -> BTreeMap<&'a PluginRef, Schema<'a>> {
+    plugins.iter().map(|(uses, found)| (uses, Schema::new(&found.manifest.configuration))).collect()
 }
 
 /// The condition of each stage, in order, decided as far as it can be.
@@ -164,7 +179,8 @@ fn decided(
     scope: &Scope,
     diagnostics: &mut Vec<Diagnostic>,
 ) -> Condition {
-    let (mentions, asks_status) = definition::asked(definition, &definition.stages[name]);
+    let asked = definition::asked(definition, &definition.stages[name]);
+    let (mentions, asks_status) = asked.map(|asked| (asked.mentions, asked.asks_status)).unwrap_or_default();
     let mut condition = Condition { source: source.to_owned(), decided: None, asks_status, mentions };
     match Expression::parse(source).and_then(|expression| evaluate_known(&expression, scope)) {
         Ok(value) => condition.decided = value,

@@ -1,6 +1,6 @@
 //! Filling a stage's expressions when what they name has ended.
 
-use super::configuration::misfits;
+use super::configuration::Schema;
 use super::types::{Plan, PlannedStage, Service};
 use crate::diagnostic::{Diagnostic, codes};
 use crate::document::Places;
@@ -104,8 +104,9 @@ impl Resolver<'_> {
         for (pointer, fault) in std::mem::take(&mut filled.faults) {
             self.fault(&format!("/with{pointer}"), fault);
         }
-        if self.found.is_empty() {
-            for misfit in misfits(&self.stage.configuration, &filled.value, &[]) {
+        // Without expressions it was judged when it was planned.
+        if self.found.is_empty() && filled.value != self.stage.with {
+            for misfit in Schema::new(&self.stage.configuration).misfits(&filled.value, &[]) {
                 let pointer = format!("/with{}", misfit.pointer);
                 let problem = Diagnostic::error(codes::RESOLVED_INVALID, misfit.message, misfit.remedy);
                 self.found.push(problem.pointing(pointer));

@@ -1,11 +1,11 @@
 //! Planning one stage.
 
-use super::configuration::{expected, fits, misfits};
+use super::configuration::{Schema, expected, fits};
 use super::environment;
 use super::limits::limits;
 use super::planner::{Planning, not_found};
 use super::types::{Cache, Condition, Found, LateGrant, PlannedPlugin, PlannedStage};
-use crate::definition::{self, Definition, Known, StageDef};
+use crate::definition::{Definition, Graph, StageDef};
 use crate::diagnostic::{Diagnostic, codes};
 use crate::event::Trust;
 use crate::expression::{Expression, Fill, Filled, Scope, Template, Type, check, fill};
@@ -26,7 +26,8 @@ pub(super) struct Surroundings<'a> {
     pub(super) planning: &'a Planning<'a>,
     pub(super) definition: &'a Definition,
     pub(super) scope: &'a Scope,
-    pub(super) known: &'a Known<'a>,
+    pub(super) graph: &'a Graph,
+    pub(super) schemas: &'a BTreeMap<&'a PluginRef, Schema<'a>>,
     pub(super) ceiling: &'a Ceiling,
 }
 
@@ -54,6 +55,46 @@ pub(super) fn plan(
     Some(planner.planned(condition, decided))
 }
 
+/// A configuration against its schema: what is known of it, and the types of what will stand in its holes.
+pub(super) fn judge(
+    definition: &Definition,
+    graph: &Graph,
+    name: &StageName,
+    schema: &Json,
+    compiled: &Schema<'_>,
+    with: &Filled,
+) -> Vec<Diagnostic> {
+    let unknown = with.holes.keys().chain(with.faults.iter().map(|(pointer, _)| pointer));
+    let unknown: Vec<&str> = unknown.map(String::as_str).collect();
+    let mut found = Vec::new();
+    for misfit in compiled.misfits(&with.value, &unknown) {
+        let pointer = format!("/stages/{name}/with{}", misfit.pointer);
+        let places = &definition.places;
+        let at = if misfit.of_key { places.key(&pointer) } else { places.value(&pointer) };
+        found.push(Diagnostic::error(codes::WITH_INVALID, misfit.message, misfit.remedy).at(at));
+    }
+    for (pointer, text) in &with.holes {
+        let of = hole(graph, name, text);
+        if !fits(schema, pointer, &of) {
+            let message =
+                format!("{} is expected here, but the expression gives {of}", expected(schema, pointer));
+            let at = definition.places.value(&format!("/stages/{name}/with{pointer}"));
+            found.push(
+                Diagnostic::error(codes::OUTPUT_TYPE, message, "use another output, or convert it").at(at),
+            );
+        }
+    }
+    found
+}
+
+/// The type of what will stand in a hole.
+fn hole(graph: &Graph, name: &StageName, text: &str) -> Type {
+    let Ok(template) = Template::parse(text) else { return Type::Any };
+    let Some(source) = template.single() else { return Type::Text };
+    let Ok(expression) = Expression::parse(source) else { return Type::Any };
+    check(&expression, &graph.schema(name, [text]), false).of
+}
+
 struct Planner<'a> {
     around: &'a Surroundings<'a>,
     name: &'a StageName,
@@ -72,38 +113,16 @@ impl Planner<'_> {
 
     /// `with` against the plugin's schema.
     fn configuration(&mut self, with: &Filled, lives: bool) {
-        let schema = &self.found.manifest.configuration;
         if lives {
             for (pointer, fault) in &with.faults {
                 let problem = Diagnostic::error(fault.code, fault.message.clone(), fault.remedy.clone());
                 self.tell(problem, &format!("/with{pointer}"), false);
             }
         }
-        let unknown = with.holes.keys().chain(with.faults.iter().map(|(pointer, _)| pointer));
-        let unknown: Vec<&str> = unknown.map(String::as_str).collect();
-        for misfit in misfits(schema, &with.value, &unknown) {
-            let problem = Diagnostic::error(codes::WITH_INVALID, misfit.message, misfit.remedy);
-            self.tell(problem, &format!("/with{}", misfit.pointer), misfit.of_key);
-        }
-        for (pointer, text) in &with.holes {
-            let of = self.hole(text);
-            if !fits(schema, pointer, &of) {
-                let wanted = expected(schema, pointer);
-                let message = format!("{wanted} is expected here, but the expression gives {of}");
-                let problem =
-                    Diagnostic::error(codes::OUTPUT_TYPE, message, "use another output, or convert it");
-                self.tell(problem, &format!("/with{pointer}"), false);
-            }
-        }
-    }
-
-    /// The type of what will stand in a hole.
-    fn hole(&self, text: &str) -> Type {
-        let Ok(template) = Template::parse(text) else { return Type::Any };
-        let Some(source) = template.single() else { return Type::Text };
-        let Ok(expression) = Expression::parse(source) else { return Type::Any };
-        let schema = definition::stage_schema(self.around.definition, self.name, self.around.known);
-        check(&expression, &schema, false).of
+        let Some(compiled) = self.around.schemas.get(&self.stage.uses) else { return };
+        let schema = &self.found.manifest.configuration;
+        let found = judge(self.around.definition, self.around.graph, self.name, schema, compiled, with);
+        self.diagnostics.extend(found);
     }
 
     /// Expressions of `env` and `services` that are known already must not fail later.
