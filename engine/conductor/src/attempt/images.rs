@@ -213,6 +213,5 @@ pub(super) fn told(error: RegistryError) -> Halt {
         RegistryError::Invalid(_) => HostError::InvalidArgument(text),
         RegistryError::Refused(_) => HostError::Denied(text),
         RegistryError::Unavailable(_) => HostError::Unavailable(text),
-        RegistryError::Blobs(_) => return Halt::Stop(Stop::Fault(text)),
     })
 }
