@@ -118,7 +118,7 @@ fn sure(definition: &Definition) -> BTreeMap<&StageName, BTreeSet<&StageName>> {
         let survives = stage.finally || asked.as_ref().is_some_and(|asked| asked.survives);
         let mentioned = |need: &StageName| asked.as_ref().is_some_and(|asked| asked.mentions.contains(need));
         let kept =
-            stage.needs.iter().filter(|need| !survives && !(mentioned(need) && skippable.contains(*need)));
+            stage.needs.iter().filter(|need| !(survives || mentioned(need) && skippable.contains(*need)));
         sure.insert(name, kept.collect());
         let conditional = stage.when.is_some() || !stage.paths.is_empty();
         if conditional || stage.needs.iter().any(|need| skippable.contains(need)) {

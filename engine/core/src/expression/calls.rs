@@ -117,27 +117,10 @@ fn repeat(
     body: &[IdedExpr],
 ) -> Typed {
     let over = checker.visit(target);
-    let item = match over.of.clone() {
-        Type::List(item) => *item,
-        Type::Map(_) | Type::Object(_) if matches!(name, "map" | "filter") => {
-            let remedy = "loop over a list; the order of a map is not fixed";
-            checker.fault(codes::TYPE_ERROR, target, format!("`{name}` makes a list of a map"), remedy).of
-        }
-        Type::Map(_) | Type::Object(_) => Type::Text,
-        Type::Any => Type::Any,
-        other => {
-            checker
-                .fault(codes::TYPE_ERROR, target, format!("{other} has no elements"), "loop over a list")
-                .of
-        }
-    };
+    let item = element(checker, name, target, &over.of);
     let Expr::Ident(variable) = &variable.expr else {
-        return checker.fault(
-            codes::EXPRESSION_SYNTAX,
-            variable,
-            "the first argument is a name",
-            "write a name",
-        );
+        let message = "the first argument is a name";
+        return checker.fault(codes::EXPRESSION_SYNTAX, variable, message, "write a name");
     };
     let typed = Typed { of: item.clone(), untrusted: over.untrusted };
     let outer = checker.variable.replace((variable.clone(), typed));
@@ -150,14 +133,9 @@ fn repeat(
             checker.fault(codes::TYPE_ERROR, part, message, "compare it with something");
         }
     }
-    let most = if name == "map" { 2 } else { 1 };
-    if body.len() > most {
-        return checker.fault(
-            codes::TYPE_ERROR,
-            node,
-            format!("`{name}` does not take so many arguments"),
-            "remove one",
-        );
+    if body.len() > if name == "map" { 2 } else { 1 } {
+        let message = format!("`{name}` does not take so many arguments");
+        return checker.fault(codes::TYPE_ERROR, node, message, "remove one");
     }
     match (name, values.last()) {
         ("filter", _) => Typed { of: Type::List(Box::new(item)), untrusted: over.untrusted },
@@ -165,6 +143,23 @@ fn repeat(
             Typed { of: Type::List(Box::new(value.of.clone())), untrusted: value.untrusted }
         }
         _ => Typed::plain(Type::Bool),
+    }
+}
+
+/// What a loop's variable is.
+fn element(checker: &mut Checker<'_>, name: &str, target: &IdedExpr, over: &Type) -> Type {
+    match over {
+        Type::List(item) => (**item).clone(),
+        Type::Map(_) | Type::Object(_) if matches!(name, "map" | "filter") => {
+            let remedy = "loop over a list; the order of a map is not fixed";
+            checker.fault(codes::TYPE_ERROR, target, format!("`{name}` makes a list of a map"), remedy).of
+        }
+        Type::Map(_) | Type::Object(_) => Type::Text,
+        Type::Any => Type::Any,
+        other => {
+            let message = format!("{other} has no elements");
+            checker.fault(codes::TYPE_ERROR, target, message, "loop over a list").of
+        }
     }
 }
 
@@ -241,13 +236,18 @@ fn plain(checker: &mut Checker<'_>, node: &IdedExpr, call: &CallExpr) -> Typed {
             format!("the pattern of `matches` is a text of at most {MAX_PATTERN} bytes, written out");
         checker.fault(codes::TOO_COMPLEX, node, message, "write the pattern itself");
     }
-    let untrusted = all.iter().any(|typed| typed.untrusted);
-    match function.answers {
-        Answers::Bool => Typed::plain(Type::Bool),
-        Answers::Int => Typed::plain(Type::Int),
-        Answers::Double => Typed::plain(Type::Double),
-        Answers::Text => Typed { of: Type::Text, untrusted },
-        Answers::Texts => Typed { of: Type::List(Box::new(Type::Text)), untrusted },
+    function.answers.typed(all.iter().any(|typed| typed.untrusted))
+}
+
+impl Answers {
+    fn typed(self, untrusted: bool) -> Typed {
+        match self {
+            Self::Bool => Typed::plain(Type::Bool),
+            Self::Int => Typed::plain(Type::Int),
+            Self::Double => Typed::plain(Type::Double),
+            Self::Text => Typed { of: Type::Text, untrusted },
+            Self::Texts => Typed { of: Type::List(Box::new(Type::Text)), untrusted },
+        }
     }
 }
 

@@ -64,6 +64,34 @@ impl Faults {
     }
 
     fn members(&mut self, members: &Map<String, Json>) -> Option<Manifest> {
+        self.unknown_members(members);
+        let name = self.text(members, "name").and_then(|text| self.parsed("/name", PluginName::new(text)));
+        let version =
+            self.text(members, "version").and_then(|text| self.parsed("/version", Version::parse(&text)));
+        let summary = self.summary(members);
+        let configuration = self.schema(members, "configuration");
+        let outputs = self.schema(members, "outputs");
+        if let Some(outputs) = &outputs {
+            check_outputs(self, outputs);
+        }
+        let grants = self.grants(members.get("grants"));
+        let timeout_ms = self.timeout(members);
+        let skip = self.word(members, "skip", &["allowed", "never"]);
+        let idempotent = self.idempotent(members);
+        Some(Manifest {
+            name: name?,
+            version: version?,
+            summary: summary?,
+            configuration: configuration?,
+            outputs: outputs?,
+            grants,
+            timeout_ms,
+            skip: if skip == Some("never") { Skip::Never } else { Skip::Allowed },
+            idempotent,
+        })
+    }
+
+    fn unknown_members(&mut self, members: &Map<String, Json>) {
         for name in members.keys().filter(|name| !MEMBERS.contains(&name.as_str())) {
             let remedy = match nearest(name, MEMBERS) {
                 Some(near) => format!("did you mean `{near}`?"),
@@ -77,19 +105,10 @@ impl Faults {
                 &remedy,
             );
         }
-        let name = self.text(members, "name").and_then(|text| self.parsed("/name", PluginName::new(text)));
-        let version =
-            self.text(members, "version").and_then(|text| self.parsed("/version", Version::parse(&text)));
-        let summary = self.summary(members);
-        let configuration = self.schema(members, "configuration");
-        let outputs = self.schema(members, "outputs");
-        if let Some(outputs) = &outputs {
-            check_outputs(self, outputs);
-        }
-        let grants = self.grants(members.get("grants"));
-        let timeout_ms = self.timeout(members);
-        let skip = self.word(members, "skip", &["allowed", "never"]);
-        let idempotent = match members.get("idempotent") {
+    }
+
+    fn idempotent(&mut self, members: &Map<String, Json>) -> bool {
+        match members.get("idempotent") {
             None => false,
             Some(Json::Bool(value)) => *value,
             Some(_) => {
@@ -101,18 +120,7 @@ impl Faults {
                 );
                 false
             }
-        };
-        Some(Manifest {
-            name: name?,
-            version: version?,
-            summary: summary?,
-            configuration: configuration?,
-            outputs: outputs?,
-            grants,
-            timeout_ms,
-            skip: if skip == Some("never") { Skip::Never } else { Skip::Allowed },
-            idempotent,
-        })
+        }
     }
 
     fn text(&mut self, members: &Map<String, Json>, name: &str) -> Option<String> {

@@ -76,13 +76,8 @@ fn build(planning: &Planning<'_>, diagnostics: &mut Vec<Diagnostic>) -> Option<P
     let mut vars = planning.vars.clone();
     vars.extend(planning.definition.vars.clone());
     let definition = &Definition { vars: vars.clone(), ..planning.definition.clone() };
-    let parameters = match definition::resolve_parameters(&definition.parameters, planning.parameters) {
-        Ok(parameters) => parameters,
-        Err(problems) => {
-            diagnostics.extend(problems);
-            return None;
-        }
-    };
+    let parameters = definition::resolve_parameters(&definition.parameters, planning.parameters);
+    let parameters = parameters.map_err(|problems| diagnostics.extend(problems)).ok()?;
     let scope = Scope::new(planning.event, &vars, &parameters);
     let outputs = outputs(planning);
     let known = Known { named: None, outputs: Some(&outputs), vars_complete: true };
@@ -107,10 +102,8 @@ fn build(planning: &Planning<'_>, diagnostics: &mut Vec<Diagnostic>) -> Option<P
     };
     let mut stages = IndexMap::new();
     for (name, condition) in order.iter().zip(conditions) {
-        let lives = !dead.contains(name);
-        if let Some(planned) = stage::plan(&surroundings, name, condition, lives, diagnostics) {
-            stages.insert(name.clone(), planned);
-        }
+        let planned = stage::plan(&surroundings, name, condition, !dead.contains(name), diagnostics);
+        stages.extend(planned.map(|planned| (name.clone(), planned)));
     }
     let concurrency = concurrency(definition, &scope, diagnostics);
     Some(Plan {
