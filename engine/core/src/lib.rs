@@ -23,6 +23,7 @@ pub mod expression;
 pub mod grant;
 pub mod image;
 pub mod manifest;
+pub mod operator;
 pub mod plan;
 pub mod plugin;
 pub mod policy;

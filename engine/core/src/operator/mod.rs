@@ -1,0 +1,9 @@
+//! The operator's configuration: one file for `stageway run` and `stageway serve`, never read from a repository.
+//!
+//! It says where things are (state, plugins, toolbox), what the names of connections mean, and which policy holds. Paths in
+//! it are relative to its own folder; whoever reads the file resolves them.
+
+mod parse;
+mod types;
+
+pub use types::{Connection, Login, Operator, RegistryConnection};

@@ -1,0 +1,225 @@
+//! Reading the operator's configuration, with all its problems.
+
+use super::types::{Connection, Login, Operator, RegistryConnection};
+use crate::diagnostic::{Diagnostic, any_error, codes, sort};
+use crate::document::{Entry, Map, Node, Reader, Value, load, reader::cut};
+use crate::grant::HostPattern;
+use crate::policy::{Egress, SecretSource};
+use std::collections::BTreeMap;
+
+const KEYS: [&str; 6] = ["state", "plugins", "policy", "connections", "toolbox", "egress"];
+
+impl Operator {
+    /// Reads a configuration. An empty file says nothing, and nothing is wrong with that.
+    ///
+    /// # Errors
+    /// Every problem, in the order of the file, warnings included.
+    pub fn parse(file: &str, bytes: &[u8]) -> Result<Self, Vec<Diagnostic>> {
+        let loaded = load(file, bytes);
+        let mut diagnostics = loaded.diagnostics;
+        let mut reader = Reader::default();
+        let operator = match &loaded.document {
+            Some((Node { value: Value::Null, .. }, _)) => Some(Self::default()),
+            Some((root, _)) => operator(&mut reader, root),
+            None => None,
+        };
+        diagnostics.extend(reader.diagnostics);
+        sort(&mut diagnostics);
+        match operator {
+            Some(operator) if !any_error(&diagnostics) => Ok(operator),
+            _ => Err(diagnostics),
+        }
+    }
+}
+
+fn operator(reader: &mut Reader, root: &Node) -> Option<Operator> {
+    let map = reader.map(root, &root.place, &KEYS)?;
+    Some(Operator {
+        state: place(reader, &map, "state"),
+        plugins: places(reader, &map, "plugins"),
+        policy: place(reader, &map, "policy"),
+        connections: map.get("connections").map(|node| connections(reader, node)).unwrap_or_default(),
+        toolbox: places(reader, &map, "toolbox"),
+        egress: map.get("egress").map(|node| egress(reader, node)).unwrap_or_default(),
+    })
+}
+
+/// A path of the machine.
+fn place(reader: &mut Reader, map: &Map<'_>, key: &str) -> Option<String> {
+    map.get(key).and_then(|node| path(reader, node))
+}
+
+fn places(reader: &mut Reader, map: &Map<'_>, key: &str) -> Option<Vec<String>> {
+    let node = map.get(key)?;
+    let mut found: Vec<String> = Vec::new();
+    for (text, item) in reader.texts(node) {
+        if found.iter().any(|earlier| earlier == text) {
+            reader.duplicate(text, &item.place);
+        } else {
+            found.extend(path(reader, item));
+        }
+    }
+    Some(found)
+}
+
+fn path(reader: &mut Reader, node: &Node) -> Option<String> {
+    let text = reader.text(node)?;
+    if text.is_empty() || text.contains('\0') || text.len() > 4096 {
+        let message = format!("`{}` is not a path of this machine", cut(text));
+        reader.error(
+            codes::BAD_PATH,
+            &node.place,
+            message,
+            "write an absolute path, or one relative to this file",
+        );
+        return None;
+    }
+    Some(text.to_owned())
+}
+
+fn connections(reader: &mut Reader, node: &Node) -> BTreeMap<String, Connection> {
+    let mut found = BTreeMap::new();
+    let Some(map) = reader.any_map(node, &node.place) else { return found };
+    for entry in map.entries() {
+        let plain = entry.key.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+        if !plain || !entry.key.starts_with(|c: char| c.is_ascii_lowercase()) {
+            let message = format!("`{}` is not the name of a connection", cut(&entry.key));
+            reader.error(codes::BAD_NAME, &entry.at, message, "use lower-case letters, digits and `-`");
+        }
+        if let Some(connection) = connection(reader, entry) {
+            found.insert(entry.key.clone(), connection);
+        }
+    }
+    found
+}
+
+fn connection(reader: &mut Reader, entry: &Entry) -> Option<Connection> {
+    let map = reader.map(&entry.value, &entry.at, &["layout", "registry", "insecure", "login"])?;
+    match (map.get("layout"), map.get("registry")) {
+        (Some(layout), None) => {
+            for key in ["insecure", "login"] {
+                if let Some(node) = map.get(key) {
+                    let message = format!("`{key}` has no meaning for a layout");
+                    reader.error(codes::BAD_VALUE, &node.place, message, "remove it");
+                }
+            }
+            path(reader, layout).map(Connection::Layout)
+        }
+        (None, Some(registry)) => {
+            let insecure = map.get("insecure").and_then(|node| reader.boolean(node)).unwrap_or(false);
+            let login = map.get("login").map(|node| login(reader, node));
+            let address = address(reader, registry)?;
+            let login = match login {
+                Some(login) => Some(login?),
+                None => None,
+            };
+            Some(Connection::Registry(RegistryConnection { address, insecure, login }))
+        }
+        _ => {
+            let message = format!("connection `{}` is a `layout` or a `registry`", cut(&entry.key));
+            reader.error(codes::MISSING_KEY, &entry.at, message, "write exactly one of the two");
+            None
+        }
+    }
+}
+
+fn address(reader: &mut Reader, node: &Node) -> Option<String> {
+    let text = reader.text(node)?;
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ':' | '[' | ']');
+    if text.is_empty() || !text.chars().all(plain) {
+        let message = format!("`{}` is not the address of a registry", cut(text));
+        reader.error(
+            codes::BAD_VALUE,
+            &node.place,
+            message,
+            "write HOST or HOST:PORT, without a scheme and without a path",
+        );
+        return None;
+    }
+    Some(text.to_owned())
+}
+
+fn login(reader: &mut Reader, node: &Node) -> Option<Login> {
+    let map = reader.map(node, &node.place, &["user", "password"])?;
+    let user = reader.needed(&map, "user").and_then(|node| reader.text(node)).map(str::to_owned);
+    let password = reader.needed(&map, "password").and_then(|node| source(reader, node));
+    Some(Login { user: user?, password: password? })
+}
+
+fn source(reader: &mut Reader, node: &Node) -> Option<SecretSource> {
+    let text = reader.text(node)?;
+    match text.split_once(':') {
+        Some(("env", name)) if !name.is_empty() => Some(SecretSource::Env(name.to_owned())),
+        Some(("file", path)) if !path.is_empty() => Some(SecretSource::File(path.to_owned())),
+        _ => {
+            let message = "a password comes from `env:NAME` or `file:PATH`";
+            reader.error(
+                codes::BAD_VALUE,
+                &node.place,
+                message,
+                "write it like that; never the password itself",
+            );
+            None
+        }
+    }
+}
+
+fn egress(reader: &mut Reader, node: &Node) -> Egress {
+    let Some(map) = reader.map(node, &node.place, &["allow"]) else { return Egress::default() };
+    let hosts: Vec<HostPattern> = match map.get("allow") {
+        Some(node) => reader.parsed(node, codes::UNSAFE_PATTERN),
+        None => Vec::new(),
+    };
+    Egress { allow: hosts.into_iter().collect() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SAMPLE: &str = "
+state: /var/lib/stageway
+plugins: [plugins, /usr/share/stageway/plugins]
+policy: policy.yaml
+connections:
+  build: { layout: images/build }
+  production: { registry: registry.example.com, login: { user: ci, password: env:REGISTRY_PASSWORD } }
+toolbox: [~/.cargo/bin]
+egress: { allow: [\"127.0.0.1:9090\"] }
+";
+
+    #[test]
+    fn a_whole_configuration_is_read() {
+        let operator = Operator::parse("config.yaml", SAMPLE.as_bytes()).unwrap();
+        assert_eq!(operator.state.as_deref(), Some("/var/lib/stageway"));
+        assert_eq!(operator.plugins.as_ref().map(Vec::len), Some(2));
+        assert_eq!(operator.connections["build"], Connection::Layout("images/build".into()));
+        let Connection::Registry(registry) = &operator.connections["production"] else {
+            panic!("a registry")
+        };
+        assert_eq!(registry.address, "registry.example.com");
+        let password = registry.login.as_ref().map(|login| login.password.clone());
+        assert_eq!(password, Some(SecretSource::Env("REGISTRY_PASSWORD".into())));
+        assert_eq!(operator.egress.allow.len(), 1);
+    }
+
+    #[test]
+    fn an_empty_file_says_nothing() {
+        assert_eq!(Operator::parse("config.yaml", b"").unwrap(), Operator::default());
+        assert_eq!(Operator::parse("config.yaml", b"# nothing yet\n").unwrap(), Operator::default());
+    }
+
+    #[test]
+    fn every_problem_is_told_with_its_place() {
+        let text = "stat: /x\nconnections:\n  Build: { layout: a }\n  b: { layout: a, registry: c }\n  c: { registry: \"https://x\", login: { user: u, password: hunter2 } }\n  d: { layout: a, insecure: true }\ntoolbox: [a, a]\negress: { allow: [\"*\"] }\n";
+        let found = Operator::parse("config.yaml", text.as_bytes()).unwrap_err();
+        let told: Vec<String> =
+            found.iter().map(|d| format!("{}:{}", d.place.as_ref().unwrap().line, d.code)).collect();
+        assert_eq!(
+            told,
+            ["1:SW0110", "3:SW0114", "4:SW0112", "5:SW0113", "5:SW0113", "6:SW0113", "7:SW0115", "8:SW0128"]
+        );
+        assert!(found[0].remedy.contains("`state`"), "{}", found[0]);
+        assert!(!found.iter().any(|d| d.message.contains("hunter2")), "a password is never repeated");
+    }
+}
