@@ -1,4 +1,5 @@
-//! Where the engine keeps what it knows: runs and their journals in SQLite, blobs in a directory.
+//! Where the engine keeps what it knows: runs and their journals in SQLite, blobs in a directory; and the directories that
+//! plugins are in.
 //!
 //! [`SqliteStore`] is the embedded default of the port [`Store`](stageway_ports::Store) and [`FsBlobs`] that of the port
 //! [`Blobs`](stageway_ports::Blobs). Each keeps the contract suite of its port. This crate alone knows SQL. Secrets never come
@@ -7,7 +8,9 @@
 #![deny(missing_docs)]
 
 mod blobs;
+mod plugins;
 mod sqlite;
 
 pub use blobs::{FsBlobs, MAX_BLOB_BYTES};
+pub use plugins::PluginDirectories;
 pub use sqlite::SqliteStore;

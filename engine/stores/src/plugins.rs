@@ -1,126 +1,353 @@
-//! Components in directories, found by their manifests.
+//! Plugins in directories.
 
 use async_trait::async_trait;
-use semver::Version;
 use stageway_core::digest::Digest;
 use stageway_core::manifest::Manifest;
-use stageway_core::plugin::{PluginRef, VersionRef};
-use stageway_ports::{Component, FoundPlugin, Guests, PluginError, Plugins};
-use std::collections::BTreeMap;
+use stageway_core::plugin::{PluginName, PluginRef, VersionRef};
+use stageway_ports::{FoundPlugin, Guests, PluginError, Plugins};
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Files looked at in one directory.
+/// A component has at most this many bytes; the host says so too.
+const MOST_BYTES: u64 = 32 << 20;
+/// Components of one directory.
 const MOST_FILES: usize = 1_000;
-/// Of one component.
-const COMPONENT_BYTES: u64 = 32 << 20;
+/// A lock has at most this many bytes.
+const MOST_LOCK: u64 = 1 << 20;
+/// How the lock beside a pipeline file is called.
+const LOCK: &str = "stageway.lock";
 
-/// Directories of `.wasm` files, looked into in order. A lock, where there is one, decides alone.
+/// The components `*.wasm` of some directories, and those beside a pipeline file.
+///
+/// A reference means the highest version that matches, over all directories; a pre-release only when it is written out.
+/// Where the folder of the pipeline file has a `stageway.lock`, that alone decides: each line is `REFERENCE DIGEST`, empty
+/// lines and lines after `#` say nothing.
 pub struct PluginDirectories {
-    directories: Vec<PathBuf>,
-    /// Where `./x.wasm` is looked up.
-    beside: PathBuf,
-    lock: BTreeMap<String, Digest>,
     guests: Arc<dyn Guests>,
-}
-
-/// A component that was looked at.
-struct Candidate {
-    version: Version,
-    name: String,
-    found: FoundPlugin,
+    directories: Vec<PathBuf>,
+    folder: PathBuf,
 }
 
 impl PluginDirectories {
-    /// Looks into `directories`; `beside` is the pipeline file's directory.
-    pub fn new(
-        directories: Vec<PathBuf>,
-        beside: PathBuf,
-        lock: BTreeMap<String, Digest>,
-        guests: Arc<dyn Guests>,
-    ) -> Self {
-        Self { directories, beside, lock, guests }
+    /// Directories that need not exist, and the folder of the pipeline file.
+    pub fn new(guests: Arc<dyn Guests>, directories: Vec<PathBuf>, folder: impl Into<PathBuf>) -> Self {
+        Self { guests, directories, folder: folder.into() }
     }
 
-    fn read(&self, file: &Path) -> Result<FoundPlugin, PluginError> {
-        let unreadable = |problem: String| PluginError::Unreadable { file: file.display().to_string(), problem };
-        let size = std::fs::metadata(file).map_err(|e| unreadable(e.to_string()))?.len();
-        if size > COMPONENT_BYTES {
-            return Err(unreadable(format!("it has {size} bytes; a component has at most {COMPONENT_BYTES}")));
+    fn named(
+        &self,
+        reference: &PluginRef,
+        name: &PluginName,
+        version: &VersionRef,
+    ) -> Result<FoundPlugin, PluginError> {
+        let mut others = BTreeSet::new();
+        let mut matching = BTreeMap::new();
+        for file in self.files()? {
+            let Some((plugin, manifest)) = self.plugin(&file)? else { continue };
+            if manifest.name != *name {
+                if file_part(&manifest.name) == file_part(name) {
+                    others.insert(format!("{}@{}", manifest.name, manifest.version));
+                }
+            } else if version.matches(&manifest.version) {
+                matching.entry(manifest.version).or_insert_with(Vec::new).push(plugin);
+            } else {
+                others.insert(format!("{name}@{}", manifest.version));
+            }
         }
-        let bytes = std::fs::read(file).map_err(|e| unreadable(e.to_string()))?;
-        let component = self.guests.inspect(&bytes).map_err(|e| unreadable(e.to_string()))?;
-        Ok(FoundPlugin { component, bytes, file: file.to_owned() })
+        let Some((version, mut found)) = matching.pop_last() else {
+            return Err(self.not_found(reference, others));
+        };
+        let digests: BTreeSet<Digest> = found.iter().map(|plugin| plugin.component.digest).collect();
+        if digests.len() > 1 {
+            let files = found.iter().map(|plugin| plugin.file.display().to_string()).collect();
+            return Err(PluginError::Ambiguous {
+                name: name.to_string(),
+                version: version.to_string(),
+                files,
+            });
+        }
+        found.pop().ok_or_else(|| self.not_found(reference, others))
     }
 
-    fn candidates(&self) -> Result<Vec<Candidate>, PluginError> {
-        let mut candidates = Vec::new();
+    fn pinned(&self, reference: &PluginRef, digest: Digest) -> Result<FoundPlugin, PluginError> {
+        for file in self.files()? {
+            if let Some((plugin, _)) = self.plugin(&file)?
+                && plugin.component.digest == digest
+            {
+                return Ok(plugin);
+            }
+        }
+        Err(PluginError::Locked { reference: reference.to_string(), pinned: digest })
+    }
+
+    fn beside(&self, reference: &PluginRef, path: &str) -> Result<FoundPlugin, PluginError> {
+        let file = self.folder.join(path.strip_prefix("./").unwrap_or(path));
+        match self.plugin(&file)? {
+            Some((plugin, _)) => Ok(plugin),
+            None if file.exists() => Err(unreadable(&file, "it is no plugin: its component has no manifest")),
+            None => Err(self.not_found(reference, BTreeSet::new())),
+        }
+    }
+
+    /// Every component of the directories, in order.
+    fn files(&self) -> Result<Vec<PathBuf>, PluginError> {
+        let mut found = Vec::new();
         for directory in &self.directories {
-            let Ok(entries) = std::fs::read_dir(directory) else { continue };
-            let mut files: Vec<_> = entries.flatten().take(MOST_FILES).map(|entry| entry.path()).collect();
-            files.retain(|file| file.extension().is_some_and(|extension| extension == "wasm"));
+            let entries = match std::fs::read_dir(directory) {
+                Ok(entries) => entries,
+                Err(error) if error.kind() == ErrorKind::NotFound => continue,
+                Err(error) => return Err(unreadable(directory, &error.to_string())),
+            };
+            let mut files: Vec<PathBuf> = entries
+                .filter_map(|entry| entry.ok().map(|entry| entry.path()))
+                .filter(|path| is_component(path))
+                .take(MOST_FILES + 1)
+                .collect();
+            if files.len() > MOST_FILES {
+                return Err(unreadable(directory, &format!("it has more than {MOST_FILES} components")));
+            }
             files.sort();
-            for file in files {
-                let found = self.read(&file)?;
-                if let Some(manifest) = named(&found.component) {
-                    candidates.push(Candidate { version: manifest.1, name: manifest.0, found });
+            found.extend(files);
+        }
+        Ok(found)
+    }
+
+    /// The plugin in a file; none if there is no file, or if what is in it has no manifest.
+    fn plugin(&self, file: &Path) -> Result<Option<(FoundPlugin, Manifest)>, PluginError> {
+        let Some(bytes) = read(file, MOST_BYTES).map_err(|problem| unreadable(file, &problem))? else {
+            return Ok(None);
+        };
+        let component = self.guests.inspect(&bytes).map_err(|error| unreadable(file, &error.to_string()))?;
+        let Some(manifest) = &component.manifest else { return Ok(None) };
+        let manifest = Manifest::parse(manifest.as_bytes()).map_err(|problems| {
+            let problems: Vec<String> = problems.iter().map(|problem| problem.message.clone()).collect();
+            unreadable(file, &format!("its manifest: {}", problems.join("; ")))
+        })?;
+        Ok(Some((FoundPlugin { component, bytes, file: file.to_owned() }, manifest)))
+    }
+
+    /// The digest that the lock pins; none without a lock.
+    fn lock(&self, reference: &PluginRef) -> Result<Option<Digest>, PluginError> {
+        let file = self.folder.join(LOCK);
+        let Some(bytes) = read(&file, MOST_LOCK).map_err(|problem| unreadable(&file, &problem))? else {
+            return Ok(None);
+        };
+        let wanted = reference.to_string();
+        for (number, line) in String::from_utf8_lossy(&bytes).lines().enumerate() {
+            let words: Vec<&str> = line.split('#').next().unwrap_or_default().split_whitespace().collect();
+            match words[..] {
+                [] => {}
+                [reference, digest] => {
+                    let digest = digest.parse();
+                    let digest =
+                        digest.map_err(|e| unreadable(&file, &format!("line {}: {e}", number + 1)))?;
+                    if reference == wanted {
+                        return Ok(Some(digest));
+                    }
+                }
+                _ => {
+                    let problem = format!("line {} is not `REFERENCE DIGEST`", number + 1);
+                    return Err(unreadable(&file, &problem));
                 }
             }
         }
-        Ok(candidates)
+        Err(unreadable(&file, &format!("it has no line for `{wanted}`")))
     }
 
-    fn named(&self, reference: &PluginRef, name: &str, version: &VersionRef) -> Result<FoundPlugin, PluginError> {
-        let all = self.candidates()?;
-        if let Some(pinned) = self.lock.get(&reference.to_string()) {
-            let locked = all.into_iter().find(|candidate| candidate.found.component.digest == *pinned);
-            let missing = || PluginError::Locked { reference: reference.to_string(), pinned: *pinned };
-            return locked.map(|candidate| candidate.found).ok_or_else(missing);
-        }
-        let fits = |candidate: &&Candidate| candidate.name == name && version.matches(&candidate.version);
-        let Some(best) = all.iter().filter(fits).max_by(|a, b| a.version.cmp(&b.version)) else {
-            return Err(self.not_found(reference, name, &all));
-        };
-        let same = all.iter().filter(|other| other.name == best.name && other.version == best.version);
-        let others: Vec<_> = same.filter(|other| other.found.component.digest != best.found.component.digest).collect();
-        if let Some(other) = others.first() {
-            return Err(PluginError::Ambiguous {
-                name: best.name.clone(),
-                version: best.version.to_string(),
-                files: vec![best.found.file.display().to_string(), other.found.file.display().to_string()],
-            });
-        }
-        Ok(best.found.clone())
-    }
-
-    fn not_found(&self, reference: &PluginRef, name: &str, all: &[Candidate]) -> PluginError {
-        let other_versions: Vec<_> =
-            all.iter().filter(|c| c.name == name).map(|c| format!("{}@{}", c.name, c.version)).collect();
-        let nearest = if other_versions.is_empty() {
-            all.iter().map(|c| format!("{}@{}", c.name, c.version)).take(10).collect()
-        } else {
-            other_versions
-        };
+    fn not_found(&self, reference: &PluginRef, nearest: BTreeSet<String>) -> PluginError {
         PluginError::NotFound {
             reference: reference.to_string(),
-            looked_in: self.directories.iter().map(|d| d.display().to_string()).collect(),
-            nearest,
+            looked_in: self.directories.iter().map(|directory| directory.display().to_string()).collect(),
+            nearest: nearest.into_iter().collect(),
+        }
+    }
+
+    fn find_blocking(&self, reference: &PluginRef) -> Result<FoundPlugin, PluginError> {
+        match (self.lock(reference)?, reference) {
+            (_, PluginRef::File(path)) => self.beside(reference, path),
+            (Some(digest), _) => self.pinned(reference, digest),
+            (None, PluginRef::Named { name, version }) => self.named(reference, name, version),
         }
     }
 }
 
-/// Name and version of a component, as far as its manifest says them.
-fn named(component: &Component) -> Option<(String, Version)> {
-    let manifest = Manifest::parse(component.manifest.as_deref()?.as_bytes()).ok()?;
-    Some((manifest.name.to_string(), manifest.version))
+/// Hidden files are not finished yet.
+fn is_component(path: &Path) -> bool {
+    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    name.ends_with(".wasm") && !name.starts_with('.')
+}
+
+fn file_part(name: &PluginName) -> &str {
+    name.as_str().rsplit('/').next().unwrap_or_default()
+}
+
+/// A file whole; none if it is not there.
+fn read(file: &Path, most: u64) -> Result<Option<Vec<u8>>, String> {
+    let opened = match std::fs::File::open(file) {
+        Ok(opened) => opened,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error.to_string()),
+    };
+    let mut bytes = Vec::new();
+    opened.take(most + 1).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
+    if bytes.len() as u64 > most {
+        return Err(format!("it has more than {most} bytes"));
+    }
+    Ok(Some(bytes))
+}
+
+fn unreadable(file: &Path, problem: &str) -> PluginError {
+    PluginError::Unreadable { file: file.display().to_string(), problem: problem.to_owned() }
 }
 
 #[async_trait]
 impl Plugins for PluginDirectories {
+    /// Reads files, but no more than a run's start: it is not worth a thread.
     async fn find(&self, reference: &PluginRef) -> Result<FoundPlugin, PluginError> {
-        match reference {
-            PluginRef::Named { name, version } => self.named(reference, name.as_str(), version),
-            PluginRef::File(path) => self.read(&self.beside.join(path)),
+        self.find_blocking(reference)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value as Json, json};
+    use stageway_core::run::Usage;
+    use stageway_ports::{Calls, Component, ConfigIssue, GuestEnd, GuestError, GuestRun};
+
+    /// Takes a text `NAME VERSION ANYTHING` for a component.
+    struct Texts;
+
+    #[async_trait]
+    impl Guests for Texts {
+        fn inspect(&self, bytes: &[u8]) -> Result<Component, GuestError> {
+            let text = String::from_utf8_lossy(bytes).into_owned();
+            let [name, version, ..] = text.split(' ').collect::<Vec<_>>()[..] else {
+                return Err(GuestError::Malformed("not even a text".into()));
+            };
+            let schema = json!({"type": "object", "properties": {}});
+            let manifest = json!({"name": name, "version": version, "summary": "s", "configuration": schema,
+                "outputs": schema, "grants": {"required": [], "optional": []}});
+            Ok(Component {
+                digest: Digest::of(bytes),
+                imports: vec![],
+                exports: vec![],
+                manifest: (name != "-").then(|| manifest.to_string()),
+                bytes: bytes.len() as u64,
+                functions: 0,
+                modules: 0,
+            })
         }
+
+        async fn prepare(&self, bytes: &[u8]) -> Result<Digest, GuestError> {
+            Ok(Digest::of(bytes))
+        }
+
+        fn is_prepared(&self, _: &Digest) -> bool {
+            true
+        }
+
+        async fn describe(&self, _: &Digest) -> Result<String, GuestError> {
+            Err(GuestError::Host("nothing is run here".into()))
+        }
+
+        async fn validate(&self, _: &Digest, _: &Json) -> Result<Vec<ConfigIssue>, GuestError> {
+            Ok(vec![])
+        }
+
+        async fn run(&self, _: GuestRun, _: &mut dyn Calls) -> Result<(GuestEnd, Usage), GuestError> {
+            Err(GuestError::Host("nothing is run here".into()))
+        }
+    }
+
+    /// Two directories and a folder with these files, and what a reference means there.
+    async fn find(files: &[(&str, &str)], reference: &str) -> Result<String, PluginError> {
+        let root = tempfile::tempdir().unwrap();
+        for (path, text) in files {
+            let path = root.path().join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        }
+        let directories = ["one", "two", "absent"].map(|name| root.path().join(name)).into();
+        let plugins = PluginDirectories::new(Arc::new(Texts), directories, root.path().join("tree"));
+        let found = plugins.find(&reference.parse().unwrap()).await?;
+        Ok(String::from_utf8(found.bytes).unwrap())
+    }
+
+    #[tokio::test]
+    async fn the_highest_version_that_matches_over_all_directories() {
+        let files = [
+            ("one/a.wasm", "a/b 1.4.0 x"),
+            ("one/pre.wasm", "a/b 1.6.0-rc.1 x"),
+            ("two/b.wasm", "a/b 1.10.0 x"),
+            ("two/same.wasm", "a/b 1.10.0 x"),
+            ("two/c.wasm", "a/b 2.0.0 x"),
+            ("two/.half.wasm", "x"),
+            ("two/raw.wasm", "- 1.0.0 no manifest"),
+            ("two/notes.md", "x"),
+        ];
+        for (reference, expected) in [
+            ("a/b@1", "a/b 1.10.0 x"),
+            ("a/b@1.4", "a/b 1.4.0 x"),
+            ("a/b@2.0.0", "a/b 2.0.0 x"),
+            ("a/b@1.6.0-rc.1", "a/b 1.6.0-rc.1 x"),
+        ] {
+            assert_eq!(find(&files, reference).await.unwrap(), expected, "{reference}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_not_there_tells_what_is() {
+        let files =
+            [("one/a.wasm", "a/b 1.4.0 x"), ("one/c.wasm", "c/b 1.0.0 x"), ("one/d.wasm", "c/d 1.0.0 x")];
+        let PluginError::NotFound { nearest, looked_in, .. } = find(&files, "a/b@2").await.unwrap_err()
+        else {
+            panic!("it is not there")
+        };
+        assert_eq!(nearest, ["a/b@1.4.0", "c/b@1.0.0"]);
+        assert_eq!(looked_in.len(), 3);
+    }
+
+    #[tokio::test]
+    async fn one_version_with_two_digests_names_both_files() {
+        let files = [("one/a.wasm", "a/b 1.4.0 x"), ("two/z.wasm", "a/b 1.4.0 y")];
+        let PluginError::Ambiguous { files, .. } = find(&files, "a/b@1").await.unwrap_err() else {
+            panic!("it is ambiguous")
+        };
+        assert!(files[0].ends_with("one/a.wasm") && files[1].ends_with("two/z.wasm"), "{files:?}");
+    }
+
+    #[tokio::test]
+    async fn a_lock_decides_alone() {
+        let (old, new) = (("one/a.wasm", "a/b 1.4.0 x"), ("two/b.wasm", "a/b 1.5.0 x"));
+        let lock = format!("# pinned\na/b@1 {}\n", Digest::of(old.1.as_bytes()));
+        let locked = [old, new, ("tree/stageway.lock", &lock)];
+        assert_eq!(find(&locked, "a/b@1").await.unwrap(), old.1);
+        assert!(
+            matches!(find(&locked, "a/b@1.5").await, Err(PluginError::Unreadable { .. })),
+            "no line for it"
+        );
+        let gone = [new, ("tree/stageway.lock", &lock)];
+        assert!(matches!(find(&gone, "a/b@1").await, Err(PluginError::Locked { .. })));
+        let broken = [old, ("tree/stageway.lock", "a/b@1 sha256:12")];
+        let PluginError::Unreadable { problem, .. } = find(&broken, "a/b@1").await.unwrap_err() else {
+            panic!("it is broken")
+        };
+        assert!(problem.starts_with("line 1: "), "{problem}");
+    }
+
+    #[tokio::test]
+    async fn a_component_beside_the_pipeline_file() {
+        let files =
+            [("tree/p/x.wasm", "a/b 1.0.0 x"), ("tree/raw.wasm", "- 1.0.0 x"), ("one/broken.wasm", "x")];
+        assert_eq!(find(&files, "./p/x.wasm").await.unwrap(), "a/b 1.0.0 x");
+        assert!(matches!(find(&files, "./y.wasm").await, Err(PluginError::NotFound { .. })));
+        assert!(matches!(find(&files, "./raw.wasm").await, Err(PluginError::Unreadable { .. })));
+        assert!(
+            matches!(find(&files, "a/b@1").await, Err(PluginError::Unreadable { .. })),
+            "a broken component"
+        );
     }
 }
