@@ -88,7 +88,7 @@ pub async fn make(
 }
 
 /// Every plugin that the file names; those that are nowhere are left to the planner, which says where they are named.
-async fn find(
+pub async fn find(
     plugins: &dyn Plugins,
     definition: &Definition,
     diagnostics: &mut Vec<Diagnostic>,
