@@ -1,0 +1,124 @@
+//! The command line.
+
+use crate::commands;
+use crate::config::Places;
+use clap::{Parser, Subcommand};
+
+const AFTER: &str = "\
+Exit codes: 0 ok, 2 usage, 10 the run failed, 11 it errored, 12 invalid definition, 13 denied, 14 cancelled.";
+
+/// CI/CD pipelines whose stages are sandboxed WebAssembly components
+#[derive(Debug, Parser)]
+#[command(name = "stageway", version, max_term_width = 100, after_help = AFTER, disable_help_subcommand = true)]
+pub(crate) struct Cli {
+    /// Where everything is.
+    #[command(flatten)]
+    pub(crate) places: Places,
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run a pipeline of the work tree on this machine
+    Run(commands::run::Args),
+    /// Show what a run would do, with the real plugins and without any effect
+    Plan(commands::plan::Args),
+    /// Go on with a run that was interrupted
+    Resume(commands::resume::Args),
+    /// List the runs of this machine
+    Runs(commands::runs::Args),
+    /// Show a run
+    Show(commands::show::Args),
+    /// Show the log of a run or a stage
+    Logs(commands::logs::Args),
+    /// End a run; its stages get their time to end
+    Cancel(commands::cancel::Args),
+    /// Answer the question that a stage waits for
+    Approve(commands::approve::Args),
+    /// Run an attempt of a stage again from its journal, offline
+    Replay(commands::replay::Args),
+    /// Tell every problem of a pipeline file
+    Lint(commands::lint::Args),
+    /// Show a pipeline file as it is understood, with its defaults
+    Expand(commands::expand::Args),
+    /// Explain the code of a problem
+    Explain(commands::explain::Args),
+    /// Print a JSON Schema for editors
+    Schema(commands::schema::Args),
+    /// Make, build and inspect plugins
+    Plugin(commands::plugin::Args),
+    /// Print the completion script of a shell
+    Completion(commands::completion::Args),
+    /// The process that tasks belong to; started when it is needed
+    #[command(hide = true)]
+    Supervisor(commands::supervisor::Args),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    fn parse(words: &[&str]) -> Result<Command, clap::error::ErrorKind> {
+        Cli::try_parse_from([&["stageway"], words].concat())
+            .map(|cli| cli.command)
+            .map_err(|error| error.kind())
+    }
+
+    #[test]
+    fn the_definition_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn what_the_documentation_shows_is_understood() {
+        for words in [
+            "run",
+            "run orderbook --event pull-request --target main --trust fork --param a=b --param c=",
+            "run --no-sandbox --no-skip --allow-dirty --json --state s --plugins p --config c",
+            "plan --revision HEAD~1",
+            "resume",
+            "resume 12",
+            "runs --unfinished",
+            "show latest --json",
+            "logs 12 unit-test -f",
+            "cancel 01ABC",
+            "approve 12 promote --deny --reason late",
+            "replay 12 promote --attempt 2",
+            "lint .stageway/a.yaml",
+            "expand",
+            "explain SW0110",
+            "schema",
+            "schema event",
+            "plugin build plugins/promote --output target/plugins",
+            "plugin inspect x.wasm --json",
+            "plugin new coverage --name acme/coverage",
+            "completion bash",
+            "supervisor serve --directory d --blobs b --toolbox t --toolbox u",
+        ] {
+            let words: Vec<&str> = words.split(' ').collect();
+            assert!(parse(&words).is_ok(), "{words:?}: {:?}", parse(&words).err());
+        }
+    }
+
+    #[test]
+    fn what_means_nothing_is_refused() {
+        use clap::error::ErrorKind as E;
+        for (words, kind) in [
+            ("run --json --plain", E::ArgumentConflict),
+            ("run --param novalue", E::ValueValidation),
+            ("run --trust everybody", E::ValueValidation),
+            ("show a/b", E::ValueValidation),
+            ("approve 12 Promote", E::ValueValidation),
+            ("approve 12", E::MissingRequiredArgument),
+            ("explain", E::MissingRequiredArgument),
+            ("frobnicate", E::InvalidSubcommand),
+        ] {
+            let words: Vec<&str> = words.split(' ').collect();
+            assert_eq!(parse(&words).err(), Some(kind), "{words:?}");
+        }
+    }
+}

@@ -1,0 +1,24 @@
+//! One file per command: its arguments, and what it does with what the wiring gives it.
+
+pub(crate) mod approve;
+pub(crate) mod cancel;
+pub(crate) mod completion;
+pub(crate) mod expand;
+pub(crate) mod explain;
+pub(crate) mod lint;
+pub(crate) mod logs;
+pub(crate) mod plan;
+pub(crate) mod plugin;
+pub(crate) mod replay;
+pub(crate) mod resume;
+pub(crate) mod run;
+pub(crate) mod runs;
+pub(crate) mod schema;
+pub(crate) mod show;
+pub(crate) mod supervisor;
+
+mod context;
+mod prepare;
+mod watch;
+
+pub(crate) use context::Context;

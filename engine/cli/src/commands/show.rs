@@ -1,0 +1,106 @@
+//! `stageway show`
+
+use super::Context;
+use crate::exit::Exit;
+use crate::terminal::{Look, Style, ago, end_json};
+use crate::wiring::{Home, RunRef, SystemClock, find, summary};
+use anyhow::Result;
+use stageway_conductor::driver::load;
+use stageway_core::plan::Plan;
+use stageway_ports::{Approval, Clock};
+
+/// `stageway show`
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Its number, the beginning of its id, or `latest`
+    #[arg(value_name = "RUN", default_value = "latest")]
+    run: RunRef,
+    /// As one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+/// Shows a run: what started it, its stages, outputs and images, and what it waits for.
+pub(crate) async fn run(context: &Context, args: Args) -> Result<Exit> {
+    let home = Home::open(&context.settings()?).await?;
+    let found = find(&*home.store, &home.tenant, &args.run).await?;
+    let summary = summary(&*home.store, &home.tenant, &found.id).await?;
+    if args.json {
+        context.print(&format!("{}\n", end_json(&summary)))?;
+        return Ok(Exit::Ok);
+    }
+    context.remind(&home).await?;
+    let loaded = load(&*home.store, &home.tenant, &found.id).await?;
+    let mut text = summary.render(&context.out);
+    text.push_str(&cause(&loaded.plan, found.created_at, &context.out));
+    let asked = home.store.approvals(&home.tenant, &found.id).await?;
+    for question in
+        asked.iter().filter(|approval| approval.answer.is_none() && summary.state.ended_at.is_none())
+    {
+        text.push_str(&waiting(question, found.number, &context.out));
+    }
+    context.print(&text)?;
+    Ok(Exit::Ok)
+}
+
+/// What started the run.
+fn cause(plan: &Plan, created_at: u64, look: &Look) -> String {
+    let event = &plan.event;
+    let by = event.by.as_deref().map(|by| format!(" by {by}")).unwrap_or_default();
+    let dirty = if event.dirty { " with changes" } else { "" };
+    let line = format!(
+        "{} of {} at {}{dirty}{by}, trust {}, {}",
+        event.kind,
+        event.head(),
+        event.revision,
+        plan.trust(),
+        ago(created_at, SystemClock.now_ms())
+    );
+    format!("{}\n", look.paint(Style::Faint, &line))
+}
+
+/// A question that nobody has answered, with the effects that an answer would sign.
+fn waiting(approval: &Approval, number: u64, look: &Look) -> String {
+    let stage = &approval.stage;
+    let mut text =
+        format!("\n{} {}\n", look.paint(Style::Notice, &format!("{stage} asks:")), approval.question);
+    for effect in approval.options["effects"].as_array().into_iter().flatten() {
+        let function = effect["function"].as_str().unwrap_or_default();
+        text.push_str(&format!("  {function} {}\n", effect["request"].as_str().unwrap_or_default()));
+    }
+    if approval.options["open-end"].as_bool() == Some(true) {
+        text.push_str("  and what follows from answers that are not known yet, within the stage's grants\n");
+    }
+    text.push_str(&format!(
+        "  yes: `stageway approve {number} {stage}`, no: `stageway approve {number} {stage} --deny`\n"
+    ));
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+    use stageway_core::name::StageName;
+
+    #[test]
+    fn a_question_shows_what_an_answer_signs() {
+        let approval = Approval {
+            stage: StageName::new("promote").unwrap(),
+            attempt: 1,
+            seq: 0,
+            question: "May `promote` go on?".into(),
+            options: json!({"effects": [{"function": "images.tag", "request": "{\"tag\":\"v1\"}"}], "open-end": true}),
+            asked_at: 1,
+            deadline: None,
+            answer: None,
+        };
+        let expected = "
+promote asks: May `promote` go on?
+  images.tag {\"tag\":\"v1\"}
+  and what follows from answers that are not known yet, within the stage's grants
+  yes: `stageway approve 12 promote`, no: `stageway approve 12 promote --deny`
+";
+        assert_eq!(waiting(&approval, 12, &Look::PLAIN), expected);
+    }
+}

@@ -1,0 +1,68 @@
+//! Registries by the names of connections.
+
+use crate::config::Settings;
+use anyhow::{Context, Result};
+use async_trait::async_trait;
+use stageway_conductor::engine::Registries;
+use stageway_core::grant::SecretName;
+use stageway_core::name::TenantId;
+use stageway_core::operator::{Connection, Login, RegistryConnection};
+use stageway_core::policy::SecretRule;
+use stageway_ports::{Registry, Secrets};
+use stageway_remotes::registry::{Credentials, LayoutRegistry, OciConfig, OciRegistry};
+use stageway_remotes::secrets::DeclaredSecrets;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::Arc;
+
+/// The name under which a password is asked for.
+const PASSWORD: &str = "PASSWORD";
+
+/// The connections of one installation.
+pub(crate) struct Connections(Arc<Settings>);
+
+impl Connections {
+    /// As the settings have them.
+    pub(crate) fn new(settings: Arc<Settings>) -> Self {
+        Self(settings)
+    }
+
+    async fn registry(&self, connection: &RegistryConnection) -> Result<OciRegistry> {
+        let credentials = match &connection.login {
+            None => Credentials::Anonymous,
+            Some(login) => credentials(login, &self.0.folder).await?,
+        };
+        Ok(OciRegistry::new(OciConfig {
+            address: connection.address.clone(),
+            plain_http: connection.insecure,
+            credentials,
+            staging: self.0.state.join("cache/registry"),
+        })?)
+    }
+}
+
+async fn credentials(login: &Login, folder: &Path) -> Result<Credentials> {
+    let tenant = TenantId::local();
+    let name: SecretName = PASSWORD.parse().context("the name of a password")?;
+    let rule = SecretRule { from: login.password.clone(), to: BTreeSet::new() };
+    let secrets = DeclaredSecrets::new(folder).with_tenant(&tenant, &BTreeMap::from([(name, rule)]));
+    let password = secrets.value(&tenant, PASSWORD).await?;
+    Ok(Credentials::Basic { username: login.user.clone(), password })
+}
+
+#[async_trait]
+impl Registries for Connections {
+    async fn open(&self, _tenant: &TenantId, connection: &str) -> Option<Arc<dyn Registry>> {
+        match self.0.connection(connection)? {
+            Connection::Layout(directory) => Some(Arc::new(LayoutRegistry::new(directory))),
+            Connection::Registry(registry) => match self.registry(&registry).await {
+                Ok(registry) => Some(Arc::new(registry)),
+                Err(error) => {
+                    tracing::error!(connection.name = %connection, error = %format!("{error:#}"),
+                        "a connection cannot be opened");
+                    None
+                }
+            },
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! The engine of one run.
+
+use super::connections::Connections;
+use super::{Home, Origin, SystemClock};
+use crate::config::Settings;
+use anyhow::{Context, Result};
+use stageway_conductor::engine::{Engine, Observer, Rules};
+use stageway_executors::local::{LocalExecutor, LocalOptions};
+use stageway_host::{CompileBy, Host, HostOptions};
+use stageway_ports::{Guests, Source};
+use stageway_remotes::secrets::DeclaredSecrets;
+use stageway_remotes::source::WorkTree;
+use std::ffi::OsString;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The running executable, even if its file was replaced since.
+pub(crate) const THIS_PROGRAM: &str = "/proc/self/exe";
+/// How long a supervisor may take until it answers.
+const START_WITHIN: Duration = Duration::from_secs(20);
+
+/// What engines of this installation are made of.
+pub(crate) struct Blueprint {
+    /// Where everything is.
+    pub(crate) settings: Arc<Settings>,
+    /// The open state.
+    pub(crate) home: Home,
+    /// Runs components.
+    pub(crate) guests: Arc<dyn Guests>,
+}
+
+/// The host of components, with everything compiled kept in the state directory.
+///
+/// # Errors
+/// When its memory or its directory cannot be had.
+pub(crate) fn guests(settings: &Settings) -> Result<Arc<dyn Guests>> {
+    let compile_by =
+        CompileBy::Child { program: THIS_PROGRAM.into(), arguments: vec![OsString::from("compile")] };
+    let options = HostOptions::new(settings.state.join("compiled"), compile_by);
+    Ok(Arc::new(Host::new(options).context("components cannot be run")?))
+}
+
+impl Blueprint {
+    /// Opens the state, and makes ready to run components.
+    ///
+    /// # Errors
+    /// Those of [`Home::open`] and [`guests`].
+    pub(crate) async fn new(settings: Settings) -> Result<Self> {
+        let home = Home::open(&settings).await?;
+        let guests = guests(&settings)?;
+        Ok(Self { settings: Arc::new(settings), home, guests })
+    }
+
+    /// The work tree of a run.
+    ///
+    /// # Errors
+    /// When the folder or the revision is gone.
+    pub(crate) async fn source(&self, origin: &Origin) -> Result<WorkTree> {
+        let tree = WorkTree::open(&origin.root, self.home.blobs.clone()).await?;
+        let tree = tree.with_cache(self.home.directory.join("cache/files")).with_base(origin.base.clone());
+        match &origin.revision {
+            Some(revision) => Ok(tree.at_revision(revision).await?),
+            None => Ok(tree),
+        }
+    }
+
+    /// An engine whose runs read this source and are seen by this observer.
+    ///
+    /// # Errors
+    /// When the client for requests cannot be had.
+    pub(crate) fn engine(
+        &self,
+        source: Arc<dyn Source>,
+        origin: &Origin,
+        observer: Arc<dyn Observer>,
+    ) -> Result<Arc<Engine>> {
+        let secrets = DeclaredSecrets::new(&self.settings.folder)
+            .with_tenant(&self.home.tenant, &self.settings.policy.secrets);
+        let parallel = self.settings.policy.limits.parallel_stages;
+        let usual = Rules::default();
+        Ok(Arc::new(Engine {
+            guests: self.guests.clone(),
+            store: self.home.store.clone(),
+            blobs: self.home.blobs.clone(),
+            executor: Arc::new(LocalExecutor::new(LocalOptions {
+                state: self.home.directory.join("tasks"),
+                supervisor: self.supervisor(),
+                start_within: START_WITHIN,
+            })),
+            registries: Arc::new(Connections::new(self.settings.clone())),
+            http: super::http::client(&self.settings)?,
+            secrets: Arc::new(secrets),
+            source,
+            cluster: None,
+            clock: Arc::new(SystemClock),
+            observer,
+            rules: Rules {
+                parallel_stages: parallel.map_or(usual.parallel_stages, |number| number as usize),
+                unconfined: origin.unconfined,
+                skip: origin.skip,
+                ..usual
+            },
+        }))
+    }
+
+    /// The command line of the supervisor; `commands::supervisor` reads it.
+    fn supervisor(&self) -> Vec<OsString> {
+        let mut words: Vec<OsString> = [THIS_PROGRAM, "supervisor", "serve"].map(OsString::from).into();
+        let mut option = |name: &str, value: &std::path::Path| {
+            words.push(name.into());
+            words.push(value.into());
+        };
+        option("--directory", &self.home.directory.join("tasks"));
+        option("--blobs", &Home::blobs_directory(&self.home.directory));
+        for path in &self.settings.toolbox {
+            option("--toolbox", path);
+        }
+        if let Some(path) = &self.settings.cargo_home {
+            option("--cargo-home", path);
+        }
+        words
+    }
+}

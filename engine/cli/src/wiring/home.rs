@@ -1,0 +1,83 @@
+//! The state directory.
+//!
+//! | in it | what |
+//! | -- | -- |
+//! | `stageway.db` | runs, journals, lines |
+//! | `blobs/` | bytes by digest |
+//! | `images/NAME/` | the image layouts of connection NAME, where the configuration does not say otherwise |
+//! | `compiled/` | compiled components |
+//! | `tasks/` | the supervisor and its tasks |
+//! | `runs/RUN.lock`, `runs/RUN.json` | who drives a run, and where it came from |
+//! | `cache/` | digests of files, builds of plugins |
+
+use super::lock::RunLock;
+use crate::config::Settings;
+use anyhow::{Context, Result};
+use stageway_core::name::TenantId;
+use stageway_ports::{Blobs, RunFilter, RunSummary, Store};
+use stageway_stores::{FsBlobs, SqliteStore};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Unfinished runs that are looked at.
+const MOST_UNFINISHED: u32 = 100;
+
+/// An open state directory.
+pub(crate) struct Home {
+    /// Where it is.
+    pub(crate) directory: PathBuf,
+    /// The engine's memory.
+    pub(crate) store: Arc<dyn Store>,
+    /// Bytes.
+    pub(crate) blobs: Arc<dyn Blobs>,
+    /// Whose runs these are.
+    pub(crate) tenant: TenantId,
+}
+
+impl Home {
+    /// Opens the state directory, and makes it where there is none.
+    ///
+    /// # Errors
+    /// When it cannot be made or is not ours, with the directory.
+    pub(crate) async fn open(settings: &Settings) -> Result<Self> {
+        let directory = settings.state.clone();
+        let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&directory);
+        made.with_context(|| format!("the state directory {} cannot be made", directory.display()))?;
+        let store = SqliteStore::open(directory.join("stageway.db")).await?;
+        let blobs = FsBlobs::open(directory.join("blobs"))?;
+        Ok(Self { directory, store: Arc::new(store), blobs: Arc::new(blobs), tenant: TenantId::local() })
+    }
+
+    /// Where blobs are.
+    pub(crate) fn blobs_directory(state: &Path) -> PathBuf {
+        state.join("blobs")
+    }
+
+    /// Runs that have not ended and that nobody drives, oldest first.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub(crate) async fn interrupted(&self) -> Result<Vec<RunSummary>> {
+        let filter = RunFilter { unfinished: true, max: MOST_UNFINISHED, ..RunFilter::default() };
+        let mut runs = self.store.runs(&self.tenant, &filter).await?;
+        runs.retain(|run| !RunLock::is_held(&self.directory, &run.id));
+        runs.reverse();
+        Ok(runs)
+    }
+
+    /// What should be known before a command does its own work: a line for each run that was interrupted.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub(crate) async fn notices(&self) -> Result<Vec<String>> {
+        let line = |run: &RunSummary| {
+            let RunSummary { number, pipeline, .. } = run;
+            format!(
+                "run {number} of {pipeline} was interrupted: `stageway resume {number}` goes on, \
+                 `stageway cancel {number}` ends it"
+            )
+        };
+        Ok(self.interrupted().await?.iter().map(line).collect())
+    }
+}
