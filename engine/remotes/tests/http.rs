@@ -1,5 +1,9 @@
 //! Requests to real sockets, under the egress rules.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "helpers of tests are tests")]
+
+mod support;
+
 use stageway_ports::{Egress, Http as _, HttpError, HttpRequest, HttpResponse};
 use stageway_remotes::http::EgressHttp;
 use std::collections::BTreeSet;
@@ -155,9 +159,7 @@ async fn what_is_not_granted_is_not_reached_even_if_it_is_open() {
 
 #[tokio::test]
 async fn a_connection_that_is_not_made_was_not_sent() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let port = listener.local_addr().unwrap().port();
-    drop(listener);
+    let (_kept, port) = support::closed_port();
     let answer = send(get(format!("http://127.0.0.1:{port}/")), &[port]).await;
     assert!(matches!(answer, Err(HttpError::NotSent(_))), "{answer:?}");
 
@@ -246,7 +248,7 @@ async fn redirects_are_counted_and_a_later_fault_is_not_unsent() {
     let answer = send(HttpRequest { redirects: 0, ..get(server.url()) }, &[server.port]).await.unwrap();
     assert_eq!((answer.status, server.received().len()), (302, 5));
 
-    let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
+    let (_kept, closed) = support::closed_port();
     let from = Server::redirecting("302 Found", &format!("http://127.0.0.1:{closed}/")).await;
     let answer = send(get(from.url()), &[from.port, closed]).await;
     assert!(matches!(answer, Err(HttpError::Broken(_))), "{answer:?}");

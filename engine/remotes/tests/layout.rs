@@ -1,5 +1,7 @@
 //! Image layouts, read by skopeo and damaged by strangers.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "helpers of tests are tests")]
+
 use stageway_core::call::Outcome;
 use stageway_core::digest::Digest;
 use stageway_ports::contract::registry as contract;

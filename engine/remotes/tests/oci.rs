@@ -1,5 +1,7 @@
 //! A real registry, read by skopeo as well; and registries that misbehave.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "helpers of tests are tests")]
+
 mod support;
 
 use serde_json::json;
@@ -121,7 +123,7 @@ async fn a_large_blob_is_streamed_both_ways() {
     let real = RealRegistry::with_password();
     let registry = open(&real.address, robot("s3cret"));
     let blobs = MemoryBlobs::new();
-    let large: Vec<u8> = (0..9_000_000_u32).flat_map(|n| n.to_le_bytes()).collect();
+    let large = b"0123456789abcdef".repeat(2 << 20);
     let content = blobs.put(large).await.unwrap();
     assert_eq!(registry.push_blob("large", &content, &blobs).await, Ok(BlobStatus::Written));
     assert_eq!(registry.push_blob("large", &content, &blobs).await, Ok(BlobStatus::Present));
@@ -351,7 +353,7 @@ async fn an_upload_that_is_sent_elsewhere_is_not_followed() {
 
 #[tokio::test]
 async fn a_registry_that_is_not_there_is_unavailable() {
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let (_kept, port) = support::closed_port();
     let registry = open(&format!("127.0.0.1:{port}"), robot("s3cret"));
     match registry.find("a", "v1").await {
         Err(RegistryError::Unavailable(text)) => {

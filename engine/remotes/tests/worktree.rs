@@ -1,5 +1,7 @@
 //! Work trees of real repositories.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "helpers of tests are tests")]
+
 use stageway_core::workspace::{Node, Tree, WorkspacePath};
 use stageway_ports::memory::MemoryBlobs;
 use stageway_ports::{Blobs as _, Source as _, SourceError};

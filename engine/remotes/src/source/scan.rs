@@ -93,8 +93,7 @@ impl Scanner {
                 parent = Some((folder.to_vec(), self.folder(folder)?));
             }
             let Some((_, Some(fd))) = &parent else { continue };
-            let fd = fd.try_clone().map_err(|error| SourceError::Unavailable(error.to_string()))?;
-            if let Some(kind) = self.kind(&fd, name, path)? {
+            if let Some(kind) = self.kind(fd, name, path)? {
                 entries.push(Entry { path: git::text(path, "path")?, kind });
             }
         }

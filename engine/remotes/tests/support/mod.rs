@@ -4,7 +4,6 @@
 #![allow(dead_code)]
 
 use std::fmt::Write as _;
-use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
@@ -38,38 +37,21 @@ impl RealRegistry {
 
     fn with(more: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().to_str().unwrap();
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let mut config = String::from("version: 0.1\nlog: { level: error }\n");
-        writeln!(
-            config,
-            "storage: {{ filesystem: {{ rootdirectory: {path}/data }}, delete: {{ enabled: true }} }}"
-        )
-        .unwrap();
-        writeln!(config, "http:\n  addr: 127.0.0.1:{port}").unwrap();
-        config.push_str(&more.replace("FOLDER", path));
-        std::fs::write(folder.path().join("config.yml"), config).unwrap();
         std::fs::write(folder.path().join("htpasswd"), HTPASSWD).unwrap();
         if more.contains("tls:") {
             certify(folder.path());
         }
-        let process = Command::new("docker-registry")
-            .args(["serve", &format!("{path}/config.yml")])
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("the registry runs: apt-get install docker-registry");
-        let registry = Self { address: format!("127.0.0.1:{port}"), folder, process };
-        registry.wait();
-        registry
-    }
-
-    fn wait(&self) {
-        let deadline = Instant::now() + Duration::from_secs(20);
-        while std::net::TcpStream::connect(&self.address).is_err() {
-            assert!(Instant::now() < deadline, "the registry does not listen");
-            std::thread::sleep(Duration::from_millis(20));
+        let more = more.replace("FOLDER", folder.path().to_str().unwrap());
+        // Somebody else may take the port before the registry does.
+        for _ in 0..5 {
+            let (_, port) = closed_port();
+            let address = format!("127.0.0.1:{port}");
+            let mut process = serve(folder.path(), &address, &more);
+            if listens(&mut process, &address) {
+                return Self { address, folder, process };
+            }
         }
+        panic!("the registry does not listen");
     }
 
     /// Where the registry keeps the bytes of a blob.
@@ -78,6 +60,48 @@ impl RealRegistry {
         let blobs: &Path = &self.folder.path().join("data/docker/registry/v2/blobs/sha256");
         blobs.join(&hex[..2]).join(hex).join("data")
     }
+}
+
+/// A port of loopback that nobody listens on, for as long as the socket is kept.
+pub(crate) fn closed_port() -> (rustix::fd::OwnedFd, u16) {
+    use rustix::net::{AddressFamily, SocketType, bind, getsockname, socket};
+    let socket = socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
+    bind(&socket, &std::net::SocketAddrV4::new(std::net::Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let address: std::net::SocketAddr = getsockname(&socket).unwrap().try_into().unwrap();
+    (socket, address.port())
+}
+
+fn serve(folder: &Path, address: &str, more: &str) -> Child {
+    let path = folder.to_str().unwrap();
+    let storage = format!("{{ filesystem: {{ rootdirectory: {path}/data }}, delete: {{ enabled: true }} }}");
+    let config = format!(
+        "version: 0.1\nlog: {{ level: error }}\nstorage: {storage}\nhttp:\n  addr: {address}\n{more}"
+    );
+    std::fs::write(folder.join("config.yml"), config).unwrap();
+    Command::new("docker-registry")
+        .args(["serve", &format!("{path}/config.yml")])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("the registry runs: apt-get install docker-registry")
+}
+
+/// Whether the process itself listens: it ends when it cannot have the port.
+fn listens(process: &mut Child, address: &str) -> bool {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while Instant::now() < deadline {
+        let connected = std::net::TcpStream::connect(address).is_ok();
+        std::thread::sleep(Duration::from_millis(20));
+        if process.try_wait().unwrap().is_some() {
+            return false;
+        }
+        if connected {
+            return true;
+        }
+    }
+    let _ = process.kill();
+    let _ = process.wait();
+    false
 }
 
 fn certify(folder: &Path) {

@@ -1,5 +1,5 @@
 use super::auth::Scopes;
-use super::failure::{Unread, bounded, broken};
+use super::failure::{Unread, bounded, broken, is_distrust};
 use super::{OciRegistry, retry};
 use bytes::Bytes;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
@@ -58,7 +58,7 @@ impl OciRegistry {
                 Ok(response) if retry::may_pass(response.status()) && tried < retry::TRIES => {
                     retry::pause(tried, Some(response.headers()))
                 }
-                Err(error) if tried >= retry::TRIES || error.is_redirect() || error.is_builder() => {
+                Err(error) if tried >= retry::TRIES || is_final(&error) => {
                     return Err(broken(&call.what, &error));
                 }
                 Err(_) => retry::pause(tried, None),
@@ -96,4 +96,8 @@ impl OciRegistry {
             }
         }
     }
+}
+
+fn is_final(error: &reqwest::Error) -> bool {
+    error.is_redirect() || error.is_builder() || is_distrust(error)
 }

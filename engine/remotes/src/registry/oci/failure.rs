@@ -93,6 +93,19 @@ pub(super) fn broken(what: &str, error: &reqwest::Error) -> RegistryError {
     RegistryError::Unavailable(format!("{what}: {kind}{cause}"))
 }
 
+/// The registry is not believed to be who it says, or speaks no TLS: trying again does not change that.
+pub(super) fn is_distrust(error: &reqwest::Error) -> bool {
+    let mut cause: Option<&(dyn Error + 'static)> = error.source();
+    while let Some(inner) = cause {
+        let wrapped = inner.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        if wrapped.is_some_and(|wrapped| wrapped.is::<rustls::Error>()) || inner.is::<rustls::Error>() {
+            return true;
+        }
+        cause = inner.source();
+    }
+    false
+}
+
 /// Why a body was not taken whole.
 pub(super) enum Unread {
     /// It has more bytes than are read.
