@@ -5,16 +5,26 @@
 
 mod blobs;
 mod calls;
+mod chaos;
+mod clock;
 mod directory;
 mod executor;
+mod guests;
 mod http;
 mod registry;
+mod secrets;
+mod source;
 mod store;
 
 pub use blobs::MemoryBlobs;
 pub use calls::ScriptedCalls;
+pub use chaos::{Step, Word, chaos, steps, task_script};
+pub use clock::ManualClock;
 pub use directory::DirectoryBlobs;
 pub use executor::{ExecutorFault, MemoryExecutor, TaskScript, exited};
+pub use guests::{Scripted, ScriptedGuests, ScriptedHost, ScriptedLife};
 pub use http::{MemoryHttp, Script};
 pub use registry::{MemoryRegistry, RegistryFault};
+pub use secrets::MemorySecrets;
+pub use source::MemorySource;
 pub use store::{Fault, MemoryStore};
