@@ -46,9 +46,11 @@ impl Attempt {
         if self.now() >= deadline {
             return Err(HostError::TimedOut.into());
         }
-        if self.is_cancelled() && !self.cancel_told {
-            return Err(HostError::Cancelled.into());
+        let wake = Wake::Approval { seq, deadline: Some(deadline) };
+        if self.is_cancelled() {
+            // Nobody answers any more: told once, then the grace period runs out.
+            return self.wait_for(std::future::pending(), wake, None).await;
         }
-        Err(self.park(Wake::Approval { seq, deadline: Some(deadline) }).await)
+        Err(self.park(wake).await)
     }
 }

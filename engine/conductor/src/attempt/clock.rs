@@ -22,7 +22,9 @@ impl Attempt {
         end: Option<u64>,
     ) -> Result<T, Halt> {
         let patience = self.patience_ms();
-        if end.is_some_and(|end| end > self.now().saturating_add(patience)) {
+        // A cancelled attempt spends its grace period in memory.
+        let cancelling = self.is_cancelled();
+        if !cancelling && end.is_some_and(|end| end > self.now().saturating_add(patience)) {
             return Err(self.park(wake).await);
         }
         let wish = cancelled(self.cancel.clone());
@@ -44,7 +46,9 @@ impl Attempt {
                 self.is_cancelled();
                 if told { Err(Halt::Stop(stageway_core::call::Stop::Cancelled)) } else { Err(HostError::Cancelled.into()) }
             }
-            () = tokio::time::sleep(std::time::Duration::from_millis(patience)) => Err(self.park(wake).await),
+            () = tokio::time::sleep(std::time::Duration::from_millis(patience)), if !cancelling => {
+                Err(self.park(wake).await)
+            }
         }
     }
 }

@@ -2,13 +2,13 @@
 
 use super::{Attempt, failure};
 use serde_json::{Map, Value as Json};
-use stageway_core::call::Stop;
+use stageway_core::call::{Command, Stop};
 use stageway_core::journal::{End, Outcome, Record};
 use stageway_core::name::TaskName;
 use stageway_core::run::{AttemptEnding, Usage};
 use stageway_core::task::{Collected, TaskState};
 use stageway_core::workspace::{Node, WorkspacePath};
-use stageway_ports::{Batch, GuestEnd};
+use stageway_ports::{Batch, GuestEnd, StoreError, TaskError};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -40,27 +40,48 @@ impl Attempt {
         let seq = self.ledger.last() + 1;
         let facts = self.ledger.facts();
         self.ledger.end(Record::End(Box::new(End { seq, at, outcome, facts })));
-        let tasks = self.tasks.values().map(|running| running.name.clone()).collect();
+        let tasks = self.ledger.started().map(|(seq, _)| self.task_name(seq)).collect();
         let batch = self.ledger.take(&self.subject.stage, self.subject.attempt);
         Closing { batch, ending, usage, tasks }
     }
 
-    /// Tasks end with their attempt.
+    /// Tasks end with their attempt: those that the guest knows, and those of which only the journal knows because the guest
+    /// did not get that far again. What they wrote is kept.
     async fn end_tasks(&mut self) {
+        let known = |seq: &u32| self.tasks.contains_key(seq);
+        let unknown: Vec<_> = self.ledger.started().filter(|(seq, _)| !known(seq)).map(owned).collect();
+        for (seq, command) in unknown {
+            self.task_started(seq, &command);
+        }
+        let over: Vec<_> = self.tasks.iter().filter(|(_, task)| !task.ended).map(|(seq, _)| *seq).collect();
+        if over.is_empty() || !self.is_ours().await {
+            return;
+        }
         let grace = Duration::from_millis(self.engine.rules.grace_ms);
-        let running: Vec<_> =
-            self.tasks.values().filter(|task| !task.ended).map(|task| task.name.clone()).collect();
-        for name in &running {
-            if let Err(error) = self.engine.executor.cancel(name, grace).await {
-                tracing::warn!(task.name = %name, %error, "a task of an ended attempt could not be cancelled");
+        for seq in &over {
+            let name = self.task_name(*seq);
+            match self.engine.executor.cancel(&name, grace).await {
+                Ok(()) | Err(TaskError::Unknown(_)) => {}
+                Err(error) => {
+                    tracing::warn!(task.name = %name, %error, "a task of an ended attempt could not be cancelled");
+                }
             }
         }
-        for name in &running {
-            let gone = self.engine.executor.state(name, None, grace + Duration::from_secs(10)).await;
-            if matches!(gone, Ok(TaskState::Running)) {
-                tracing::warn!(task.name = %name, "a task outlives its attempt");
+        for seq in over {
+            let name = self.task_name(seq);
+            let gone = self.engine.executor.state(&name, None, grace + Duration::from_secs(10)).await;
+            match gone {
+                Ok(TaskState::Running) => tracing::warn!(task.name = %name, "a task outlives its attempt"),
+                Ok(_) => self.drain(seq).await,
+                Err(_) => {}
             }
         }
+    }
+
+    /// Whether the run is still ours: what another engine's attempt has started is not for us to end.
+    async fn is_ours(&self) -> bool {
+        let until = self.engine.clock.now_ms().saturating_add(self.engine.rules.lease_ms);
+        !matches!(self.engine.store.renew(&self.subject.writer, until).await, Err(StoreError::Fenced { .. }))
     }
 
     async fn ending(&mut self, end: &GuestEnd) -> AttemptEnding {
@@ -137,6 +158,10 @@ impl Attempt {
     }
 }
 
+fn owned((seq, command): (u32, &Command)) -> (u32, Command) {
+    (seq, command.clone())
+}
+
 fn stopped(stop: &Stop) -> AttemptEnding {
     match stop {
         Stop::Cancelled => AttemptEnding::Cancelled,
@@ -163,7 +188,7 @@ fn outcome(end: &GuestEnd, ending: &AttemptEnding) -> Outcome {
         (AttemptEnding::Succeeded { outputs, .. }, _) => Outcome::Ok(Json::Object(outputs.clone())),
         (AttemptEnding::Cancelled, _) => Outcome::Cancelled,
         (_, GuestEnd::Trap(message)) => Outcome::Trap(message.clone()),
-        (_, GuestEnd::Limit(limit)) => Outcome::Limit(limit.clone()),
+        (_, GuestEnd::Limit(limit) | GuestEnd::Stopped(Stop::Limit(limit))) => Outcome::Limit(limit.clone()),
         (AttemptEnding::Failed(failure), _) => Outcome::Failed(failure.clone()),
         (AttemptEnding::Errored(failure), _) => Outcome::Errored(failure.clone()),
     }

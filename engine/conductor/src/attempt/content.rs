@@ -48,8 +48,10 @@ impl Attempt {
             origin: Origin::Plugin { seq, ordinal },
             text,
         };
-        // Lines before the last durable entry were seen already.
-        if seq >= self.replayed() {
+        if self.stands(seq) {
+            return;
+        }
+        if matches!(self.mode, super::Mode::Live) {
             self.engine.observer.line(&self.subject.writer.run, &line);
         }
         self.ledger.lines.push(line);

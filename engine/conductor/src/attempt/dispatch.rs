@@ -1,9 +1,6 @@
-use super::mode::signature;
-use super::{Attempt, Halt, Mode, Outcome, invalid};
+use super::{Attempt, Halt, Outcome, invalid};
 use serde_json::{Value as Json, json};
-use stageway_core::call::{
-    Answer, Artifacts, Call, Class, Clock, Function, HostError, Invocation, Tasks, Value,
-};
+use stageway_core::call::{Answer, Artifacts, Call, Clock, Function, HostError, Invocation, Tasks, Value};
 
 impl Attempt {
     /// Answers a fact from the plan.
@@ -77,7 +74,10 @@ impl Attempt {
     /// Takes over what an answer changes in the attempt, live and on replay alike.
     pub(super) async fn absorb(&mut self, call: &Call, answer: &Answer) -> Result<(), Halt> {
         match (&call.function, answer) {
-            (Function::Tasks(Tasks::Start { command, .. }), Ok(_)) => self.task_started(call.seq, command),
+            (Function::Tasks(Tasks::Start { command, .. }), Ok(_)) => {
+                self.task_started(call.seq, command);
+                Ok(())
+            }
             (Function::Tasks(Tasks::Wait { task }), Ok(Value::Ending(ending))) => {
                 self.task_ended(*task, ending).await
             }
@@ -88,20 +88,5 @@ impl Attempt {
             }
             _ => Ok(()),
         }
-    }
-
-    /// Refuses an effect that the approval did not sign.
-    fn check_signed(&self, function: &Function) -> Result<(), Halt> {
-        let (Some(signed), Mode::Live) = (&self.subject.signed, &self.mode) else { return Ok(()) };
-        if !matches!(function.class(), Class::Keyed | Class::Unkeyed) || signed.open_end {
-            return Ok(());
-        }
-        if signed.calls.contains(&signature(function)) {
-            return Ok(());
-        }
-        let (interface, name) = function.name();
-        Err(Halt::Tell(HostError::Denied(format!(
-            "{interface}.{name} with this request is not among the effects that were approved"
-        ))))
     }
 }

@@ -1,9 +1,10 @@
-use stageway_core::call::{Answer, Call, Function};
+use stageway_core::call::{Answer, Call, Command, Function, Tasks};
 use stageway_core::journal::{Cursor, Entry, Fact, Header, Intent, Record, canonical};
 use stageway_core::limits::AttemptLimits;
 use stageway_core::log::{Line, Report};
 use stageway_core::name::StageName;
 use stageway_ports::Batch;
+use std::collections::BTreeMap;
 
 /// The journal of a running attempt: what is durable, and what waits for the next durable entry.
 pub(crate) struct Ledger {
@@ -15,6 +16,7 @@ pub(crate) struct Ledger {
     entries: u32,
     last: u32,
     bytes: u64,
+    started: BTreeMap<u32, Command>,
 }
 
 impl Ledger {
@@ -30,9 +32,14 @@ impl Ledger {
             entries,
             last: 0,
             bytes: 0,
+            started: BTreeMap::new(),
         };
         ledger.last = ledger.cursor.last();
         ledger.bytes = ledger.cursor.entries().map(size_of).sum();
+        let answered = ledger.cursor.entries().filter(|entry| entry.answer.is_ok()).map(|e| (e.seq, &e.call));
+        let open = ledger.cursor.open_intent().map(|intent| (intent.seq, &intent.call));
+        ledger.started =
+            answered.chain(open).filter_map(|(seq, call)| Some((seq, command_of(call)?.clone()))).collect();
         if ledger.cursor.header().is_none() {
             ledger.pending.push(Record::Header(Box::new(header.clone())));
         }
@@ -51,6 +58,9 @@ impl Ledger {
     }
 
     pub(crate) fn intend(&mut self, intent: Intent) {
+        if let Some(command) = command_of(&intent.call) {
+            self.started.insert(intent.seq, command.clone());
+        }
         self.pending.push(Record::Intent(Box::new(intent)));
     }
 
@@ -59,7 +69,15 @@ impl Ledger {
         self.entries += 1;
         self.last = call.seq;
         self.bytes += size_of(&entry);
+        if entry.answer.is_err() {
+            self.started.remove(&entry.seq);
+        }
         self.pending.push(Record::Entry(Box::new(entry)));
+    }
+
+    /// The tasks that were started, or may have been, by entry.
+    pub(crate) fn started(&self) -> impl Iterator<Item = (u32, &Command)> {
+        self.started.iter().map(|(seq, command)| (*seq, command))
     }
 
     /// The number of the last entry, durable or not.
@@ -96,6 +114,13 @@ impl Ledger {
             reports: std::mem::take(&mut self.reports),
             ..Batch::default()
         }
+    }
+}
+
+fn command_of(call: &Function) -> Option<&Command> {
+    match call {
+        Function::Tasks(Tasks::Start { command, .. }) => Some(command),
+        _ => None,
     }
 }
 

@@ -27,6 +27,9 @@ impl Mask {
                 self.patterns.push(spelling);
             }
         }
+        if self.patterns.is_empty() {
+            return;
+        }
         let built = AhoCorasick::builder().match_kind(MatchKind::LeftmostLongest).build(&self.patterns);
         self.automaton = built.ok().map(Arc::new);
     }

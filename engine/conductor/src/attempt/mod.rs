@@ -26,6 +26,7 @@ mod mode;
 mod output;
 mod pack;
 mod reports;
+mod signed;
 mod source;
 mod subject;
 mod tasks;
@@ -34,7 +35,8 @@ mod workspace;
 
 pub use close::Closing;
 pub use mode::{Mode, Planned};
-pub use subject::{SignedSet, Subject};
+pub use signed::SignedSet;
+pub use subject::Subject;
 
 pub(crate) use subject::{failure, seed_of};
 
@@ -49,8 +51,8 @@ use stageway_core::workspace::View;
 use stageway_ports::{Calls, StoreError};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Instant;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 /// One attempt of a stage, live, replayed or planned.
 pub struct Attempt {
@@ -75,6 +77,7 @@ pub struct Attempt {
     cancel_since: Option<Instant>,
     born: Instant,
     wake: Option<Wake>,
+    signed: signed::Signed,
 }
 
 /// What a parked attempt waits for.
@@ -170,6 +173,7 @@ impl Attempt {
             cancel_since: None,
             born: Instant::now(),
             wake: None,
+            signed: signed::Signed::default(),
         }
     }
 
@@ -188,6 +192,14 @@ impl Attempt {
         &self.header.limits
     }
 
+    /// What an approval signs of the call at which a plan ended, if it ended before the guest did.
+    pub fn plan_ended_at(&self) -> Option<Digest> {
+        match &self.mode {
+            Mode::Plan(plan) => plan.ended_at,
+            _ => None,
+        }
+    }
+
     /// What a plan recorded.
     pub fn planned(&self) -> &[Planned] {
         match &self.mode {
@@ -199,6 +211,11 @@ impl Attempt {
     /// The lines that the plugin has written and nobody has stored.
     pub(crate) fn into_lines(self) -> Vec<stageway_core::log::Line> {
         self.ledger.lines
+    }
+
+    /// Whether a line or report after this entry was stored before: it became durable with the entry that followed.
+    fn stands(&self, seq: u32) -> bool {
+        matches!(self.mode, Mode::Live) && seq < self.replayed()
     }
 
     fn now(&self) -> u64 {
@@ -224,6 +241,7 @@ impl Attempt {
             Ok(Next::Replayed(entry)) => {
                 let (answer, at) = (entry.answer.clone(), entry.at);
                 self.at = at;
+                self.note_signed(&call.function);
                 match self.absorb(&call, &answer).await {
                     Ok(()) => Reply::Answer(answer),
                     Err(halt) => stop(halt),
@@ -298,6 +316,7 @@ impl Attempt {
     async fn record(&mut self, call: Call, answer: Answer) -> Reply {
         self.at = self.now();
         self.ledger.enter(&call, answer.clone(), self.at);
+        self.note_signed(&call.function);
         if let Err(halt) = self.absorb(&call, &answer).await {
             return stop(halt);
         }

@@ -25,6 +25,8 @@ pub struct PlanState {
     tags: BTreeMap<(String, String), Digest>,
     /// Manifests that the plan brings: (repository, digest).
     brought: BTreeMap<(String, Digest), Option<String>>,
+    /// What an approval would sign of the call that ended the plan.
+    pub(super) ended_at: Option<Digest>,
 }
 
 /// An effect that a plan recorded instead of performing it.
@@ -69,8 +71,12 @@ impl Attempt {
             Ok(value) => Ok(value),
             Err(Halt::Tell(error)) => Err(error),
             Err(halt) => {
-                if let (true, Mode::Plan(plan)) = (effect, &mut self.mode) {
-                    plan.calls.push(Planned { call: call.function, answer: None });
+                if let Mode::Plan(plan) = &mut self.mode {
+                    plan.ended_at =
+                        matches!(halt, Halt::Stop(Stop::PlanEnd)).then(|| signature(&call.function));
+                    if effect {
+                        plan.calls.push(Planned { call: call.function, answer: None });
+                    }
                 }
                 return stop(halt);
             }

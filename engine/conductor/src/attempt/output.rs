@@ -29,6 +29,15 @@ impl Drop for Follower {
     }
 }
 
+/// The next whole line and whether a newline ends it; one that is too long is cut, at the same place however the output arrives.
+fn next_line(bytes: &[u8]) -> Option<(&[u8], bool)> {
+    let window = &bytes[..bytes.len().min(LINE_BYTES + 1)];
+    match window.iter().position(|byte| *byte == b'\n') {
+        Some(length) => Some((&bytes[..length], true)),
+        None => (bytes.len() > LINE_BYTES).then(|| (&bytes[..LINE_BYTES], false)),
+    }
+}
+
 impl Follower {
     pub(super) fn start(engine: Arc<Engine>, subject: Arc<Subject>, task: TaskName, mask: Mask) -> Self {
         let stream = Stream {
@@ -91,24 +100,15 @@ impl Stream {
             let (last, _) = self.mask.finish();
             self.rest.extend_from_slice(&last);
         }
-        while let Some(length) = self
-            .rest
-            .iter()
-            .position(|b| *b == b'\n')
-            .or_else(|| (self.rest.len() > LINE_BYTES).then_some(LINE_BYTES))
-        {
-            let mut line: Vec<u8> = self.rest.drain(..length).collect();
-            let newline = self.rest.first() == Some(&b'\n');
-            if newline {
-                self.rest.remove(0);
-            }
-            let at = self.at;
-            self.at += length as u64 + u64::from(newline);
-            if line.last() == Some(&b'\r') {
-                line.pop();
-            }
-            self.line(at, &line);
+        let rest = std::mem::take(&mut self.rest);
+        let mut left = rest.as_slice();
+        while let Some((line, newline)) = next_line(left) {
+            let taken = line.len() + usize::from(newline);
+            self.line(self.at, line.strip_suffix(b"\r").unwrap_or(line));
+            self.at += taken as u64;
+            left = &left[taken..];
         }
+        self.rest = left.to_vec();
         if end && !self.rest.is_empty() {
             let line = std::mem::take(&mut self.rest);
             self.line(self.at, &line);
@@ -139,5 +139,38 @@ impl Stream {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lines(bytes: &[u8], piece: usize) -> Vec<(usize, usize)> {
+        let (mut rest, mut at, mut cut) = (Vec::new(), 0, Vec::new());
+        for piece in bytes.chunks(piece) {
+            rest.extend_from_slice(piece);
+            while let Some((line, newline)) = next_line(&rest) {
+                let (length, taken) = (line.len(), line.len() + usize::from(newline));
+                cut.push((at, length));
+                at += taken;
+                rest.drain(..taken);
+            }
+        }
+        cut
+    }
+
+    #[test]
+    fn a_long_line_is_cut_at_the_same_places_however_it_arrives() {
+        let mut bytes = vec![b'x'; LINE_BYTES * 2 + 5];
+        bytes.extend_from_slice(b"\nshort\n");
+        let whole = lines(&bytes, bytes.len());
+        assert_eq!(
+            whole,
+            [(0, LINE_BYTES), (LINE_BYTES, LINE_BYTES), (LINE_BYTES * 2, 5), (LINE_BYTES * 2 + 6, 5)]
+        );
+        for piece in [1, 1000, LINE_BYTES, LINE_BYTES + 7] {
+            assert_eq!(lines(&bytes, piece), whole, "in pieces of {piece}");
+        }
     }
 }

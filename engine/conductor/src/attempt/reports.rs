@@ -54,6 +54,9 @@ impl Attempt {
 
     fn keep(&mut self, seq: u32, kind: ReportKind, body: serde_json::Value) {
         let ordinal = self.next_ordinal(seq);
+        if self.stands(seq) {
+            return;
+        }
         self.ledger.reports.push(Report {
             stage: self.subject.stage.clone(),
             attempt: self.subject.attempt,

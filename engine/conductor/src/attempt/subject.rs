@@ -1,3 +1,4 @@
+use super::SignedSet;
 use serde_json::{Map, Value as Json};
 use stageway_core::call::Failure;
 use stageway_core::digest::Digest;
@@ -41,15 +42,6 @@ pub struct Subject {
     pub seed: [u8; 32],
     /// The signed set of effects, where an approval signed one: digests of (function, request).
     pub signed: Option<Arc<SignedSet>>,
-}
-
-/// The effects that an approval signed.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct SignedSet {
-    /// Digest of (interface, function, canonical request) of each keyed and unkeyed call, in the order of the plan.
-    pub calls: Vec<Digest>,
-    /// The plan ended before the stage: after the last of `calls`, the stage's grants alone decide.
-    pub open_end: bool,
 }
 
 impl Subject {

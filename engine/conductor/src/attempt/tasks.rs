@@ -97,7 +97,7 @@ impl Attempt {
     }
 
     /// Notes a task whose start was answered.
-    pub(super) fn task_started(&mut self, seq: u32, command: &Command) -> Result<(), Halt> {
+    pub(super) fn task_started(&mut self, seq: u32, command: &Command) {
         let running = Running {
             name: self.task_name(seq),
             mount: command.workspace.as_ref().map(|mount| mount.path.clone()),
@@ -108,7 +108,6 @@ impl Attempt {
             collected: BTreeMap::new(),
         };
         self.tasks.insert(seq, running);
-        Ok(())
     }
 
     /// Values of secrets, which are also hidden from everything that is written from here on.
@@ -153,10 +152,18 @@ impl Attempt {
         self.follow(task).await?;
         let state = ended(self.engine.executor.clone(), name.clone());
         let state = self.wait_for(state, Wake::Tasks(vec![name]), None).await??;
+        self.drain(task).await;
+        Ok(Value::Ending(ending_of(state)))
+    }
+
+    /// Returns when everything that an ended task wrote is in the log.
+    pub(super) async fn drain(&mut self, task: u32) {
+        if self.follow(task).await.is_err() {
+            tracing::warn!(task.seq = task, "the output of a task cannot be shown without its secrets");
+        }
         if let Some(follower) = self.tasks.get_mut(&task).and_then(|running| running.follower.take()) {
             follower.drained().await;
         }
-        Ok(Value::Ending(ending_of(state)))
     }
 
     async fn wait_any(&mut self, tasks: &[u32]) -> Outcome {

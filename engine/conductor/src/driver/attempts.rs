@@ -1,15 +1,18 @@
 //! One attempt from its first instance to its end: resumed after faults, parked and woken.
+//!
+//! *Guarantees.* A parked attempt is resumed by its answer, never by a restart. An attempt of an environment goes on only under
+//! the environment's lock. An attempt whose run is another engine's now touches nothing any more.
 
 use super::wake::{self, Woken};
-use crate::attempt::{Attempt, Closing, Mode, Subject, Wake};
+use crate::attempt::{Attempt, Closing, Mode, Subject, Wake, failure};
 use crate::cancel::cancelled;
 use crate::engine::Engine;
 use stageway_core::call::Stop;
 use stageway_core::grant::Interface;
 use stageway_core::journal::Cursor;
 use stageway_core::name::StageName;
-use stageway_core::run::{RunEvent, Usage};
-use stageway_ports::{GuestEnd, GuestError, GuestRun, Linking};
+use stageway_core::run::{AttemptEnding, RunEvent, Usage};
+use stageway_ports::{Batch, Claim, ClaimAnswer, GuestEnd, GuestError, GuestRun, Linking, StoreError};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Semaphore, mpsc, watch};
@@ -20,6 +23,8 @@ pub(super) enum Message {
     Look,
     /// Something to be appended.
     Event(RunEvent),
+    /// The run is somebody else's now.
+    Lost(StoreError),
     /// The attempt is over.
     Finished(Box<Finished>),
 }
@@ -37,17 +42,36 @@ pub(super) struct Work {
     pub(super) cancel: watch::Receiver<bool>,
     pub(super) permits: Arc<Semaphore>,
     pub(super) outbox: mpsc::Sender<Message>,
-    /// The attempt was in memory, or parked, when an engine died.
-    pub(super) resumed: bool,
+    pub(super) past: Past,
+    /// The lock to be regained first.
+    pub(super) claim: Option<Claim>,
     /// Resumes in a row after faults of this process.
     pub(super) fruitless: u32,
+}
+
+/// What an attempt was when the engine before this one died.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Past {
+    /// Nothing: it starts.
+    None,
+    /// In memory, as far as the run's events say.
+    InMemory,
+    /// Parked.
+    Parked,
+    /// Resumed this often in a row to no effect: it ends.
+    Exhausted(u32),
 }
 
 /// What became of one instance.
 enum Instance {
     Over(Closing),
     Parked(Wake),
-    Fault { message: String, entries: u32, attempt: Box<Attempt> },
+    /// Without an attempt where its journal could not even be read.
+    Fault {
+        message: String,
+        entries: u32,
+        attempt: Option<Box<Attempt>>,
+    },
 }
 
 /// Performs an attempt; its end is the last message.
@@ -61,10 +85,20 @@ pub(super) async fn run(mut work: Work) {
 
 impl Work {
     async fn perform(&mut self) -> Closing {
-        let deadline = self.engine.clock.now_ms().saturating_add(self.subject.planned().timeout_ms);
+        let deadline = self.started_at().await.saturating_add(self.subject.planned().timeout_ms);
         let mut entries_before = 0;
-        if self.resumed {
-            self.wait_if_parked(deadline).await;
+        match self.past {
+            Past::None => {}
+            Past::Exhausted(resumes) => {
+                let message = format!("{resumes} resumes in a row came to no new entry of the journal");
+                return self.end(GuestEnd::Errored(failure("resume-cap", message))).await;
+            }
+            Past::InMemory | Past::Parked => {
+                if let Some(end) = self.regain(deadline).await {
+                    return self.end(end).await;
+                }
+                self.wait_if_parked(deadline).await;
+            }
         }
         loop {
             match self.instance(deadline).await {
@@ -76,12 +110,11 @@ impl Work {
                     self.say_resumed(false, 0).await;
                 }
                 Instance::Fault { message, entries, attempt } => {
+                    self.check_lease().await;
                     self.fruitless = if entries > entries_before { 1 } else { self.fruitless + 1 };
                     entries_before = entries;
                     if self.fruitless > self.engine.rules.resume_cap {
-                        return attempt
-                            .close(GuestEnd::Stopped(Stop::Fault(message)), Usage::default())
-                            .await;
+                        return close(attempt, GuestEnd::Stopped(Stop::Fault(message))).await;
                     }
                     tracing::warn!(stage.name = %self.subject.stage, stage.attempt = self.subject.attempt, fault = %message,
                         "a fault of ours: the attempt resumes");
@@ -92,13 +125,81 @@ impl Work {
         }
     }
 
-    /// An attempt that was parked is resumed by its answer, never by a restart.
+    /// When the attempt started: a resume has no more time than the first instance had.
+    async fn started_at(&self) -> u64 {
+        let header = match self.past {
+            Past::None => None,
+            _ => self.cursor().await.ok().and_then(|cursor| cursor.header().map(|header| header.at)),
+        };
+        header.unwrap_or_else(|| self.engine.clock.now_ms())
+    }
+
+    /// Stays out of memory for as long as what the attempt was waiting for has not come. The journal decides that, not the run's
+    /// events: an engine may die before it has said that an attempt parked, or that it goes on.
     async fn wait_if_parked(&mut self, deadline: u64) {
-        if let Ok(cursor) = self.cursor().await
-            && let Some(wake) = wake::of_journal(&cursor, &self.subject)
-        {
-            self.sleep_until(&wake, deadline).await;
+        let wake = self.cursor().await.ok().and_then(|cursor| wake::of_journal(&cursor, &self.subject));
+        match wake {
+            Some(wake) if !wake::is_due(&self.engine, &self.subject, &wake).await => {
+                if self.past == Past::InMemory {
+                    self.say_parked(&wake).await;
+                }
+                self.sleep_until(&wake, deadline).await;
+            }
+            _ if self.past == Past::InMemory => return,
+            _ => {}
         }
+        self.say_resumed(false, 0).await;
+    }
+
+    /// Takes the environment's lock again, which ended with the lease before; answers an end where that cannot be.
+    async fn regain(&mut self, deadline: u64) -> Option<GuestEnd> {
+        let claim = self.claim.take()?;
+        let (engine, writer) = (self.engine.clone(), self.subject.writer.clone());
+        let claimed = async {
+            let mut seen = 0;
+            loop {
+                match engine.store.claim(&writer, &claim).await {
+                    Ok(ClaimAnswer::Held(_)) => return None,
+                    Ok(ClaimAnswer::Outdated(run)) => return Some(run),
+                    Ok(ClaimAnswer::Busy(_)) => {
+                        seen = engine.store.changed(&writer.tenant, seen, Duration::from_secs(5)).await;
+                    }
+                    Err(error) => {
+                        self.check_lease().await;
+                        tracing::warn!(stage.name = %claim.stage, %error, "the lock could not be asked for");
+                        tokio::time::sleep(Duration::from_secs(1)).await;
+                    }
+                }
+            }
+        };
+        tokio::select! {
+            outdated = claimed => outdated.map(|run| {
+                let message = format!("run {run} took `{}` while no engine held this run", claim.environment);
+                GuestEnd::Errored(failure("environment-lost", message))
+            }),
+            () = cancelled(self.cancel.clone()) => Some(GuestEnd::Stopped(Stop::Cancelled)),
+            () = engine.clock.until(deadline) => Some(self.out_of_time()),
+        }
+    }
+
+    /// Ends the attempt without another instance.
+    async fn end(&self, end: GuestEnd) -> Closing {
+        close(self.cursor().await.ok().map(|cursor| Box::new(self.attempt(cursor))), end).await
+    }
+
+    /// Stands still for ever when the run is another engine's: nothing of it is ours any more, not even to end its tasks.
+    async fn check_lease(&self) {
+        let until = self.engine.clock.now_ms().saturating_add(self.engine.rules.lease_ms);
+        if let Err(error @ StoreError::Fenced { .. }) =
+            self.engine.store.renew(&self.subject.writer, until).await
+        {
+            let _ = self.outbox.send(Message::Lost(error)).await;
+            std::future::pending::<()>().await;
+        }
+    }
+
+    fn out_of_time(&self) -> GuestEnd {
+        GuestEnd::Limit(format!("the stage's timeout of {} ms", self.subject.planned().timeout_ms))
     }
 
     async fn instance(&mut self, deadline: u64) -> Instance {
@@ -111,10 +212,11 @@ impl Work {
     async fn one_instance(&mut self, deadline: u64) -> Instance {
         let cursor = match self.cursor().await {
             Ok(cursor) => cursor,
-            Err(message) => return self.fault(message, Cursor::default()),
+            Err(message) => return Instance::Fault { message, entries: 0, attempt: None },
         };
         if let Err(message) = self.prepare().await {
-            return self.fault(message, cursor);
+            let (entries, attempt) = (cursor.last(), Some(Box::new(self.attempt(cursor))));
+            return Instance::Fault { message, entries, attempt };
         }
         let mut attempt = self.attempt(cursor);
         let run = GuestRun {
@@ -125,13 +227,10 @@ impl Work {
             seed: self.subject.seed,
             replayed: attempt.replayed(),
         };
-        let timeout = deadline.saturating_sub(self.engine.clock.now_ms());
         let ended = tokio::select! {
+            biased;
+            () = self.engine.clock.until(deadline) => Ok((self.out_of_time(), Usage::default())),
             ended = self.engine.guests.run(run, &mut attempt) => ended,
-            () = tokio::time::sleep(Duration::from_millis(timeout)) => {
-                let limit = format!("the stage's timeout of {} ms", self.subject.planned().timeout_ms);
-                Ok((GuestEnd::Limit(limit), Usage::default()))
-            }
             () = after_grace(self.cancel.clone(), self.engine.rules.grace_ms) => {
                 Ok((GuestEnd::Stopped(Stop::Cancelled), Usage::default()))
             }
@@ -142,7 +241,7 @@ impl Work {
                 None => Instance::Parked(Wake::At(0)),
             },
             Ok((GuestEnd::Stopped(Stop::Fault(message)), _)) | Err(GuestError::Host(message)) => {
-                Instance::Fault { message, entries: attempt.replayed(), attempt: Box::new(attempt) }
+                Instance::Fault { message, entries: attempt.replayed(), attempt: Some(Box::new(attempt)) }
             }
             Ok((end, usage)) => Instance::Over(attempt.close(end, usage).await),
             Err(error) => {
@@ -153,11 +252,6 @@ impl Work {
 
     fn attempt(&self, cursor: Cursor) -> Attempt {
         Attempt::new(self.engine.clone(), self.subject.clone(), Mode::Live, cursor, self.cancel.clone())
-    }
-
-    fn fault(&self, message: String, cursor: Cursor) -> Instance {
-        let entries = cursor.last();
-        Instance::Fault { message, entries, attempt: Box::new(self.attempt(cursor)) }
     }
 
     async fn cursor(&self) -> Result<Cursor, String> {
@@ -196,6 +290,22 @@ impl Work {
             Woken::Outside | Woken::Cancelled | Woken::Deadline => {}
         }
     }
+}
+
+/// Closes an attempt; one whose journal cannot be read ends without writing to it.
+async fn close(attempt: Option<Box<Attempt>>, end: GuestEnd) -> Closing {
+    if let Some(attempt) = attempt {
+        return attempt.close(end, Usage::default()).await;
+    }
+    let why = match end {
+        GuestEnd::Stopped(Stop::Fault(why)) => failure("engine-fault", why),
+        GuestEnd::Errored(why) => why,
+        other => {
+            failure("engine-fault", format!("the journal cannot be read, and the attempt ends: {other:?}"))
+        }
+    };
+    let ending = AttemptEnding::Errored(why);
+    Closing { batch: Batch::default(), ending, usage: Usage::default(), tasks: Vec::new() }
 }
 
 /// Returns when a cancelled guest has had its grace period, and a little more for its last call.

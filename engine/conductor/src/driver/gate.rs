@@ -39,7 +39,7 @@ impl Driver {
                 attempt,
                 seq: 0,
                 question,
-                options: json!({"approvers": approval.approvers, "effects": shown, "signed": effects, "open-end": preview.ended_early}),
+                options: json!({"approvers": approval.approvers, "effects": shown, "signed": effects, "open-end": preview.ended_early, "open-from": preview.open_from}),
                 asked_at: now,
                 deadline: Some(now.saturating_add(approval.within_ms)),
                 answer: None,
@@ -66,6 +66,6 @@ fn signed(options: &serde_json::Value) -> SignedSet {
     let calls = options["signed"].as_array().into_iter().flatten();
     SignedSet {
         calls: calls.filter_map(|digest| digest.as_str()?.parse::<Digest>().ok()).collect(),
-        open_end: options["open-end"].as_bool().unwrap_or(false),
+        open_from: options["open-from"].as_str().and_then(|digest| digest.parse().ok()),
     }
 }

@@ -14,7 +14,7 @@ mod wake;
 use crate::attempt::Subject;
 use crate::engine::Engine;
 use crate::planner::skip::SkipKey;
-use attempts::{Finished, Message};
+use attempts::{Finished, Message, Past};
 use stageway_core::name::{RunId, StageName};
 use stageway_core::plan::PlanConditions;
 use stageway_core::run::{Decision, RunEvent, RunStatus, StageStatus, decide, next_attempt};
@@ -65,7 +65,7 @@ pub async fn drive(engine: Arc<Engine>, writer: Writer, lease: Lease) -> Result<
 struct Ready {
     subject: Arc<Subject>,
     key: Option<SkipKey>,
-    resumed: bool,
+    past: Past,
 }
 
 struct Driver {
@@ -188,13 +188,15 @@ impl Driver {
             // A stage that cleans up is not told of the cancel that made it run.
             let cancel = if finally { watch::channel(false).1 } else { self.cancel.subscribe() };
             self.active.insert(stage, ready.key);
+            let claim = if ready.past == Past::None { None } else { self.claim_of(&ready.subject.stage) };
             self.tasks.spawn(attempts::run(attempts::Work {
                 engine: self.engine.clone(),
                 subject: ready.subject,
                 cancel,
                 permits: self.permits.clone(),
                 outbox: self.outbox.clone(),
-                resumed: ready.resumed,
+                past: ready.past,
+                claim,
                 fruitless: 0,
             }));
         }
@@ -256,6 +258,7 @@ impl Driver {
                 self.append(event);
                 Ok(())
             }
+            Message::Lost(error) => Err(error.into()),
             Message::Finished(finished) => {
                 self.finished(*finished);
                 Ok(())

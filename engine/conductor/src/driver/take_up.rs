@@ -1,14 +1,16 @@
 //! Taking a stage up: its configuration, its tree, a proof that it is unchanged, its lock, its approval.
 
+use super::attempts::Past;
 use super::gate::Gate;
 use super::subject::subject;
 use super::{DriveError, Driver, Ready};
-use crate::attempt::{Subject, failure};
+use crate::attempt::Subject;
 use crate::planner::skip;
 use stageway_core::call::Failure;
+use stageway_core::journal::Record;
 use stageway_core::name::StageName;
 use stageway_core::run::{AttemptEnding, RunEvent, SkipReason, StageStatus, Usage};
-use stageway_ports::{Claim, ClaimAnswer};
+use stageway_ports::{Claim, ClaimAnswer, Writer};
 use std::sync::Arc;
 
 impl Driver {
@@ -19,40 +21,36 @@ impl Driver {
             _ => None,
         });
         for (name, stage) in under_way.collect::<Vec<_>>() {
-            let subject = match subject(&self.engine, &self.writer, &self.run, &name, stage.attempts).await {
-                Ok(subject) => subject,
-                Err(failure) => {
-                    self.errored(&name, stage.attempts, failure);
-                    continue;
-                }
-            };
-            if matches!(stage.status, StageStatus::Running) {
-                let records = self
-                    .engine
-                    .store
-                    .journal(&self.writer.tenant, &self.writer.run, &name, stage.attempts)
-                    .await?;
-                let entries = records.iter().map(stageway_core::journal::Record::seq).max().unwrap_or(0);
-                let at = self.engine.clock.now_ms();
-                let resumed = RunEvent::AttemptResumed {
-                    at,
-                    stage: name.clone(),
-                    attempt: stage.attempts,
-                    counts: true,
-                    entries,
+            let mut subject =
+                match subject(&self.engine, &self.writer, &self.run, &name, stage.attempts).await {
+                    Ok(subject) => subject,
+                    Err(failure) => {
+                        self.errored(&name, stage.attempts, failure);
+                        continue;
+                    }
                 };
-                self.append(resumed);
-                let fruitless = self.run.state.stages[&name].fruitless_resumes;
-                if fruitless > self.engine.rules.resume_cap {
-                    let message = format!("{fruitless} resumes in a row came to no new entry of the journal");
-                    self.errored(&name, stage.attempts, failure("resume-cap", message));
-                    continue;
-                }
+            if let Gate::Open(Some(signed)) = self.gate(&subject, stage.attempts).await? {
+                Arc::make_mut(&mut subject).signed = Some(Arc::new(signed));
             }
+            let past = match stage.status {
+                StageStatus::Running => self.resumed(&name, stage.attempts).await?,
+                _ => Past::Parked,
+            };
             let key = self.skip_key(&subject).await;
-            self.ready.push(Ready { subject, key, resumed: true });
+            self.ready.push(Ready { subject, key, past });
         }
         Ok(())
+    }
+
+    /// Says that an attempt goes on which was in memory when an engine died.
+    async fn resumed(&mut self, name: &StageName, attempt: u32) -> Result<Past, DriveError> {
+        let Writer { tenant, run, .. } = &self.writer;
+        let records = self.engine.store.journal(tenant, run, name, attempt).await?;
+        let entries = records.iter().map(Record::seq).max().unwrap_or(0);
+        let (at, stage) = (self.engine.clock.now_ms(), name.clone());
+        self.append(RunEvent::AttemptResumed { at, stage, attempt, counts: true, entries });
+        let fruitless = self.run.state.stages[name].fruitless_resumes;
+        Ok(if fruitless > self.engine.rules.resume_cap { Past::Exhausted(fruitless) } else { Past::InMemory })
     }
 
     /// Answers whether anything was appended.
@@ -90,7 +88,7 @@ impl Driver {
         }
         self.append(RunEvent::AttemptStarted { at, stage: name.clone(), attempt });
         self.active.insert(name.clone(), None);
-        self.ready.push(Ready { subject, key, resumed: false });
+        self.ready.push(Ready { subject, key, past: Past::None });
         Ok(true)
     }
 
@@ -132,17 +130,22 @@ impl Driver {
         }
     }
 
-    /// The lock of the stage's environment; none when it is held, or none is needed.
-    async fn lock(&mut self, name: &StageName) -> Result<Option<Held>, DriveError> {
-        let Some(environment) = self.run.plan.stages[name].environment.clone() else { return Ok(None) };
-        let event = &self.run.plan.event;
-        let claim = Claim {
-            environment: environment.clone(),
+    /// The claim on the stage's environment, where it names one.
+    pub(super) fn claim_of(&self, name: &StageName) -> Option<Claim> {
+        let environment = self.run.plan.stages[name].environment.clone()?;
+        Some(Claim {
+            environment,
             run: self.writer.run.clone(),
             stage: name.clone(),
-            group: format!("{} {}", self.run.plan.pipeline, event.reference),
+            group: format!("{} {}", self.run.plan.pipeline, self.run.plan.event.reference),
             order: self.run.number,
-        };
+        })
+    }
+
+    /// The lock of the stage's environment; none when it is held, or none is needed.
+    async fn lock(&mut self, name: &StageName) -> Result<Option<Held>, DriveError> {
+        let Some(claim) = self.claim_of(name) else { return Ok(None) };
+        let environment = &claim.environment;
         Ok(match self.engine.store.claim(&self.writer, &claim).await? {
             ClaimAnswer::Held(_) => None,
             ClaimAnswer::Busy(run) => {

@@ -8,6 +8,7 @@ use stageway_core::call::{Clock, Function, Tasks};
 use stageway_core::journal::Cursor;
 use stageway_core::name::TaskName;
 use stageway_core::task::TaskState;
+use stageway_ports::{Approval, TaskError};
 use std::time::Duration;
 use tokio::sync::watch;
 
@@ -60,6 +61,27 @@ pub(super) async fn wait(
     }
 }
 
+/// Whether nothing is left to wait for: the guest can go on, or has to do first what it waits for.
+pub(super) async fn is_due(engine: &Engine, subject: &Subject, wake: &Wake) -> bool {
+    match wake {
+        Wake::At(at) => engine.clock.now_ms() >= *at,
+        Wake::Tasks(names) => {
+            for name in names {
+                match engine.executor.state(name, None, Duration::ZERO).await {
+                    Ok(TaskState::Running) | Err(TaskError::Unavailable(_)) => {}
+                    _ => return true,
+                }
+            }
+            false
+        }
+        Wake::Approval { seq, deadline } => {
+            let over = deadline.is_some_and(|end| engine.clock.now_ms() >= end);
+            // The engine may have died before it asked.
+            over || question(engine, subject, *seq).await.is_none_or(|question| question.answer.is_some())
+        }
+    }
+}
+
 async fn outside(engine: &Engine, subject: &Subject, wake: &Wake) {
     match wake {
         Wake::At(at) => engine.clock.until(*at).await,
@@ -84,16 +106,17 @@ async fn task(engine: &Engine, name: &TaskName) {
     loop {
         match engine.executor.state(name, None, Duration::from_secs(60)).await {
             Ok(TaskState::Running) => {}
-            Ok(_) | Err(stageway_ports::TaskError::Unknown(_)) => return,
+            Ok(_) | Err(TaskError::Unknown(_)) => return,
             Err(_) => tokio::time::sleep(Duration::from_secs(1)).await,
         }
     }
 }
 
 async fn answered(engine: &Engine, subject: &Subject, seq: u32) -> bool {
+    question(engine, subject, seq).await.is_some_and(|question| question.answer.is_some())
+}
+
+async fn question(engine: &Engine, subject: &Subject, seq: u32) -> Option<Approval> {
     let asked = engine.store.approvals(&subject.writer.tenant, &subject.writer.run).await.unwrap_or_default();
-    let mine = |a: &&stageway_ports::Approval| {
-        a.stage == subject.stage && a.attempt == subject.attempt && a.seq == seq
-    };
-    asked.iter().find(mine).is_some_and(|approval| approval.answer.is_some())
+    asked.into_iter().find(|a| a.stage == subject.stage && a.attempt == subject.attempt && a.seq == seq)
 }

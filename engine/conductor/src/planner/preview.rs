@@ -5,6 +5,7 @@ use crate::driver::linking;
 use crate::engine::Engine;
 use serde_json::{Value as Json, json};
 use stageway_core::call::{Failure, Stop};
+use stageway_core::digest::Digest;
 use stageway_core::journal::{Cursor, canonical};
 use stageway_ports::{GuestEnd, GuestRun};
 use std::sync::Arc;
@@ -19,6 +20,8 @@ pub struct Preview {
     pub end: PreviewEnd,
     /// The plan ended before the stage: an answer depends on an effect that was not performed.
     pub ended_early: bool,
+    /// What an approval signs of the call at which it ended: from there on, the stage's grants decide.
+    pub open_from: Option<Digest>,
 }
 
 /// Where a preview ended.
@@ -36,8 +39,12 @@ pub enum PreviewEnd {
 
 /// Runs a stage's plugin without performing an effect.
 pub async fn stage(engine: &Arc<Engine>, subject: &Arc<Subject>) -> Preview {
-    let broken =
-        |message: String| Preview { calls: Vec::new(), end: PreviewEnd::Broken(message), ended_early: true };
+    let broken = |message: String| Preview {
+        calls: Vec::new(),
+        end: PreviewEnd::Broken(message),
+        ended_early: true,
+        open_from: None,
+    };
     if let Err(message) = super::prepare(engine, &subject.planned().plugin.digest).await {
         return broken(message);
     }
@@ -59,7 +66,7 @@ pub async fn stage(engine: &Arc<Engine>, subject: &Arc<Subject>) -> Preview {
         Err(error) => return broken(error.to_string()),
     };
     let ended_early = matches!(end, PreviewEnd::Open | PreviewEnd::Broken(_));
-    Preview { calls: attempt.planned().to_vec(), end, ended_early }
+    Preview { calls: attempt.planned().to_vec(), end, ended_early, open_from: attempt.plan_ended_at() }
 }
 
 /// An effect for people: function, request and answer.
