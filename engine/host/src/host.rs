@@ -95,7 +95,7 @@ impl Guests for Host {
         let Component { digest, imports, .. } = self.inspect(bytes)?;
         if !self.registry.has(&digest) {
             let component = self.compiler.load(digest, bytes).await?;
-            self.registry.put(digest, Prepared::new(&self.engine, &component, imports)?);
+            self.registry.put(Prepared::new(&self.engine, &component, digest, imports)?);
         }
         Ok(digest)
     }

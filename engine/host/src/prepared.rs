@@ -14,6 +14,8 @@ use wasmtime::component::{Component, Linker};
 
 /// A component whose imports and exports are resolved: making an instance of it takes microseconds.
 pub(crate) struct Prepared {
+    /// Of the binary.
+    pub(crate) digest: Digest,
     /// As they are spelled in the binary.
     pub(crate) imports: Vec<String>,
     /// Absent while the component imports something unknown, which only a run refuses.
@@ -28,10 +30,11 @@ impl Prepared {
     pub(crate) fn new(
         engine: &Engine,
         component: &Component,
+        digest: Digest,
         imports: Vec<String>,
     ) -> Result<Self, GuestError> {
         if linking::check(&imports, &linking::everything()).is_err() {
-            return Ok(Self { imports, plugin: None });
+            return Ok(Self { digest, imports, plugin: None });
         }
         let wrong = |error: wasmtime::Error| GuestError::WrongWorld(format!("{error:#}"));
         check_stage(engine, component)?;
@@ -39,7 +42,7 @@ impl Prepared {
         linking::link(&mut linker, component, &imports).map_err(wrong)?;
         let instance = linker.instantiate_pre(component).map_err(wrong)?;
         let plugin = Some(StagePluginPre::new(instance).map_err(wrong)?);
-        Ok(Self { imports, plugin })
+        Ok(Self { digest, imports, plugin })
     }
 }
 
@@ -98,11 +101,11 @@ impl Registry {
         Some(Arc::clone(prepared))
     }
 
-    pub(crate) fn put(&self, digest: Digest, prepared: Prepared) {
+    pub(crate) fn put(&self, prepared: Prepared) {
         let mut shelf = self.shelf();
         shelf.turn += 1;
         let turn = shelf.turn;
-        shelf.components.insert(digest, (turn, Arc::new(prepared)));
+        shelf.components.insert(prepared.digest, (turn, Arc::new(prepared)));
         if shelf.components.len() > self.most {
             let oldest =
                 shelf.components.iter().min_by_key(|(_, (used, _))| *used).map(|(digest, _)| *digest);

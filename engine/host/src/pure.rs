@@ -7,7 +7,6 @@ use crate::run::{Broke, Export, Said, call};
 use async_trait::async_trait;
 use serde_json::Value as Json;
 use stageway_core::call::{Call, Clock, Function, Log, LogLevel, Reply, Stop, Value};
-use stageway_core::digest::Digest;
 use stageway_core::limits::AttemptLimits;
 use stageway_ports::{Calls, ConfigIssue, GuestError, GuestRun};
 use std::time::Duration;
@@ -58,7 +57,7 @@ async fn pure(
     let limits =
         AttemptLimits { cpu_ms: CPU_MS, log_bytes: LOG_BYTES, host_calls: CALLS, ..AttemptLimits::default() };
     let run = GuestRun {
-        component: Digest::of(&[]),
+        component: prepared.digest,
         linking,
         limits,
         configuration: Json::Null,

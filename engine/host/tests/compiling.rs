@@ -91,7 +91,8 @@ async fn a_file_that_others_can_write_is_not_loaded() {
 /// One long function: much for the compiler, little for the parser.
 fn heavy() -> Plugin {
     let step = "(local.set 0 (i64.mul (local.get 0) (i64.add (local.get 1) (i64.const 3))))";
-    Plugin::echo().with(&format!("(func $heavy (param i64 i64) (result i64) {} (local.get 0))", step.repeat(20_000)))
+    Plugin::echo()
+        .with(&format!("(func $heavy (param i64 i64) (result i64) {} (local.get 0))", step.repeat(20_000)))
 }
 
 #[tokio::test]

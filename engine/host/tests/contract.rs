@@ -3,8 +3,9 @@
 
 use stageway_core::call::Class;
 use stageway_core::call::class::TABLE;
+use stageway_core::grant::Interface;
 use std::collections::BTreeMap;
-use wit_parser::{Function, FunctionKind, Resolve, TypeDefKind, TypeId};
+use wit_parser::{Function, FunctionKind, Resolve, TypeDefKind, TypeId, WorldItem};
 
 /// Builders: their members are local and never cross.
 const BUILDERS: [&str; 2] = ["request", "command"];
@@ -71,4 +72,31 @@ fn comments_and_table_agree() {
     let of_comments = of_comments();
     assert!(of_comments.len() > 50, "the contract was read: {}", of_comments.len());
     assert_eq!(of_comments, of_table);
+}
+
+/// Interfaces that a world gets by naming one of them.
+fn dragged_along(interface: &str) -> Vec<String> {
+    let mut resolve = Resolve::default();
+    resolve.push_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../../wit")).unwrap();
+    let world = format!("package test:narrow; world narrow {{ import stageway:host/{interface}@0.1.0; }}");
+    let package = resolve.push_str("narrow.wit", &world).unwrap();
+    let world = resolve.select_world(&[package], None).unwrap();
+    let imports = resolve.worlds[world].imports.values().map(|item| match item {
+        WorldItem::Interface { id, .. } => resolve.interfaces[*id].name.clone().unwrap(),
+        item => panic!("a world imports interfaces only: {item:?}"),
+    });
+    imports.collect()
+}
+
+#[test]
+fn an_interface_drags_in_none_that_needs_a_grant() {
+    let always = ["types", "handles", "log", "invocation", "clock", "reports"];
+    for interface in Interface::WORDS {
+        let dragged = dragged_along(interface);
+        assert!(dragged.contains(&(*interface).to_owned()), "{interface}: {dragged:?}");
+        for other in dragged {
+            let is_free = always.contains(&other.as_str()) || other == *interface;
+            assert!(is_free, "`{interface}` drags in `{other}`");
+        }
+    }
 }

@@ -7,7 +7,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 use tempfile::{Builder, NamedTempFile};
 use wasmtime::Engine;
 use wasmtime::component::Component;
@@ -16,6 +16,11 @@ use wasmtime::component::Component;
 const CODE: &str = "code";
 /// Ends the name of the file that authenticates it.
 const SEAL: &str = "seal";
+
+/// Begins the name of a file that is being written.
+const FRESH: &str = "compiling-";
+/// After this time nobody is writing a fresh file any more.
+const ABANDONED: Duration = Duration::from_secs(3600);
 
 /// Compiled components in a directory that only this user can read.
 ///
@@ -58,7 +63,7 @@ impl Cache {
     /// # Errors
     /// When it cannot be made.
     pub(super) fn place(&self) -> io::Result<NamedTempFile> {
-        Builder::new().prefix("compiling-").tempfile_in(&self.directory)
+        Builder::new().prefix(FRESH).tempfile_in(&self.directory)
     }
 
     /// Seals what the compiler wrote and puts it in its place. The seal comes last: code without one is absent.
@@ -98,15 +103,19 @@ impl Cache {
         }
     }
 
-    /// Removes what was used longest ago while there is too much.
+    /// Removes what was used longest ago while there is too much, and what a killed process left behind.
     fn trim(&self, keep: &str) -> io::Result<()> {
         let mut files = Vec::new();
         for entry in fs::read_dir(&self.directory)? {
             let entry = entry?;
-            let path = entry.path();
+            let (path, metadata) = (entry.path(), entry.metadata()?);
+            let modified = metadata.modified()?;
             if path.extension().is_some_and(|kind| kind == CODE) {
-                let metadata = entry.metadata()?;
-                files.push((metadata.modified()?, metadata.len(), path));
+                files.push((modified, metadata.len(), path));
+            } else if entry.file_name().to_string_lossy().starts_with(FRESH)
+                && modified.elapsed().is_ok_and(|age| age > ABANDONED)
+            {
+                let _ = fs::remove_file(path);
             }
         }
         files.sort();

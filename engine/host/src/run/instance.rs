@@ -57,8 +57,16 @@ pub(crate) async fn call(
     let mut store =
         store(host, Start { run, bounds: &host.options().component, port, meter: Arc::clone(&meter) });
     let work = async {
-        let plugin = plugin.instantiate_async(&mut store).await?;
-        invoke(&plugin, &mut store, export).await
+        let said = match plugin.instantiate_async(&mut store).await {
+            Ok(plugin) => invoke(&plugin, &mut store, export).await,
+            Err(error) => Err(error),
+        };
+        if said.as_ref().is_err_and(|error| matches!(error.downcast_ref(), Some(Broken::Stop(_)))) {
+            return said;
+        }
+        // What stands in unfinished lines is worth most where the guest broke off.
+        let finished = store.data_mut().finish_lines().await;
+        said.and_then(|said| finished.map(|()| said))
     };
     let said = match timeout(wall, serve(Metered::new(work, meter), desk, calls)).await {
         Ok(Ok(said)) => Ok(said),

@@ -1,3 +1,6 @@
+use wasi_preview1_component_adapter_provider::{
+    WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME as PREVIEW1, WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER,
+};
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 use wit_parser::Resolve;
 
@@ -23,6 +26,7 @@ pub struct Plugin {
     run: String,
     memory: u32,
     manifest: Option<Vec<u8>>,
+    is_adapted: bool,
 }
 
 impl Plugin {
@@ -42,6 +46,7 @@ impl Plugin {
             run: "(call $ok (local.get 0) (local.get 1))".to_owned(),
             memory: 2,
             manifest: None,
+            is_adapted: false,
         }
         .text("manifest", "{}")
     }
@@ -75,6 +80,13 @@ impl Plugin {
         self.imports += &format!(
             "(import \"stageway:host/{interface}@0.1.0\" \"{function}\" (func ${name} {signature}))\n"
         );
+        self
+    }
+
+    /// Imports a function of WASI preview 1 as `$NAME`; the adapter that Go guests are encoded with turns it into 0.2.
+    pub fn preview1(mut self, function: &str, signature: &str) -> Self {
+        self.imports += &format!("(import \"{PREVIEW1}\" \"{function}\" (func ${function} {signature}))\n");
+        self.is_adapted = true;
         self
     }
 
@@ -151,7 +163,11 @@ impl Plugin {
         };
         let world = resolve.select_world(&[package], Some(&self.world)).unwrap();
         embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8).unwrap();
-        let mut bytes = ComponentEncoder::default().module(&module).unwrap().validate(true).encode().unwrap();
+        let mut encoder = ComponentEncoder::default().module(&module).unwrap().validate(true);
+        if self.is_adapted {
+            encoder = encoder.adapter(PREVIEW1, WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER).unwrap();
+        }
+        let mut bytes = encoder.encode().unwrap();
         if let Some(manifest) = &self.manifest {
             append_section(&mut bytes, "stageway:manifest", manifest);
         }
