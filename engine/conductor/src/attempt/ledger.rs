@@ -1,10 +1,11 @@
 use stageway_core::call::{Answer, Call, Command, Function, Tasks};
-use stageway_core::journal::{Cursor, Entry, Fact, Header, Intent, Record, canonical};
+use stageway_core::journal::{Cursor, Entry, Fact, Header, Intent, Record};
 use stageway_core::limits::AttemptLimits;
 use stageway_core::log::{Line, Report};
 use stageway_core::name::StageName;
 use stageway_ports::Batch;
 use std::collections::BTreeMap;
+use std::io;
 
 /// The journal of a running attempt: what is durable, and what waits for the next durable entry.
 pub(crate) struct Ledger {
@@ -35,7 +36,7 @@ impl Ledger {
             started: BTreeMap::new(),
         };
         ledger.last = ledger.cursor.last();
-        ledger.bytes = ledger.cursor.entries().map(size_of).sum();
+        ledger.bytes = ledger.cursor.entries().map(size_of).fold(0, u64::saturating_add);
         let answered = ledger.cursor.entries().filter(|entry| entry.answer.is_ok()).map(|e| (e.seq, &e.call));
         let open = ledger.cursor.open_intent().map(|intent| (intent.seq, &intent.call));
         ledger.started =
@@ -68,7 +69,7 @@ impl Ledger {
         let entry = Entry { seq: call.seq, at, call: call.function.clone(), answer };
         self.entries += 1;
         self.last = call.seq;
-        self.bytes += size_of(&entry);
+        self.bytes = self.bytes.saturating_add(size_of(&entry));
         if entry.answer.is_err() {
             self.started.remove(&entry.seq);
         }
@@ -124,6 +125,24 @@ fn command_of(call: &Function) -> Option<&Command> {
     }
 }
 
+/// Bytes of an entry as JSON, counted without writing them anywhere.
 fn size_of(entry: &Entry) -> u64 {
-    canonical(entry).len() as u64
+    let mut count = Count(0);
+    match serde_json::to_writer(&mut count, entry) {
+        Ok(()) => count.0,
+        Err(_) => u64::MAX,
+    }
+}
+
+struct Count(u64);
+
+impl io::Write for Count {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 += bytes.len() as u64;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }

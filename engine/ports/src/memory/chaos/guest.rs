@@ -268,7 +268,10 @@ fn told(step: &Step, answer: &Answer) -> String {
 }
 
 fn letters(count: u32) -> String {
-    (0..count).map(|at| char::from(b'a' + (at % 26) as u8)).collect()
+    let count = count as usize;
+    let mut text = "abcdefghijklmnopqrstuvwxyz".repeat(count / 26 + 1);
+    text.truncate(count);
+    text
 }
 
 fn fact(which: u32) -> Function {
