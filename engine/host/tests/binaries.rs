@@ -3,6 +3,7 @@
 
 mod support;
 
+use stageway_ports::memory::ScriptedCalls;
 use stageway_ports::{GuestError, Guests};
 use support::guest::append_section;
 use support::{Bench, Plugin};
@@ -147,4 +148,26 @@ async fn a_stage_of_other_types() {
     let prepared = bench.host.prepare(&other).await;
     let Err(GuestError::WrongWorld(message)) = prepared else { panic!("{prepared:?}") };
     assert!(message.starts_with("`describe` of the stage: "), "{message}");
+}
+
+#[tokio::test]
+async fn an_unknown_import_is_prepared_and_refused_by_every_call() {
+    let bench = Bench::new();
+    let wit = stage("0.1.0").replace(
+        "world other { export stage; }",
+        "interface extra { f: func(); } world other { import extra; export stage; }",
+    );
+    let plugin = Plugin::echo()
+        .world(&wit, "other", "0.1.0")
+        .import_from("stageway:stage/extra@0.1.0", "f", "f", "")
+        .run("(call $f) unreachable");
+    let digest = bench.host.prepare(&plugin.encode()).await.unwrap();
+    for refused in [
+        bench.host.describe(&digest).await.map(drop),
+        bench.run_with(&plugin, &mut ScriptedCalls::default(), |_| {}).await.map(drop),
+    ] {
+        let Err(GuestError::NotLinked(reasons)) = refused else { panic!("{refused:?}") };
+        assert_eq!(reasons.len(), 1, "{reasons:?}");
+        assert!(reasons[0].starts_with("`stageway:stage/extra@0.1.0`: unknown interface"), "{reasons:?}");
+    }
 }

@@ -76,10 +76,13 @@ impl Plugin {
     }
 
     /// Imports `function` of `stageway:host/INTERFACE` as `$NAME`.
-    pub fn import(mut self, interface: &str, function: &str, name: &str, signature: &str) -> Self {
-        self.imports += &format!(
-            "(import \"stageway:host/{interface}@0.1.0\" \"{function}\" (func ${name} {signature}))\n"
-        );
+    pub fn import(self, interface: &str, function: &str, name: &str, signature: &str) -> Self {
+        self.import_from(&format!("stageway:host/{interface}@0.1.0"), function, name, signature)
+    }
+
+    /// Imports `function` of any interface as `$NAME`.
+    pub fn import_from(mut self, interface: &str, function: &str, name: &str, signature: &str) -> Self {
+        self.imports += &format!("(import \"{interface}\" \"{function}\" (func ${name} {signature}))\n");
         self
     }
 
