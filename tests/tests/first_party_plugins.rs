@@ -3,8 +3,8 @@
 
 use serde_json::{Value as Json, json};
 use stageway_core::call::{
-    Answer, Artifacts, Call, Ending, EndingReason, Function, HostError, Image, Images, Outcome, Reply, Reports, Tasks, Value,
-    Workspace,
+    Answer, Artifacts, Call, Ending, EndingReason, Function, HostError, Image, Images, Outcome, Reply,
+    Reports, Tasks, Value, Workspace,
 };
 use stageway_core::digest::Digest;
 use stageway_core::limits::AttemptLimits;
@@ -44,7 +44,8 @@ async fn bench() -> &'static Bench {
                     cache: room("plugin-cache"),
                     offline: false,
                 };
-                let plugin = build(request, &host, Arc::new(Silent)).await.unwrap_or_else(|e| panic!("{name}: {e}"));
+                let plugin =
+                    build(request, &host, Arc::new(Silent)).await.unwrap_or_else(|e| panic!("{name}: {e}"));
                 built.push((name, plugin));
             }
             Bench { host, built }
@@ -86,7 +87,11 @@ fn names(calls: &[Call]) -> Vec<String> {
 }
 
 fn image(bytes: &str) -> Value {
-    Value::MaybeImage(Some(Image { digest: Digest::of(bytes.as_bytes()), media_type: String::new(), details: json!({}) }))
+    Value::MaybeImage(Some(Image {
+        digest: Digest::of(bytes.as_bytes()),
+        media_type: String::new(),
+        details: json!({}),
+    }))
 }
 
 fn ending(code: Option<i32>, reason: EndingReason) -> Value {
@@ -126,7 +131,8 @@ fn report(failures: u32) -> Json {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn unit_test_runs_its_command_and_reads_its_report() {
-    let configuration = json!({"command": ["./ci/test.sh"], "junit": "target/junit.xml", "env": {"A": "1"}, "timeout": "5m"});
+    let configuration =
+        json!({"command": ["./ci/test.sh"], "junit": "target/junit.xml", "env": {"A": "1"}, "timeout": "5m"});
     let script = test_script(ending(Some(0), EndingReason::Exited), Some(report(0)));
     let (end, calls) = run("unit-test", configuration.clone(), script).await;
     let outputs = json!({"tests": 3, "failures": 0, "skipped": 1, "duration-ms": 42});
@@ -144,11 +150,15 @@ async fn unit_test_runs_its_command_and_reads_its_report() {
     assert_eq!(failure.code, "stageway/tests-failed");
     assert_eq!(failure.message, "2 of 3 tests failed: book::t0, book::t1");
 
-    let (end, _) = run("unit-test", configuration.clone(), test_script(ending(None, EndingReason::Lost), None)).await;
+    let (end, _) =
+        run("unit-test", configuration.clone(), test_script(ending(None, EndingReason::Lost), None)).await;
     assert!(matches!(&end, GuestEnd::Errored(failure) if failure.code == "stageway/task-lost"), "{end:?}");
     let script = test_script(ending(Some(0), EndingReason::Exited), None);
     let (end, _) = run("unit-test", configuration, script).await;
-    assert!(matches!(&end, GuestEnd::Errored(failure) if failure.code == "stageway/report-missing"), "{end:?}");
+    assert!(
+        matches!(&end, GuestEnd::Errored(failure) if failure.code == "stageway/report-missing"),
+        "{end:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -164,7 +174,9 @@ async fn a_refused_call_is_errored_under_its_code() {
 async fn integration_test_starts_the_image_beside_its_command() {
     let reference = format!("build/orderbook@{}", Digest::of(b"image"));
     let configuration = json!({"image": reference, "command": ["./smoke.sh"], "ready": {"http": {"port": 8080, "path": "/health"}, "within": "30s"}});
-    let (end, calls) = run("integration-test", configuration, test_script(ending(Some(0), EndingReason::Exited), None)).await;
+    let (end, calls) =
+        run("integration-test", configuration, test_script(ending(Some(0), EndingReason::Exited), None))
+            .await;
     assert_eq!(end, GuestEnd::Succeeded(json!({"duration-ms": 42})));
     let Function::Tasks(Tasks::Start { command, .. }) = &calls[0].function else { panic!("not a start") };
     let command = serde_json::to_value(command).expect("JSON");
@@ -178,11 +190,15 @@ async fn integration_test_starts_the_image_beside_its_command() {
 async fn image_assemble_pushes_what_it_assembled() {
     let configuration = json!({"repository": "build/orderbook", "files": {"/orderbook": "bin"}, "entrypoint": ["/orderbook"], "ports": [8080], "tags": ["v1"]});
     let script = |call: &Call| match &call.function {
-        Function::Artifacts(Artifacts::Save { .. }) => {
-            Some(Ok(Value::Json(json!({"digest": Digest::of(b"layer"), "size": 7, "diff-id": Digest::of(b"tar")}))))
+        Function::Artifacts(Artifacts::Save { .. }) => Some(Ok(Value::Json(
+            json!({"digest": Digest::of(b"layer"), "size": 7, "diff-id": Digest::of(b"tar")}),
+        ))),
+        Function::Artifacts(Artifacts::Put { bytes, .. }) => {
+            Some(Ok(Value::Text(Digest::of(&bytes.0).to_string())))
         }
-        Function::Artifacts(Artifacts::Put { bytes, .. }) => Some(Ok(Value::Text(Digest::of(&bytes.0).to_string()))),
-        Function::Images(Images::Push { manifest, .. }) => Some(Ok(Value::Text(Digest::of(manifest.as_bytes()).to_string()))),
+        Function::Images(Images::Push { manifest, .. }) => {
+            Some(Ok(Value::Text(Digest::of(manifest.as_bytes()).to_string())))
+        }
         Function::Images(Images::Tag { .. }) => Some(Ok(Value::Outcome(Outcome::Created))),
         _ => None,
     };
@@ -205,8 +221,10 @@ async fn image_assemble_pushes_what_it_assembled() {
 #[tokio::test(flavor = "multi_thread")]
 async fn image_assemble_starts_from_the_child_of_its_base() {
     let child = Digest::of(b"child");
-    let configuration = json!({"repository": "build/orderbook", "base": "mirror/debian:12", "files": {"/": "root"}});
-    let script = move |call: &Call| match &call.function {
+    let configuration =
+        json!({"repository": "build/orderbook", "base": "mirror/debian:12", "files": {"/": "root"}});
+    let script = move |call: &Call| {
+        match &call.function {
         Function::Images(Images::Find { .. }) => Some(Ok(image("index"))),
         Function::Images(Images::Manifest { digest, .. }) if *digest == child.to_string() => Some(Ok(Value::Text(
             json!({"layers": [{"mediaType": "application/vnd.oci.image.layer.v1.tar+gzip", "digest": "sha256:base", "size": 5}]}).to_string(),
@@ -224,11 +242,14 @@ async fn image_assemble_starts_from_the_child_of_its_base() {
         Function::Images(Images::Copy { .. }) => Some(Ok(Value::Outcome(Outcome::Created))),
         Function::Images(Images::Push { manifest, .. }) => Some(Ok(Value::Text(Digest::of(manifest.as_bytes()).to_string()))),
         _ => None,
+    }
     };
     let (end, calls) = run("image-assemble", configuration, script).await;
     assert!(matches!(&end, GuestEnd::Succeeded(outputs) if outputs["size"] == 12), "{end:?}");
     let copy = calls.iter().find_map(|call| match &call.function {
-        Function::Images(Images::Copy { repository, digest, target }) => Some((repository.clone(), digest.clone(), target.clone())),
+        Function::Images(Images::Copy { repository, digest, target }) => {
+            Some((repository.clone(), digest.clone(), target.clone()))
+        }
         _ => None,
     });
     assert_eq!(copy, Some(("mirror/debian".to_owned(), child.to_string(), "build/orderbook".to_owned())));
@@ -245,7 +266,11 @@ async fn promote_adds_what_is_absent_and_shows_a_conflict() {
                 Some(digest) if repository == "production/x" => Some(*digest),
                 _ => (repository == "build/x").then_some(wanted),
             };
-            Some(Ok(Value::MaybeImage(digest.map(|digest| Image { digest, media_type: String::new(), details: json!({}) }))))
+            Some(Ok(Value::MaybeImage(digest.map(|digest| Image {
+                digest,
+                media_type: String::new(),
+                details: json!({}),
+            }))))
         }
         Function::Images(Images::Copy { .. }) => Some(Ok(Value::Outcome(Outcome::Created))),
         Function::Images(Images::Tag { tag, replaces, .. }) => {
@@ -278,7 +303,8 @@ async fn a_configuration_is_checked_beyond_its_schema() {
     let (_, built) = &bench.built[0];
     let bytes = std::fs::read(&built.path).expect("the component");
     let component = bench.host.prepare(&bytes).await.expect("a component");
-    let issues = bench.host.validate(&component, &json!({"command": [""], "junit": "/abs"})).await.expect("an answer");
+    let issues =
+        bench.host.validate(&component, &json!({"command": [""], "junit": "/abs"})).await.expect("an answer");
     let pointers: Vec<&str> = issues.iter().map(|issue| issue.pointer.as_str()).collect();
     assert_eq!(pointers, ["/command", "/junit"]);
 }

@@ -7,6 +7,7 @@
 //! | plugins | `--plugins`, `STAGEWAY_PLUGINS`, `plugins:`, then both `plugins/` beside the binary and `$XDG_DATA_HOME/stageway/plugins` |
 //! | connections | `connections:`, then every name is the image layout directory `STATE/images/NAME` |
 //! | toolbox | `toolbox:`, then `~/.cargo/bin` and `~/.rustup` where they exist |
+//! | cache of plugin builds | `$XDG_CACHE_HOME/stageway`, in the state |
 //! | policy | `policy:`, then built in: a person may everything, `stageway/*` gets what its manifests derive |
 
 use crate::exit::{Exit, Invalid, Refused};
@@ -67,6 +68,8 @@ pub(crate) struct Settings {
     pub(crate) cargo_home: Option<PathBuf>,
     /// What may be reached although it is always denied.
     pub(crate) egress: Egress,
+    /// What is made again when it is gone, for every state directory of this user.
+    pub(crate) cache: PathBuf,
 }
 
 impl Settings {
@@ -107,7 +110,9 @@ impl Settings {
             Some(paths) => paths.iter().map(resolve).collect(),
             None => usual_toolbox(home.as_deref()),
         };
+        let cache = base(around, "XDG_CACHE_HOME", home.as_deref(), ".cache");
         Ok(Self {
+            cache: cache.unwrap_or_else(|| state.join("cache")),
             connections: (!operator.connections.is_empty())
                 .then(|| connections(&operator.connections, &folder, home.as_deref())),
             cargo_home: home.map(|home| home.join(".cargo")).filter(|path| path.is_dir()),

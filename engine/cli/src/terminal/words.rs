@@ -2,10 +2,11 @@
 
 use unicode_width::UnicodeWidthChar;
 
-/// A duration: `0.4s`, `12.3s`, `2m05s`, `1h02m`, `3d04h`.
+/// A duration: `40ms`, `0.4s`, `12.3s`, `2m05s`, `1h02m`, `3d04h`.
 pub(crate) fn duration(milliseconds: u64) -> String {
     let seconds = milliseconds / 1000;
     match seconds {
+        0 if milliseconds < 100 => format!("{milliseconds}ms"),
         0..60 => format!("{seconds}.{}s", milliseconds % 1000 / 100),
         60..3_600 => format!("{}m{:02}s", seconds / 60, seconds % 60),
         3_600..86_400 => format!("{}h{:02}m", seconds / 3600, seconds % 3600 / 60),
@@ -68,7 +69,14 @@ mod tests {
 
     #[test]
     fn durations() {
-        let told = [(0, "0.0s"), (449, "0.4s"), (59_999, "59.9s"), (125_000, "2m05s"), (3_720_000, "1h02m")];
+        let told = [
+            (0, "0ms"),
+            (99, "99ms"),
+            (449, "0.4s"),
+            (59_999, "59.9s"),
+            (125_000, "2m05s"),
+            (3_720_000, "1h02m"),
+        ];
         for (milliseconds, text) in told {
             assert_eq!(duration(milliseconds), text);
         }

@@ -8,7 +8,7 @@
 //! | `compiled/` | compiled components |
 //! | `tasks/` | the supervisor and its tasks |
 //! | `runs/RUN.lock`, `runs/RUN.json` | who drives a run, and where it came from |
-//! | `cache/` | digests of files, builds of plugins |
+//! | `cache/` | digests of files, downloads that are not whole yet |
 
 use super::lock::RunLock;
 use crate::config::Settings;

@@ -190,8 +190,12 @@ impl World {
 
     pub async fn state(&self, run: &RunId) -> RunState {
         let record = self.store.run(&tenant(), run).await.unwrap().unwrap();
-        let stages: Vec<_> =
-            record.plan["stages"].as_object().unwrap().keys().map(|stage| name(stage)).collect();
+        let stages: Vec<_> = record.plan["stages"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|pair| name(pair[0].as_str().unwrap()))
+            .collect();
         RunState::fold(&stages, &record.events)
     }
 

@@ -52,7 +52,9 @@ pub struct Plan {
     pub connections: Connections,
     /// The most that any of its stages may be granted: late grants are cut down to it too.
     pub ceiling: Ceiling,
-    /// In an order in which every stage comes after those it needs; `finally` ones last.
+    /// In an order in which every stage comes after those it needs; `finally` ones last. In JSON a list of pairs, because
+    /// the order of an object's members is nobody's promise.
+    #[serde(with = "indexmap::map::serde_seq")]
     pub stages: IndexMap<StageName, PlannedStage>,
 }
 
@@ -141,7 +143,8 @@ pub struct PlannedStage {
     pub workspace: WorkspaceOptions,
     /// Collected from every task that mounts the workspace writable, and saved when the attempt succeeds: name to path.
     pub artifacts: BTreeMap<String, String>,
-    /// Beside each of its tasks.
+    /// Beside each of its tasks, started in this order; in JSON a list of pairs.
+    #[serde(with = "indexmap::map::serde_seq")]
     pub services: IndexMap<String, Service>,
     /// In each of its tasks.
     pub caches: BTreeMap<String, Cache>,

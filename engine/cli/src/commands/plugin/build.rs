@@ -37,7 +37,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<Exit> {
     let request = BuildRequest {
         directory: args.directory,
         output: file.or_else(|| unnamed.clone()),
-        cache: settings.state.join("cache/plugins"),
+        cache: settings.cache.join("plugins"),
         offline: args.offline,
     };
     let err = context.err;
