@@ -323,13 +323,13 @@ mod tests {
     async fn a_lock_decides_alone() {
         let (old, new) = (("one/a.wasm", "a/b 1.4.0 x"), ("two/b.wasm", "a/b 1.5.0 x"));
         let lock = format!("# pinned\na/b@1 {}\n", Digest::of(old.1.as_bytes()));
-        let locked = [old, new, ("tree/stageway.lock", &lock)];
+        let locked = [old, new, ("tree/stageway.lock", lock.as_str())];
         assert_eq!(find(&locked, "a/b@1").await.unwrap(), old.1);
         assert!(
             matches!(find(&locked, "a/b@1.5").await, Err(PluginError::Unreadable { .. })),
             "no line for it"
         );
-        let gone = [new, ("tree/stageway.lock", &lock)];
+        let gone = [new, ("tree/stageway.lock", lock.as_str())];
         assert!(matches!(find(&gone, "a/b@1").await, Err(PluginError::Locked { .. })));
         let broken = [old, ("tree/stageway.lock", "a/b@1 sha256:12")];
         let PluginError::Unreadable { problem, .. } = find(&broken, "a/b@1").await.unwrap_err() else {

@@ -217,7 +217,7 @@ egress: { allow: [\"127.0.0.1:9090\"] }
             found.iter().map(|d| format!("{}:{}", d.place.as_ref().unwrap().line, d.code)).collect();
         assert_eq!(
             told,
-            ["1:SW0110", "3:SW0114", "4:SW0112", "5:SW0113", "5:SW0113", "6:SW0113", "7:SW0115", "8:SW0128"]
+            ["1:SW0110", "3:SW0114", "4:SW0111", "5:SW0113", "5:SW0113", "6:SW0113", "7:SW0120", "8:SW0128"]
         );
         assert!(found[0].remedy.contains("`state`"), "{}", found[0]);
         assert!(!found.iter().any(|d| d.message.contains("hunter2")), "a password is never repeated");
