@@ -40,7 +40,7 @@ async fn bench() -> &'static Bench {
             for name in PLUGINS {
                 let request = BuildRequest {
                     directory: Path::new(env!("CARGO_MANIFEST_DIR")).join("../plugins").join(name),
-                    output: Some(room("plugins").join(format!("{name}.wasm"))),
+                    output: Some(room("plugins")),
                     cache: room("plugin-cache"),
                     offline: false,
                 };

@@ -28,7 +28,8 @@ use std::sync::Arc;
 pub struct BuildRequest {
     /// The folder with the plugin's `Cargo.toml`.
     pub directory: PathBuf,
-    /// Where the component goes; without it `NAME.wasm` in that folder, where the manifest's name is `NAMESPACE/NAME`.
+    /// Where the component goes: a file `*.wasm`; or a folder, in which it is `NAME.wasm`, where the manifest's name is
+    /// `NAMESPACE/NAME`; without it that folder is the plugin's own.
     pub output: Option<PathBuf>,
     /// Kept between builds: the standard library and what cargo compiled.
     pub cache: PathBuf,
@@ -64,7 +65,10 @@ pub async fn build(
     progress.say("asking the component for its manifest, twice");
     let (bytes, warnings) = describe::embed(component, &package, guests).await?;
     let inspection = inspect(&bytes).map_err(|error| BuildError::Encode(error.to_string()))?;
-    let path = request.output.unwrap_or_else(|| package.directory.join(file_name(&inspection, &package)));
+    let path = match request.output {
+        Some(file) if file.extension().is_some_and(|extension| extension == "wasm") => file,
+        folder => folder.unwrap_or_else(|| package.directory.clone()).join(file_name(&inspection, &package)),
+    };
     write(&path, &bytes)?;
     Ok(Built { path, inspection, warnings })
 }
