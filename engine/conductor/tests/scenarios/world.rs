@@ -148,7 +148,7 @@ impl World {
         let event = Event::push("main", "0123456789abcdef", self.trust);
         let plan = json!({
             "pipeline": "shop", "file": "stageway.yaml", "event": event, "vars": {},
-            "parameters": {"colour": "blue"}, "timeout-ms": 24 * 3_600_000, "connections": "as-written", "stages": {},
+            "parameters": {"colour": "blue"}, "timeout-ms": 24 * 3_600_000, "connections": "as-written", "stages": [],
             "ceiling": Ceiling::of(&Policy::single_machine(), self.trust),
         });
         Plan { stages: stages.into_iter().collect(), ..serde_json::from_value(plan).unwrap() }
@@ -267,7 +267,7 @@ pub fn planned(component: Digest) -> PlannedStage {
         "uses": "acme/script@1",
         "plugin": {"name": "acme/script", "version": "1.0.0", "digest": component},
         "needs": [], "when": {"source": "success()", "decided": true, "asks-status": false, "mentions": []},
-        "with": {}, "configuration": {}, "from": {}, "workspace": {"submodules": true}, "artifacts": {}, "services": {}, "caches": {},
+        "with": {}, "configuration": {}, "from": {}, "workspace": {"submodules": true}, "artifacts": {}, "services": [], "caches": {},
         "env": {}, "secrets": {}, "grants": everything(), "denied": [], "limits": {},
         "task-limits": stageway_core::task::TaskLimits::default(),
         "retry": {"attempts": 1, "on": ["errored"], "backoff": {"first-ms": 1000, "most-ms": 300_000}},

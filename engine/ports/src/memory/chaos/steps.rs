@@ -255,6 +255,6 @@ mod tests {
             .flat_map(|seed| steps(seed, 200))
             .map(|step| format!("{step:?}").split([' ', '{']).next().map(str::to_owned))
             .collect();
-        assert_eq!(kinds.len(), 34, "{kinds:?}");
+        assert_eq!(kinds.len(), 33, "{kinds:?}");
     }
 }
