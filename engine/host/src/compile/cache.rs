@@ -108,7 +108,9 @@ impl Cache {
         let mut files = Vec::new();
         for entry in fs::read_dir(&self.directory)? {
             let entry = entry?;
-            let (path, metadata) = (entry.path(), entry.metadata()?);
+            let path = entry.path();
+            // Another compilation may take its fresh file away in between.
+            let Ok(metadata) = entry.metadata() else { continue };
             let modified = metadata.modified()?;
             if path.extension().is_some_and(|kind| kind == CODE) {
                 files.push((modified, metadata.len(), path));
