@@ -62,7 +62,7 @@ async fn an_answer_that_is_lost_does_not_start_it_again() {
 async fn a_test_decides_how_a_running_task_goes_on() {
     let (tasks, name) = (MemoryExecutor::new(play), TaskName::new("task").unwrap());
     tasks.ensure(&name, &spec(process(&[])), &SecretValues::default()).await.unwrap();
-    assert_eq!(tasks.running(), [name.clone()]);
+    assert_eq!(tasks.running(), std::slice::from_ref(&name));
     tasks.write(&name, b"half");
     assert_eq!(tasks.output(&name, &Default::default(), 10).await.unwrap().bytes, b"half");
     tasks.lose(&name);

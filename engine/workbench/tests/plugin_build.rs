@@ -1,5 +1,6 @@
 //! A plugin from its template to a component, with the real compiler. The component is not run: who describes it here is a
 //! stand-in, so that this room is tested without an engine.
+#![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
 use async_trait::async_trait;
 use serde_json::Value;

@@ -1,4 +1,5 @@
 //! The committed bindings belong to the contract in `wit/`.
+#![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -64,7 +64,7 @@ pub(super) enum Past {
 
 /// What became of one instance.
 enum Instance {
-    Over(Closing),
+    Over(Box<Closing>),
     Parked(Wake),
     /// Without an attempt where its journal could not even be read.
     Fault {
@@ -102,7 +102,7 @@ impl Work {
         }
         loop {
             match self.instance(deadline).await {
-                Instance::Over(closing) => return closing,
+                Instance::Over(closing) => return *closing,
                 Instance::Parked(wake) => {
                     self.fruitless = 0;
                     self.say_parked(&wake).await;
@@ -243,9 +243,10 @@ impl Work {
             Ok((GuestEnd::Stopped(Stop::Fault(message)), _)) | Err(GuestError::Host(message)) => {
                 Instance::Fault { message, entries: attempt.replayed(), attempt: Some(Box::new(attempt)) }
             }
-            Ok((end, usage)) => Instance::Over(attempt.close(end, usage).await),
+            Ok((end, usage)) => Instance::Over(Box::new(attempt.close(end, usage).await)),
             Err(error) => {
-                Instance::Over(attempt.close(GuestEnd::Trap(error.to_string()), Usage::default()).await)
+                let end = GuestEnd::Trap(error.to_string());
+                Instance::Over(Box::new(attempt.close(end, Usage::default()).await))
             }
         }
     }

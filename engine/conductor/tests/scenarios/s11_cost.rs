@@ -12,8 +12,8 @@ use stageway_ports::memory::TaskScript;
 async fn chain(length: usize) -> u64 {
     let world = World::new();
     let mut stages: Vec<_> = (0..length).map(|n| world.stage(&format!("s{n}"), succeeds)).collect();
-    for n in 1..length {
-        stages[n].1.needs = [name(&format!("s{}", n - 1))].into();
+    for (before, (_, stage)) in stages.iter_mut().skip(1).enumerate() {
+        stage.needs = [name(&format!("s{before}"))].into();
     }
     let run = world.create("r", stages).await;
     let store = world.store.reopen();
