@@ -18,6 +18,7 @@ pub mod workspace;
 pub mod definition;
 pub mod diagnostic;
 pub mod document;
+pub mod egress;
 pub mod event;
 pub mod expression;
 pub mod grant;

@@ -1,9 +1,9 @@
-use super::address::refusal;
 use super::redirect::{Next, next};
 use super::request::Checked;
 use async_trait::async_trait;
 use reqwest::dns::{Name, Resolve, Resolving};
 use reqwest::{Client, Response, Url};
+use stageway_core::egress::refusal;
 use stageway_core::grant::HostPattern;
 use stageway_ports::{Egress, Http, HttpError, HttpRequest, HttpResponse};
 use std::collections::BTreeSet;

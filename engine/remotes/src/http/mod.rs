@@ -8,10 +8,8 @@
 //!   `https` to `http` none is followed.
 //! - Bodies come as they are: nothing is unpacked, so what is counted is what came.
 
-mod address;
 mod client;
 mod redirect;
 mod request;
 
-pub use address::{Refusal, refusal};
 pub use client::EgressHttp;

@@ -1,7 +1,7 @@
-use crate::http::refusal;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::redirect::{Attempt, Policy};
 use reqwest::{Client, ClientBuilder, Url};
+use stageway_core::egress::refusal;
 use stageway_ports::RegistryError;
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -1,6 +1,6 @@
 //! Which hosts a task may reach.
 
-use super::address;
+use stageway_core::egress::{Refusal, refusal};
 use std::net::IpAddr;
 
 /// Granted `host:port` pairs.
@@ -8,7 +8,7 @@ use std::net::IpAddr;
 pub(super) struct Grants {
     grants: Vec<Grant>,
     /// Why an address is never dialled, whatever is granted.
-    pub denied: fn(IpAddr) -> Option<&'static str>,
+    pub refusal: fn(IpAddr) -> Option<Refusal>,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -26,7 +26,7 @@ impl Grants {
     /// The first that is not one, with the remedy.
     pub(super) fn new(hosts: &[String]) -> Result<Self, String> {
         let grants = hosts.iter().map(|host| grant(host)).collect::<Result<_, _>>()?;
-        Ok(Self { grants, denied: address::denied })
+        Ok(Self { grants, refusal })
     }
 
     /// Whether a name, as the task spelled it, may be reached on a port.

@@ -3,7 +3,6 @@
 //! The socket is made in the task's network namespace and served outside of it, so the task has no other way out. Names are
 //! resolved here, every address is checked, and the one that was checked is dialled.
 
-mod address;
 mod grant;
 mod request;
 mod serve;

@@ -94,8 +94,8 @@ async fn dial(request: &Request, grants: &Grants) -> Result<TcpStream, Refusal> 
         let addresses: Vec<SocketAddr> =
             lookup_host((name, *port)).await.map_err(|e| unreachable(e.to_string()))?.collect();
         for address in &addresses {
-            if let Some(what) = (grants.denied)(address.ip()) {
-                return Err(forbidden(format!("`{host}` is {}, a {what} address", address.ip())));
+            if let Some(what) = (grants.refusal)(address.ip()) {
+                return Err(forbidden(format!("`{host}` is {}, {what}", address.ip())));
             }
         }
         TcpStream::connect(&*addresses).await.map_err(|e| unreachable(e.to_string()))
@@ -129,7 +129,7 @@ mod tests {
             }
         });
         let mut grants = Grants::new(&[format!("localhost:{port}")]).unwrap();
-        grants.denied = |_| None;
+        grants.refusal = |_| None;
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         tokio::spawn(serve(listener, Arc::new(grants)));

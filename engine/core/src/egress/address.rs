@@ -107,45 +107,51 @@ fn hidden(address: Ipv6Addr) -> Option<Ipv4Addr> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn never_allowed_in_any_spelling() {
-        for text in [
-            "127.0.0.1",
-            "127.255.0.1",
-            "169.254.169.254",
-            "0.0.0.0",
-            "0.1.2.3",
-            "224.0.0.1",
-            "255.255.255.255",
-            "240.0.0.1",
-            "100.100.100.200",
-            "192.0.0.192",
-            "::1",
-            "::",
-            "fe80::1",
-            "febf::1",
-            "fec0::1",
-            "ff02::1",
-            "fd00:ec2::254",
-            "fd20:ce::254",
-            "2001:db8::1",
-            "::ffff:127.0.0.1",
-            "::ffff:169.254.169.254",
-            "::ffff:0:127.0.0.1",
-            "::127.0.0.1",
-            "::169.254.169.254",
-            "64:ff9b::127.0.0.1",
-            "64:ff9b::a9fe:a9fe",
-            "64:ff9b:1::a9fe:a9fe",
-            "2002:7f00:1::",
-            "2002:a9fe:a9fe::1",
-            "2001:0:1:2:3:4:80ff:fffe",
-            "fd00::5efe:7f00:1",
-            "2001:470::200:5efe:127.0.0.1",
-            "::ffff:100.100.100.200",
+        use Refusal::*;
+        for (text, expected) in [
+            ("127.0.0.1", Loopback),
+            ("127.9.9.9", Loopback),
+            ("127.255.0.1", Loopback),
+            ("169.254.169.254", LinkLocal),
+            ("0.0.0.0", Unspecified),
+            ("0.1.2.3", Unspecified),
+            ("224.0.0.1", Multicast),
+            ("255.255.255.255", Broadcast),
+            ("240.0.0.1", Reserved),
+            ("100.100.100.200", Metadata),
+            ("192.0.0.192", Metadata),
+            ("::1", Loopback),
+            ("::", Unspecified),
+            ("fe80::1", LinkLocal),
+            ("febf::1", LinkLocal),
+            ("fec0::1", LinkLocal),
+            ("ff02::1", Multicast),
+            ("fd00:ec2::254", Metadata),
+            ("fd20:ce::254", Metadata),
+            ("2001:db8::1", Reserved),
+            ("100::1", Reserved),
+            ("64:ff9b:1::a9fe:a9fe", Reserved),
+            ("::ffff:127.0.0.1", Loopback),
+            ("::ffff:169.254.169.254", LinkLocal),
+            ("::ffff:100.100.100.200", Metadata),
+            ("::ffff:0:127.0.0.1", Loopback),
+            ("::127.0.0.1", Loopback),
+            ("::169.254.169.254", LinkLocal),
+            ("::2", Unspecified),
+            ("64:ff9b::127.0.0.1", Loopback),
+            ("64:ff9b::7f00:1", Loopback),
+            ("64:ff9b::a9fe:a9fe", LinkLocal),
+            ("2002:7f00:1::", Loopback),
+            ("2002:a9fe:a9fe::1", LinkLocal),
+            ("2001:0:1:2:3:4:80ff:fffe", Loopback),
+            ("fd00::5efe:7f00:1", Loopback),
+            ("2001:470::200:5efe:127.0.0.1", Loopback),
         ] {
-            assert!(refusal(text.parse().unwrap()).is_some(), "{text}");
+            assert_eq!(refusal(text.parse().unwrap()), Some(expected), "{text}");
         }
     }
 
@@ -154,16 +160,60 @@ mod tests {
         for text in [
             "93.184.216.34",
             "10.0.0.1",
+            "10.1.2.3",
             "172.16.0.1",
+            "192.168.0.1",
             "192.168.1.1",
             "100.64.0.1",
             "2606:2800:220::1",
+            "fd12::1",
             "fd12:3456::1",
+            "::ffff:10.0.0.1",
             "::ffff:93.184.216.34",
             "64:ff9b::93.184.216.34",
             "2002:5db8:d822::1",
         ] {
             assert_eq!(refusal(text.parse().unwrap()), None, "{text}");
+        }
+    }
+
+    /// Every IPv6 address that stands for this IPv4 one.
+    fn spellings(address: Ipv4Addr, network: [u16; 4]) -> Vec<Ipv6Addr> {
+        let bits = u32::from(address);
+        let (high, low) = ((bits >> 16) as u16, bits as u16);
+        let [a, b, c, d] = network;
+        vec![
+            Ipv6Addr::new(0, 0, 0, 0, 0, 0xffff, high, low),
+            Ipv6Addr::new(0, 0, 0, 0, 0xffff, 0, high, low),
+            Ipv6Addr::new(0x64, 0xff9b, 0, 0, 0, 0, high, low),
+            Ipv6Addr::new(0x2002, high, low, a, b, c, d, 1),
+            Ipv6Addr::new(0x2001, 0, a, b, c, d, !high, !low),
+            Ipv6Addr::new(0x2600, a, b, c, 0, 0x5efe, high, low),
+            Ipv6Addr::new(0x2600, a, b, c, 0x200, 0x5efe, high, low),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn an_address_is_refused_in_every_spelling_or_in_none(bits: u32, network: [u16; 4]) {
+            let address = Ipv4Addr::from(bits);
+            for spelling in spellings(address, network) {
+                prop_assert_eq!(refusal(spelling.into()), refusal(address.into()), "{}", spelling);
+            }
+        }
+
+        #[test]
+        fn every_address_of_a_refused_range_is_refused(rest: u32) {
+            for (network, bits) in [
+                (Ipv4Addr::new(0, 0, 0, 0), 8),
+                (Ipv4Addr::new(127, 0, 0, 0), 8),
+                (Ipv4Addr::new(169, 254, 0, 0), 16),
+                (Ipv4Addr::new(224, 0, 0, 0), 4),
+                (Ipv4Addr::new(240, 0, 0, 0), 4),
+            ] {
+                let address = Ipv4Addr::from(u32::from(network) | rest & (u32::MAX >> bits));
+                prop_assert!(refusal(address.into()).is_some(), "{}", address);
+            }
         }
     }
 }
