@@ -3,8 +3,7 @@
 use super::types::{Connection, Login, Operator, RegistryConnection};
 use crate::diagnostic::{Diagnostic, any_error, codes, sort};
 use crate::document::{Entry, Map, Node, Reader, Value, load, reader::cut};
-use crate::grant::HostPattern;
-use crate::policy::{Egress, SecretSource};
+use crate::policy::{egress, source};
 use std::collections::BTreeMap;
 
 const KEYS: [&str; 6] = ["state", "plugins", "policy", "connections", "toolbox", "egress"];
@@ -142,40 +141,14 @@ fn address(reader: &mut Reader, node: &Node) -> Option<String> {
 fn login(reader: &mut Reader, node: &Node) -> Option<Login> {
     let map = reader.map(node, &node.place, &["user", "password"])?;
     let user = reader.needed(&map, "user").and_then(|node| reader.text(node)).map(str::to_owned);
-    let password = reader.needed(&map, "password").and_then(|node| source(reader, node));
+    let password = reader.needed(&map, "password").and_then(|node| source(reader, node, "password"));
     Some(Login { user: user?, password: password? })
-}
-
-fn source(reader: &mut Reader, node: &Node) -> Option<SecretSource> {
-    let text = reader.text(node)?;
-    match text.split_once(':') {
-        Some(("env", name)) if !name.is_empty() => Some(SecretSource::Env(name.to_owned())),
-        Some(("file", path)) if !path.is_empty() => Some(SecretSource::File(path.to_owned())),
-        _ => {
-            let message = "a password comes from `env:NAME` or `file:PATH`";
-            reader.error(
-                codes::BAD_VALUE,
-                &node.place,
-                message,
-                "write it like that; never the password itself",
-            );
-            None
-        }
-    }
-}
-
-fn egress(reader: &mut Reader, node: &Node) -> Egress {
-    let Some(map) = reader.map(node, &node.place, &["allow"]) else { return Egress::default() };
-    let hosts: Vec<HostPattern> = match map.get("allow") {
-        Some(node) => reader.parsed(node, codes::UNSAFE_PATTERN),
-        None => Vec::new(),
-    };
-    Egress { allow: hosts.into_iter().collect() }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::policy::SecretSource;
 
     const SAMPLE: &str = "
 state: /var/lib/stageway

@@ -6,6 +6,7 @@ mod defaults;
 mod parse;
 mod types;
 
+pub(crate) use parse::{egress, source};
 pub use types::{
     Allow, ApprovalRule, CacheRule, Connections, Egress, EnvironmentRule, GrantSource, NetworkRule,
     PluginPattern, PluginRule, Policy, PolicyLimits, SecretRule, SecretSource, SecretsRule, TrustRule,

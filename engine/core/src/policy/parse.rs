@@ -177,7 +177,7 @@ fn plugins(reader: &mut Reader, node: &Node) -> IndexMap<PluginPattern, PluginRu
 
 fn secret(reader: &mut Reader, entry: &Entry) -> Option<SecretRule> {
     let map = reader.map(&entry.value, &entry.at, &["from", "to"])?;
-    let from = reader.needed(&map, "from").and_then(|node| source(reader, node));
+    let from = reader.needed(&map, "from").and_then(|node| source(reader, node, "secret"));
     let to: Vec<Sink> = match reader.needed(&map, "to") {
         Some(node) => reader.parsed(node, codes::UNSAFE_PATTERN),
         None => Vec::new(),
@@ -185,19 +185,16 @@ fn secret(reader: &mut Reader, entry: &Entry) -> Option<SecretRule> {
     Some(SecretRule { from: from?, to: to.into_iter().collect() })
 }
 
-fn source(reader: &mut Reader, node: &Node) -> Option<SecretSource> {
+/// Where a secret lies; `what` it is, for people.
+pub(crate) fn source(reader: &mut Reader, node: &Node, what: &str) -> Option<SecretSource> {
     let text = reader.text(node)?;
     match text.split_once(':') {
         Some(("env", name)) if !name.is_empty() => Some(SecretSource::Env(name.to_owned())),
         Some(("file", path)) if !path.is_empty() => Some(SecretSource::File(path.to_owned())),
         _ => {
-            let message = "a secret comes from `env:NAME` or `file:PATH`";
-            reader.error(
-                codes::BAD_VALUE,
-                &node.place,
-                message,
-                "write it like that; never the secret itself",
-            );
+            let message = format!("a {what} comes from `env:NAME` or `file:PATH`");
+            let remedy = format!("write it like that; never the {what} itself");
+            reader.error(codes::BAD_VALUE, &node.place, message, remedy);
             None
         }
     }
@@ -224,7 +221,8 @@ fn attempt_limits(reader: &mut Reader, map: &Map<'_>) -> BTreeMap<String, u64> {
     limits
 }
 
-fn egress(reader: &mut Reader, node: &Node) -> Egress {
+/// What is opened although it is never allowed.
+pub(crate) fn egress(reader: &mut Reader, node: &Node) -> Egress {
     let Some(map) = reader.map(node, &node.place, &["allow"]) else { return Egress::default() };
     let hosts: Vec<HostPattern> = match map.get("allow") {
         Some(node) => reader.parsed(node, codes::UNSAFE_PATTERN),
