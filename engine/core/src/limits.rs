@@ -18,7 +18,7 @@ pub struct AttemptLimits {
     pub task_output_bytes: u64,
     /// Entries of the journal, header and end included.
     pub journal_entries: u32,
-    /// Requests and answers kept inline in the journal, in bytes.
+    /// Requests and answers kept inline in the journal, in bytes: texts over 4 KiB lie in the blobs and do not count.
     pub journal_bytes: u64,
     /// Calls of every class.
     pub host_calls: u64,

@@ -12,17 +12,19 @@ use stageway_core::run::RunEvent;
 use stageway_ports::{Batch, Blobs as _, NewRun, RunFilter, Store as _, Writer};
 use stageway_stores::{FsBlobs, SqliteStore};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 #[tokio::main]
 async fn main() {
     let temporary = tempfile::tempdir().unwrap();
     let directory = std::env::args().nth(1).map_or(temporary.path().to_owned(), Into::into);
-    let store = SqliteStore::open(directory.join("db")).await.unwrap();
+    let beside = FsBlobs::open(directory.join("blobs")).unwrap();
+    let store = SqliteStore::open(directory.join("db"), Arc::new(beside.clone())).await.unwrap();
     flushes(&directory);
     appends(&store, 1, 1_000).await;
     appends(&store, 8, 200).await;
-    let other = SqliteStore::open(directory.join("db")).await.unwrap();
+    let other = SqliteStore::open(directory.join("db"), Arc::new(beside)).await.unwrap();
     two_handles(&store, &other).await;
     lines(&store).await;
     wakes(&store, &other).await;

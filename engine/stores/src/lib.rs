@@ -2,12 +2,14 @@
 //! plugins are in.
 //!
 //! [`SqliteStore`] is the embedded default of the port [`Store`](stageway_ports::Store) and [`FsBlobs`] that of the port
-//! [`Blobs`](stageway_ports::Blobs). Each keeps the contract suite of its port. This crate alone knows SQL. Secrets never come
-//! here: what is written names them, and their values are not in it.
+//! [`Blobs`](stageway_ports::Blobs). Each keeps the contract suite of its port. Large values of journals lie in the blobs
+//! (`journal_body`). This crate alone knows SQL. Secrets never come here: what is written names them, and their values are
+//! not in it.
 
 #![deny(missing_docs)]
 
 mod blobs;
+mod journal_body;
 mod plugins;
 mod sqlite;
 

@@ -19,7 +19,8 @@ impl OnDisk {
 #[async_trait]
 impl StoreFixture for OnDisk {
     async fn open(&self) -> Arc<dyn Store> {
-        Arc::new(SqliteStore::open(self.0.path().join("state/db")).await.expect("the database opens"))
+        let blobs = BlobsFixture::open(self).await;
+        Arc::new(SqliteStore::open(self.0.path().join("state/db"), blobs).await.expect("the database opens"))
     }
 }
 

@@ -1,5 +1,6 @@
 //! A process that appends without end is killed at fifty random moments. Whatever it was answered is there afterwards, and
-//! nothing half: each append writes one event, one record and one line, and they are always as many.
+//! nothing half: each append writes one event, one record and one line, and they are always as many. What is large of a
+//! record was in the blobs before.
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
@@ -16,6 +17,7 @@ use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 const KILLS: usize = 50;
@@ -46,8 +48,13 @@ fn say(what: &str, number: u64) {
     out.flush().unwrap();
 }
 
+async fn open(directory: &Path) -> SqliteStore {
+    let blobs = Arc::new(FsBlobs::open(directory.join("blobs")).unwrap());
+    SqliteStore::open(directory.join("db"), blobs).await.unwrap()
+}
+
 async fn append_without_end(directory: &Path) {
-    let store = SqliteStore::open(directory.join("db")).await.unwrap();
+    let store = open(directory).await;
     let mut tasks = tokio::task::JoinSet::new();
     for number in 0..APPENDERS {
         tasks.spawn(append(store.clone(), run_id(number)));
@@ -69,10 +76,15 @@ async fn append(store: SqliteStore, run: RunId) {
     }
 }
 
+/// Every seventh is so large that it lies in the blobs.
+fn answer(number: u32) -> Value {
+    if number % 7 == 0 { Value::Text(number.to_string().repeat(5_000)) } else { Value::Done }
+}
+
 fn batch(version: u64) -> Batch {
     let (number, at) = (version as u32 + 1, version);
     let call = Function::Clock(Clock::Sleep { milliseconds: number });
-    let entry = Entry { seq: number, at, call, answer: Ok(Value::Done) };
+    let entry = Entry { seq: number, at, call, answer: Ok(answer(number)) };
     let line = Line {
         stage: Some(stage()),
         attempt: 1,
@@ -154,7 +166,7 @@ fn run_and_kill(directory: &Path, delay: Duration) -> Vec<String> {
 }
 
 async fn look_at_runs(directory: &Path, told: &BTreeMap<String, u64>, kill: usize) {
-    let store = SqliteStore::open(directory.join("db")).await.unwrap();
+    let store = open(directory).await;
     let tenant = TenantId::local();
     let filter = RunFilter { max: 100, ..RunFilter::default() };
     for run in store.runs(&tenant, &filter).await.unwrap() {
@@ -167,6 +179,9 @@ async fn look_at_runs(directory: &Path, told: &BTreeMap<String, u64>, kill: usiz
         let journal = store.journal(&tenant, &run.id, &stage(), 1).await.unwrap();
         let expected: Vec<u32> = (1..=version as u32).collect();
         assert_eq!(journal.iter().map(Record::seq).collect::<Vec<_>>(), expected, "{context}");
+        let whole =
+            |record: &Record| matches!(record, Record::Entry(entry) if entry.answer == Ok(answer(entry.seq)));
+        assert!(journal.iter().all(whole), "{context}");
         let lines = store.lines(&tenant, &run.id, None, 0, u32::MAX).await.unwrap();
         let texts: Vec<_> = lines.iter().map(|line| (line.number, line.line.text.len())).collect();
         let expected: Vec<_> = (1..=version).map(|number| (number, number as usize % 3_000)).collect();

@@ -44,9 +44,9 @@ impl Home {
         let directory = settings.state.clone();
         let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&directory);
         made.with_context(|| format!("the state directory {} cannot be made", directory.display()))?;
-        let store = SqliteStore::open(directory.join("stageway.db")).await?;
-        let blobs = FsBlobs::open(directory.join("blobs"))?;
-        Ok(Self { directory, store: Arc::new(store), blobs: Arc::new(blobs), tenant: TenantId::local() })
+        let blobs: Arc<dyn Blobs> = Arc::new(FsBlobs::open(directory.join("blobs"))?);
+        let store = SqliteStore::open(directory.join("stageway.db"), blobs.clone()).await?;
+        Ok(Self { directory, store: Arc::new(store), blobs, tenant: TenantId::local() })
     }
 
     /// Where blobs are.

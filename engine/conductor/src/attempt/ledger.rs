@@ -1,11 +1,10 @@
 use stageway_core::call::{Answer, Call, Command, Function, Tasks};
-use stageway_core::journal::{Cursor, Entry, Fact, Header, Intent, Record};
+use stageway_core::journal::{Cursor, Entry, Fact, Header, Intent, Record, Size, WHOLE_BYTES};
 use stageway_core::limits::AttemptLimits;
 use stageway_core::log::{Line, Report};
 use stageway_core::name::StageName;
 use stageway_ports::Batch;
 use std::collections::BTreeMap;
-use std::io;
 
 /// The journal of a running attempt: what is durable, and what waits for the next durable entry.
 pub(crate) struct Ledger {
@@ -16,7 +15,7 @@ pub(crate) struct Ledger {
     facts: Vec<Fact>,
     entries: u32,
     last: u32,
-    bytes: u64,
+    size: Size,
     started: BTreeMap<u32, Command>,
 }
 
@@ -32,11 +31,11 @@ impl Ledger {
             facts: Vec::new(),
             entries,
             last: 0,
-            bytes: 0,
+            size: Size::default(),
             started: BTreeMap::new(),
         };
         ledger.last = ledger.cursor.last();
-        ledger.bytes = ledger.cursor.entries().map(size_of).fold(0, u64::saturating_add);
+        ledger.cursor.entries().for_each(|entry| ledger.size += Size::of(entry));
         let answered = ledger.cursor.entries().filter(|entry| entry.answer.is_ok()).map(|e| (e.seq, &e.call));
         let open = ledger.cursor.open_intent().map(|intent| (intent.seq, &intent.call));
         ledger.started =
@@ -51,7 +50,7 @@ impl Ledger {
     pub(crate) fn over(&self, limits: &AttemptLimits) -> Option<&'static str> {
         if self.entries >= limits.journal_entries {
             Some("journal-entries")
-        } else if self.bytes > limits.journal_bytes {
+        } else if self.size.inline > limits.journal_bytes || self.size.whole > WHOLE_BYTES {
             Some("journal-bytes")
         } else {
             None
@@ -69,7 +68,7 @@ impl Ledger {
         let entry = Entry { seq: call.seq, at, call: call.function.clone(), answer };
         self.entries += 1;
         self.last = call.seq;
-        self.bytes = self.bytes.saturating_add(size_of(&entry));
+        self.size += Size::of(&entry);
         if entry.answer.is_err() {
             self.started.remove(&entry.seq);
         }
@@ -125,24 +124,37 @@ fn command_of(call: &Function) -> Option<&Command> {
     }
 }
 
-/// Bytes of an entry as JSON, counted without writing them anywhere.
-fn size_of(entry: &Entry) -> u64 {
-    let mut count = Count(0);
-    match serde_json::to_writer(&mut count, entry) {
-        Ok(()) => count.0,
-        Err(_) => u64::MAX,
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use stageway_core::digest::Digest;
+    use stageway_core::journal::FORMAT;
+
+    fn ledger() -> Ledger {
+        let header = Header {
+            format: FORMAT,
+            contract: "0.1.0".into(),
+            component: Digest::of(b"c"),
+            configuration: serde_json::Value::Null,
+            tree: Digest::of(b""),
+            limits: AttemptLimits::default(),
+            seed: String::new(),
+            at: 0,
+        };
+        Ledger::new(Cursor::default(), &header)
     }
-}
 
-struct Count(u64);
-
-impl io::Write for Count {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0 += bytes.len() as u64;
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
+    #[test]
+    fn what_lies_in_the_blobs_is_bounded_on_its_own() {
+        let limits = AttemptLimits::default();
+        for (inline, whole, over) in [
+            (limits.journal_bytes, WHOLE_BYTES, None),
+            (limits.journal_bytes + 1, WHOLE_BYTES, Some("journal-bytes")),
+            (0, WHOLE_BYTES + 1, Some("journal-bytes")),
+        ] {
+            let mut ledger = ledger();
+            ledger.size += Size { inline, whole };
+            assert_eq!(ledger.over(&limits), over);
+        }
     }
 }

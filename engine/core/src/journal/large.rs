@@ -11,6 +11,10 @@ use std::collections::BTreeMap;
 /// Texts up to this many bytes stay inline.
 pub const INLINE_BYTES: usize = 4096;
 
+/// The entries of an attempt together with their large texts: 256 MiB. A journal is read as a whole, so what lies in the
+/// blobs has a bound too.
+pub const WHOLE_BYTES: u64 = 256 << 20;
+
 /// Bytes by digest, as [`restore`] needs them.
 pub type Restored = BTreeMap<Digest, Vec<u8>>;
 

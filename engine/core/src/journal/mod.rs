@@ -7,10 +7,12 @@ mod canonical;
 mod cursor;
 mod large;
 mod record;
+mod size;
 
 pub use canonical::canonical;
 pub use cursor::{Cursor, CursorError, Next};
-pub use large::{INLINE_BYTES, Restored, blobs_of, externalize, restore};
+pub use large::{INLINE_BYTES, Restored, WHOLE_BYTES, blobs_of, externalize, restore};
 pub use record::{End, Entry, FORMAT, Fact, Header, Intent, Outcome, Record};
+pub use size::Size;
 
 pub use crate::call::class;

@@ -1,24 +1,24 @@
 use super::Result;
 use super::codec::{int, json, word};
+use super::group::Row;
 use super::transaction::{HeldRun, Write};
 use stageway_core::name::RunId;
 use stageway_ports::{Batch, StoreError, Writer};
 
 impl Write {
-    /// Writes a batch; whoever commits it counts the change.
-    pub(super) async fn append(&mut self, writer: &Writer, batch: &Batch) -> Result<u64> {
+    /// Writes a batch, whose records are `rows`; whoever commits it counts the change.
+    pub(super) async fn append(&mut self, writer: &Writer, batch: &Batch, rows: &[Row]) -> Result<u64> {
         let mut run = self.fenced(writer).await?;
         let id = &writer.run;
         if !batch.events.is_empty() && batch.expected != run.version {
             let (expected, found) = (batch.expected, run.version);
             return Err(StoreError::Version { run: id.clone(), expected, found }.into());
         }
-        for (stage, attempt, record) in &batch.records {
-            self.insert_record(id, stage, *attempt, record).await?;
+        for row in rows {
+            self.insert_record(id, row).await?;
         }
         for (stage, attempt, beyond) in &batch.strike {
-            self.strike_lines(id, stage, *attempt, *beyond).await?;
-            self.strike_reports(id, stage, *attempt, *beyond).await?;
+            self.strike(id, stage, *attempt, *beyond).await?;
         }
         for line in &batch.lines {
             run.lines += self.insert_line(id, run.lines + 1, line).await?;

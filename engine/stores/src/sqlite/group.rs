@@ -6,6 +6,7 @@
 use super::transaction::{Transaction, Write};
 use super::{Failure, Result};
 use sqlx::SqlitePool;
+use stageway_core::name::StageName;
 use stageway_ports::{Batch, StoreError, Writer};
 use std::path::Path;
 use std::sync::Arc;
@@ -16,11 +17,23 @@ const TOGETHER: usize = 64;
 /// Appends that wait for their transaction at most; the next ones wait to be taken.
 const WAITING: usize = 256;
 
+/// A record as it is stored.
+#[derive(Debug)]
+pub(super) struct Row {
+    pub(super) stage: StageName,
+    pub(super) attempt: u32,
+    pub(super) seq: u32,
+    pub(super) part: u8,
+    pub(super) body: String,
+}
+
 type Answer = std::result::Result<u64, StoreError>;
 
 struct Job {
     writer: Writer,
+    /// Without its records.
     batch: Batch,
+    rows: Vec<Row>,
     answer: oneshot::Sender<Answer>,
 }
 
@@ -36,10 +49,10 @@ impl Appends {
     }
 
     /// Answers when the append is durable. Dropped, it may or may not be done.
-    pub(super) async fn append(&self, writer: Writer, batch: Batch) -> Answer {
+    pub(super) async fn append(&self, writer: Writer, batch: Batch, rows: Vec<Row>) -> Answer {
         let (answer, answered) = oneshot::channel();
         let gone = |_| StoreError::Storage("the store is closed: open it again".into());
-        self.0.send(Job { writer, batch, answer }).await.map_err(|_| gone(()))?;
+        self.0.send(Job { writer, batch, rows, answer }).await.map_err(|_| gone(()))?;
         answered.await.map_err(|_| gone(()))?
     }
 }
@@ -75,7 +88,7 @@ impl Committer {
         for job in jobs {
             sql.run("SAVEPOINT append").await?;
             let mut write = Write::within(sql, &job.writer.tenant);
-            let done = write.append(&job.writer, &job.batch).await;
+            let done = write.append(&job.writer, &job.batch, &job.rows).await;
             let answer = match done {
                 Ok(version) => {
                     write.count_change().await?;

@@ -7,6 +7,16 @@ use stageway_ports::StoredLine;
 
 type Row = (u64, String, u32, u64, String, String, bool, String);
 
+macro_rules! strike {
+    ($table:literal) => {
+        concat!(
+            "UPDATE ",
+            $table,
+            " SET struck = 1 WHERE tenant = ?1 AND run = ?2 AND stage = ?3 AND attempt = ?4 AND seq > ?5 AND struck = 0"
+        )
+    };
+}
+
 impl Write {
     /// Writes a line under a number, unless its origin stands; answers how many were written.
     pub(super) async fn insert_line(&mut self, run: &RunId, number: u64, line: &Line) -> Result<u64> {
@@ -34,25 +44,24 @@ impl Write {
         Ok(done.rows_affected())
     }
 
-    /// Strikes out the plugin's lines beyond a seq.
-    pub(super) async fn strike_lines(
+    /// Strikes out what the plugin wrote beyond a seq, lines and reports.
+    pub(super) async fn strike(
         &mut self,
         run: &RunId,
         stage: &StageName,
         attempt: u32,
         beyond: u32,
     ) -> Result<()> {
-        sqlx::query(
-            "UPDATE line SET struck = 1
-             WHERE tenant = ?1 AND run = ?2 AND stage = ?3 AND attempt = ?4 AND seq > ?5 AND struck = 0",
-        )
-        .bind(self.tenant.as_str())
-        .bind(run.as_str())
-        .bind(stage.as_str())
-        .bind(attempt)
-        .bind(beyond)
-        .execute(&mut *self.sql)
-        .await?;
+        for statement in [strike!("line"), strike!("report")] {
+            sqlx::query(statement)
+                .bind(self.tenant.as_str())
+                .bind(run.as_str())
+                .bind(stage.as_str())
+                .bind(attempt)
+                .bind(beyond)
+                .execute(&mut *self.sql)
+                .await?;
+        }
         Ok(())
     }
 }

@@ -31,6 +31,7 @@
 //!
 //! Every row carries its tenant, and every key and index begins with it or contains it; every statement names it. Events,
 //! records, plans and whatever plugins said are JSON in text columns; what is searched or compared has columns of its own.
+//! Texts of a record over 4 KiB lie in the blobs, durable before the row that names them; nothing removes them yet.
 //! Tables are clustered by their key, so that a run's rows lie together and an append dirties few pages. `user_version`
 //! counts the migrations in `schema/`, which only go forward; a database of a newer engine is refused.
 
@@ -60,6 +61,8 @@ use changes::Watcher;
 use error::{Failure, Result};
 use group::Appends;
 use sqlx::SqlitePool;
+use stageway_ports::Blobs;
+use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -69,14 +72,21 @@ use tokio::sync::watch;
 const BUSY: Duration = Duration::from_secs(15);
 
 /// The engine's memory in one SQLite file. A clone is the same handle.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct SqliteStore {
     inner: Arc<Inner>,
 }
 
-#[derive(Debug)]
+impl fmt::Debug for SqliteStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SqliteStore").field("path", &self.inner.path).finish_non_exhaustive()
+    }
+}
+
 struct Inner {
     path: Arc<Path>,
+    /// Where large values of journals lie.
+    blobs: Arc<dyn Blobs>,
     /// One connection: transactions of this process take turns here, not in SQLite.
     writer: SqlitePool,
     readers: SqlitePool,

@@ -6,7 +6,7 @@ use sqlx::sqlite::{
     SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous,
 };
 use sqlx::{ConnectOptions, Connection, SqlitePool};
-use stageway_ports::StoreError;
+use stageway_ports::{Blobs, StoreError};
 use std::fs::{DirBuilder, File};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
@@ -18,14 +18,18 @@ use tokio::sync::watch;
 const READERS: u32 = 4;
 
 impl SqliteStore {
-    /// Opens the database, and makes it with its directory where there is none. It is brought to this engine's schema.
+    /// Opens the database, and makes it with its directory where there is none. It is brought to this engine's schema. What
+    /// is large in a journal lies in `blobs`: the database and they belong together.
     ///
     /// # Errors
     /// [`StoreError::Storage`] with the file and a remedy: it cannot be opened, is no database of this engine, is damaged,
     /// or was written by a newer engine.
-    pub async fn open(path: impl AsRef<Path>) -> std::result::Result<Self, StoreError> {
+    pub async fn open(
+        path: impl AsRef<Path>,
+        blobs: Arc<dyn Blobs>,
+    ) -> std::result::Result<Self, StoreError> {
         let path = path.as_ref();
-        open(path).await.map_err(|failure| failure.at(path))
+        open(path, blobs).await.map_err(|failure| failure.at(path))
     }
 
     /// Closes the connections of every handle to this store, and moves the log into the file if nobody else has it open. A
@@ -36,7 +40,7 @@ impl SqliteStore {
     }
 }
 
-async fn open(path: &Path) -> Result<SqliteStore> {
+async fn open(path: &Path, blobs: Arc<dyn Blobs>) -> Result<SqliteStore> {
     let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
     let directory = directory.unwrap_or(Path::new("."));
     DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
@@ -52,6 +56,7 @@ async fn open(path: &Path) -> Result<SqliteStore> {
     let inner = Inner {
         appends: Appends::start(Arc::clone(&path), writer.clone(), changes.clone()),
         path,
+        blobs,
         writer,
         readers: pool(reading, READERS).await?,
         changes,

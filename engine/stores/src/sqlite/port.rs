@@ -1,5 +1,7 @@
+use super::group::Row;
 use super::leases::Wish;
 use super::{Result, SqliteStore};
+use crate::journal_body::{open, seal};
 use async_trait::async_trait;
 use stageway_core::digest::Digest;
 use stageway_core::journal::Record;
@@ -15,6 +17,16 @@ impl SqliteStore {
     /// The error of the port, with the file and a remedy.
     fn told<T>(&self, done: Result<T>) -> std::result::Result<T, StoreError> {
         done.map_err(|failure| failure.at(&self.inner.path))
+    }
+
+    /// What becomes of records in the database; what is large of them lies in the blobs already.
+    async fn rows(&self, records: Vec<(StageName, u32, Record)>) -> Answer<Vec<Row>> {
+        let mut rows = Vec::with_capacity(records.len());
+        for (stage, attempt, record) in records {
+            let body = seal(&record, &*self.inner.blobs).await?;
+            rows.push(Row { stage, attempt, seq: record.seq(), part: record.part(), body });
+        }
+        Ok(rows)
     }
 }
 
@@ -75,8 +87,9 @@ impl Store for SqliteStore {
         writing!(self, &writer.tenant, renew(writer, until))
     }
 
-    async fn append(&self, writer: &Writer, batch: Batch) -> Answer<u64> {
-        self.inner.appends.append(writer.clone(), batch).await
+    async fn append(&self, writer: &Writer, mut batch: Batch) -> Answer<u64> {
+        let rows = self.rows(std::mem::take(&mut batch.records)).await?;
+        self.inner.appends.append(writer.clone(), batch, rows).await
     }
 
     async fn journal(
@@ -86,7 +99,12 @@ impl Store for SqliteStore {
         stage: &StageName,
         attempt: u32,
     ) -> Answer<Vec<Record>> {
-        reading!(self, tenant, journal(run, stage, attempt))
+        let bodies = reading!(self, tenant, journal(run, stage, attempt))?;
+        let mut records = Vec::with_capacity(bodies.len());
+        for body in bodies {
+            records.push(open(&body, &*self.inner.blobs).await?);
+        }
+        Ok(records)
     }
 
     async fn lines(

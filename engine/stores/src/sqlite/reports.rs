@@ -2,7 +2,7 @@ use super::Result;
 use super::codec::{from_json, int, json};
 use super::transaction::{Read, Write};
 use stageway_core::log::Report;
-use stageway_core::name::{RunId, StageName};
+use stageway_core::name::RunId;
 
 impl Write {
     /// Writes a report under a number, unless its key stands; answers how many were written.
@@ -23,28 +23,6 @@ impl Write {
         .execute(&mut *self.sql)
         .await?;
         Ok(done.rows_affected())
-    }
-
-    /// Strikes out reports beyond a seq.
-    pub(super) async fn strike_reports(
-        &mut self,
-        run: &RunId,
-        stage: &StageName,
-        attempt: u32,
-        beyond: u32,
-    ) -> Result<()> {
-        sqlx::query(
-            "UPDATE report SET struck = 1
-             WHERE tenant = ?1 AND run = ?2 AND stage = ?3 AND attempt = ?4 AND seq > ?5 AND struck = 0",
-        )
-        .bind(self.tenant.as_str())
-        .bind(run.as_str())
-        .bind(stage.as_str())
-        .bind(attempt)
-        .bind(beyond)
-        .execute(&mut *self.sql)
-        .await?;
-        Ok(())
     }
 }
 

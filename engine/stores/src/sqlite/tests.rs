@@ -2,7 +2,9 @@ use super::SqliteStore;
 use stageway_core::call::LogLevel;
 use stageway_core::log::{Line, Origin};
 use stageway_core::name::{PipelineName, RunId, TenantId};
+use stageway_ports::memory::MemoryBlobs;
 use stageway_ports::{Batch, NewRun, Store as _, StoreError, Writer};
+use std::sync::Arc;
 
 fn new_run(plan: String) -> NewRun {
     let (id, pipeline) = (RunId::new("r1").unwrap(), PipelineName::new("shop").unwrap());
@@ -11,7 +13,7 @@ fn new_run(plan: String) -> NewRun {
 
 async fn opened() -> (tempfile::TempDir, SqliteStore) {
     let directory = tempfile::tempdir().unwrap();
-    let store = SqliteStore::open(directory.path().join("db")).await.unwrap();
+    let store = SqliteStore::open(directory.path().join("db"), Arc::new(MemoryBlobs::new())).await.unwrap();
     (directory, store)
 }
 

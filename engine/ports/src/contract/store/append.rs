@@ -1,8 +1,9 @@
 use super::StoreFixture;
 use super::fixture::{ended, entry, events, leased, line, records, run_id, stage, started};
 use crate::{Batch, Store, StoreError, Writer};
-use stageway_core::call::{Clock, Function};
-use stageway_core::journal::{Intent, Record};
+use stageway_core::call::{Bytes, Clock, Function, Value};
+use stageway_core::digest::Digest;
+use stageway_core::journal::{Entry, Intent, Record};
 use stageway_core::log::Origin;
 use stageway_core::name::StageName;
 use stageway_core::run::RunStatus;
@@ -130,6 +131,41 @@ pub async fn values_come_back_as_they_went(fixture: &dyn StoreFixture) {
     });
     let call = Function::Clock(Clock::Sleep { milliseconds: u32::MAX });
     let intent = Record::Intent(Box::new(Intent { seq: 1, at: 4_102_444_800_000, call, state }));
+    store.append(&writer, records(vec![(stage("build"), 1, intent.clone())])).await.unwrap();
+    assert_eq!(journal(&*store, &writer).await, [intent]);
+}
+
+/// Whatever an adapter does with large texts, records are the same afterwards, and so are comparisons with them.
+pub async fn large_values_come_back_as_they_went(fixture: &dyn StoreFixture) {
+    let store = fixture.open().await;
+    let writer = leased(&*store, "r1").await;
+    let call = || Function::Clock(Clock::Sleep { milliseconds: 1 });
+    let text = "zero \u{0} quote \" \u{1F40C}\n".repeat(40_000);
+    let state = serde_json::json!({"a": [text, text], "b": {"c": "x".repeat(1 << 20)}, "d": "small"});
+    let intent = |state| Record::Intent(Box::new(Intent { seq: 1, at: 5, call: call(), state }));
+    let answer = Ok(Value::Bytes(Bytes(vec![0xab; 100_000])));
+    let entry = Record::Entry(Box::new(Entry { seq: 1, at: 6, call: call(), answer }));
+    let batch = |record: &Record| records(vec![(stage("build"), 1, record.clone())]);
+    let first = intent(state);
+    for record in [&first, &entry, &first] {
+        store.append(&writer, batch(record)).await.unwrap();
+    }
+    let other = intent(serde_json::json!({"a": [text, "another"], "d": "small"}));
+    assert!(matches!(store.append(&writer, batch(&other)).await, Err(StoreError::Conflict(_))));
+    assert_eq!(journal(&*fixture.open().await, &writer).await, [first, entry]);
+}
+
+/// A guest may write what an adapter writes of its own in the place of a large text.
+pub async fn what_looks_like_a_reference_is_a_value(fixture: &dyn StoreFixture) {
+    let store = fixture.open().await;
+    let writer = leased(&*store, "r1").await;
+    let call = Function::Clock(Clock::Sleep { milliseconds: 1 });
+    let (large, digest) = ("x".repeat(10_000), Digest::of(b"x"));
+    let state = serde_json::json!([
+        {"$blob": digest, "$size": 1},
+        {"$$blob": {"$blob": digest}, "$$$blob": large, "$blobs": 1, "blob": 2},
+    ]);
+    let intent = Record::Intent(Box::new(Intent { seq: 1, at: 5, call, state }));
     store.append(&writer, records(vec![(stage("build"), 1, intent.clone())])).await.unwrap();
     assert_eq!(journal(&*store, &writer).await, [intent]);
 }

@@ -45,6 +45,8 @@ macro_rules! store_contract {
             records_are_kept_once_and_in_order
             another_record_under_the_same_number_is_a_conflict
             values_come_back_as_they_went
+            large_values_come_back_as_they_went
+            what_looks_like_a_reference_is_a_value
             a_large_batch_is_one_append
             lines_are_numbered_in_order_of_arrival
             a_line_is_written_once_by_its_origin
