@@ -31,6 +31,18 @@ pub enum Node {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Tree {
     nodes: BTreeMap<WorkspacePath, Node>,
+    /// Of all files: asked before every change of a workspace.
+    size: u64,
+}
+
+impl Node {
+    /// Bytes of a file; nothing else has any.
+    pub fn size(&self) -> u64 {
+        match self {
+            Self::File { content, .. } => content.size,
+            Self::Link { .. } | Self::Folder => 0,
+        }
+    }
 }
 
 /// Why bytes are not the canonical list of a tree.
@@ -50,6 +62,12 @@ pub enum TreeError {
 }
 
 impl Tree {
+    /// The nodes of another tree, or ones that were looked at: none stands below a file or link.
+    fn of(nodes: BTreeMap<WorkspacePath, Node>) -> Self {
+        let size = nodes.values().map(Node::size).fold(0, u64::saturating_add);
+        Self { nodes, size }
+    }
+
     /// What stands at a path.
     pub fn get(&self, path: &WorkspacePath) -> Option<&Node> {
         self.nodes.get(path)
@@ -57,24 +75,40 @@ impl Tree {
 
     /// Puts a node, replacing what stood at the path or below it, and files on its way.
     pub fn insert(&mut self, path: WorkspacePath, node: Node) {
-        self.remove(&path);
-        let text = path.as_str();
-        for (at, _) in text.match_indices('/') {
-            if let Ok(parent) = WorkspacePath::new(&text[..at]) {
-                self.nodes.remove(&parent);
-            }
-        }
+        let gone: Vec<_> = self.displaced(&path).map(|(path, _)| path.clone()).collect();
+        gone.iter().for_each(|path| self.take(path));
+        self.size = self.size.saturating_add(node.size());
         self.nodes.insert(path, node);
+    }
+
+    /// What stands in the way of a node: at its path, below it, and on its way.
+    pub fn displaced<'a>(
+        &'a self,
+        path: &WorkspacePath,
+    ) -> impl Iterator<Item = (&'a WorkspacePath, &'a Node)> + use<'a> {
+        let on_its_way = parents(path).filter_map(|parent| self.nodes.get_key_value(&parent));
+        let on_its_way: Vec<_> = on_its_way.collect();
+        on_its_way.into_iter().chain(self.at_and_below(path))
+    }
+
+    /// A node and everything below it.
+    pub fn at_and_below<'a>(
+        &'a self,
+        path: &WorkspacePath,
+    ) -> impl Iterator<Item = (&'a WorkspacePath, &'a Node)> + use<'a> {
+        self.nodes.get_key_value(path).into_iter().chain(self.below(path))
+    }
+
+    fn take(&mut self, path: &WorkspacePath) {
+        let size = self.nodes.remove(path).map_or(0, |node| node.size());
+        self.size = self.size.saturating_sub(size);
     }
 
     /// Removes a node and everything below it; answers whether anything was there.
     pub fn remove(&mut self, path: &WorkspacePath) -> bool {
-        let below: Vec<_> = self.below(path).map(|(p, _)| p.clone()).collect();
-        let mut found = self.nodes.remove(path).is_some();
-        for path in below {
-            found |= self.nodes.remove(&path).is_some();
-        }
-        found
+        let gone: Vec<_> = self.at_and_below(path).map(|(path, _)| path.clone()).collect();
+        gone.iter().for_each(|path| self.take(path));
+        !gone.is_empty()
     }
 
     /// Everything below a folder, with the whole paths.
@@ -109,19 +143,19 @@ impl Tree {
 
     /// Bytes of all files.
     pub fn size(&self) -> u64 {
-        self.nodes.values().map(|n| if let Node::File { content, .. } = n { content.size } else { 0 }).sum()
+        self.size
     }
 
     /// Only what the patterns match.
     pub fn narrowed(&self, patterns: &GlobSet) -> Tree {
         let nodes = self.nodes.iter().filter(|(path, _)| patterns.is_match(path.as_str()));
-        Tree { nodes: nodes.map(|(p, n)| (p.clone(), n.clone())).collect() }
+        Tree::of(nodes.map(|(path, node)| (path.clone(), node.clone())).collect())
     }
 
     /// The subtree below a folder, with paths relative to it.
     pub fn subtree(&self, folder: &WorkspacePath) -> Tree {
         let nodes = self.below(folder).filter_map(|(path, node)| Some((path.strip(folder)?, node.clone())));
-        Tree { nodes: nodes.collect() }
+        Tree::of(nodes.collect())
     }
 
     /// The canonical list: a JSON array a line, in order of path.
@@ -164,7 +198,7 @@ impl Tree {
                 return Err(TreeError::Clash(path.to_string()));
             }
         }
-        let tree = Tree { nodes };
+        let tree = Tree::of(nodes);
         match tree.clash() {
             Some(path) => Err(TreeError::Clash(path)),
             None => Ok(tree),
@@ -172,14 +206,15 @@ impl Tree {
     }
 
     fn clash(&self) -> Option<String> {
-        self.nodes.keys().find_map(|path| {
-            let text = path.as_str();
-            let on_the_way = text.match_indices('/').any(|(at, _)| {
-                WorkspacePath::new(&text[..at]).is_ok_and(|parent| self.nodes.contains_key(&parent))
-            });
-            on_the_way.then(|| text.to_owned())
-        })
+        let hidden = |path: &&WorkspacePath| parents(path).any(|parent| self.nodes.contains_key(&parent));
+        self.nodes.keys().find(hidden).map(WorkspacePath::to_string)
     }
+}
+
+/// The folders on the way to a path, the outermost first.
+fn parents(path: &WorkspacePath) -> impl Iterator<Item = WorkspacePath> {
+    let text = path.as_str();
+    text.match_indices('/').filter_map(|(at, _)| WorkspacePath::new(&text[..at]).ok())
 }
 
 fn parse_node(parts: &[serde_json::Value]) -> Result<(WorkspacePath, Node), String> {

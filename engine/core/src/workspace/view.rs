@@ -105,9 +105,9 @@ impl View {
     /// # Errors
     /// [`ViewError::Quota`]; the view is unchanged then.
     pub fn put(&mut self, path: WorkspacePath, node: Node) -> Result<(), ViewError> {
-        let before = self.tree.clone();
+        self.check_quota(self.tree.displaced(&path), 1, node.size())?;
         self.tree.insert(path, node);
-        self.within_quota(before)
+        Ok(())
     }
 
     /// Puts a whole tree at a folder, replacing what was there.
@@ -115,24 +115,34 @@ impl View {
     /// # Errors
     /// [`ViewError::Quota`]; the view is unchanged then.
     pub fn put_tree(&mut self, folder: &WorkspacePath, tree: &Tree) -> Result<(), ViewError> {
-        let before = self.tree.clone();
+        if tree.is_empty() {
+            self.check_quota(self.tree.at_and_below(folder), 0, 0)?;
+        } else {
+            self.check_quota(self.tree.displaced(folder), tree.len(), tree.size())?;
+        }
         self.tree.remove(folder);
         for (path, node) in tree.iter() {
             self.tree.insert(path.below(folder), node.clone());
         }
-        self.within_quota(before)
+        Ok(())
     }
 
-    fn within_quota(&mut self, before: Tree) -> Result<(), ViewError> {
-        let over = if self.tree.size() > self.max_bytes {
-            "workspace-bytes is used up"
-        } else if self.tree.len() as u64 > self.max_files {
-            "workspace-files is used up"
-        } else {
-            return Ok(());
-        };
-        self.tree = before;
-        Err(ViewError::Quota(over))
+    /// Whether there is room for `files` with `bytes` in the place of what is `gone`.
+    fn check_quota<'a>(
+        &self,
+        gone: impl Iterator<Item = (&'a WorkspacePath, &'a Node)>,
+        files: usize,
+        bytes: u64,
+    ) -> Result<(), ViewError> {
+        let (less_files, less_bytes) =
+            gone.fold((0, 0_u64), |(files, bytes), (_, node)| (files + 1, bytes.saturating_add(node.size())));
+        if (self.tree.size().saturating_sub(less_bytes)).saturating_add(bytes) > self.max_bytes {
+            return Err(ViewError::Quota("workspace-bytes is used up"));
+        }
+        if (self.tree.len() - less_files + files) as u64 > self.max_files {
+            return Err(ViewError::Quota("workspace-files is used up"));
+        }
+        Ok(())
     }
 }
 
@@ -190,6 +200,7 @@ fn describe(path: &WorkspacePath, node: &Node) -> Json {
 mod tests {
     use super::*;
     use crate::digest::Digest;
+    use proptest::prelude::*;
 
     fn content(size: u64) -> Content {
         Content { digest: Digest::of(&size.to_le_bytes()), size }
@@ -237,5 +248,62 @@ mod tests {
         assert!(matches!(view.write("b", content(3), false), Err(ViewError::Quota(_))));
         assert_eq!(view.tree().len(), 1);
         view.write("a", content(10), false).unwrap();
+    }
+
+    fn file(size: u64) -> Node {
+        Node::File { content: content(size), executable: false }
+    }
+
+    fn path(text: &str) -> WorkspacePath {
+        WorkspacePath::new(text).unwrap()
+    }
+
+    #[test]
+    fn what_a_node_or_a_tree_replaces_makes_room_for_it() {
+        let mut view = View::new(Tree::default(), 10, 3);
+        for name in ["a/b", "a/c", "d"] {
+            view.write(name, content(3), false).unwrap();
+        }
+        let two: Tree = [(path("x"), file(1)), (path("y/z"), file(6))].into_iter().collect();
+        let before = view.tree().clone();
+        assert_eq!(view.put_tree(&path("e"), &two), Err(ViewError::Quota("workspace-bytes is used up")));
+        assert_eq!(view.write("d/e/f", content(0), false), Ok(()), "in the place of the file `d`");
+        assert_eq!(view.write("g", content(0), false), Err(ViewError::Quota("workspace-files is used up")));
+        view.write("d", content(3), false).unwrap();
+        assert_eq!(*view.tree(), before);
+        view.put_tree(&path("a"), &two).unwrap();
+        assert_eq!((view.tree().len(), view.tree().size()), (3, 10));
+        view.put_tree(&path("d/e"), &two).unwrap_err();
+        view.put_tree(&path("a"), &Tree::default()).unwrap();
+        view.put_tree(&path("d/e"), &two).unwrap();
+        let paths: Vec<_> = view.tree().iter().map(|(path, _)| path.as_str()).collect();
+        assert_eq!((paths, view.tree().size()), (vec!["d/e/x", "d/e/y/z"], 7));
+    }
+
+    proptest! {
+        /// What is refused changes nothing, and what is taken is what the tree alone would hold.
+        #[test]
+        fn a_quota_is_asked_before_anything_changes(
+            changes in prop::collection::vec(("[ab](/[ab]){0,2}", 0..6_u64, any::<bool>()), 1..20)
+        ) {
+            let mut view = View::new(Tree::default(), 10, 3);
+            for (at, size, whole) in changes {
+                let (mut expected, before) = (view.tree().clone(), view.tree().clone());
+                let done = if whole {
+                    let tree: Tree = (0..size).map(|n| (path(&n.to_string()), file(n))).collect();
+                    expected.remove(&path(&at));
+                    tree.iter().for_each(|(p, n)| expected.insert(p.below(&path(&at)), n.clone()));
+                    view.put_tree(&path(&at), &tree)
+                } else {
+                    expected.insert(path(&at), file(size));
+                    view.put(path(&at), file(size))
+                };
+                let fits = expected.size() <= 10 && expected.len() <= 3;
+                prop_assert_eq!(done.is_ok(), fits);
+                prop_assert_eq!(view.tree(), if fits { &expected } else { &before });
+                let counted: u64 = view.tree().iter().map(|(_, node)| node.size()).sum();
+                prop_assert_eq!(view.tree().size(), counted);
+            }
+        }
     }
 }
