@@ -5,6 +5,22 @@ use crate::name::{StageName, TaskName};
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
+/// A line has at most this many bytes before it is cut.
+pub const LINE_BYTES: usize = 16 << 10;
+
+/// Writes a character for readers: one that would move a terminal or turn the text around it is escaped. Tabs stay.
+pub fn push_shown(text: &mut String, character: char) {
+    match character {
+        '\t' => text.push('\t'),
+        c if c.is_control() => text.extend(c.escape_default()),
+        // Characters that turn the direction of text make a line read as another.
+        c @ ('\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}') => {
+            text.extend(c.escape_unicode());
+        }
+        c => text.push(c),
+    }
+}
+
 /// One line, as it is written. The store numbers lines in order of arrival.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -78,4 +94,28 @@ pub enum ReportKind {
     Measure,
     /// {level, path, line, message}.
     Annotation,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(text: &str) -> String {
+        let mut shown = String::new();
+        text.chars().for_each(|c| push_shown(&mut shown, c));
+        shown
+    }
+
+    #[test]
+    fn what_moves_a_terminal_or_turns_text_is_escaped() {
+        for (text, expected) in [
+            ("a\tb ä 🐌", "a\tb ä 🐌"),
+            ("\u{1b}[31mred\u{7}\r\n\0", "\\u{1b}[31mred\\u{7}\\r\\n\\u{0}"),
+            ("\u{7f}\u{9b}2J", "\\u{7f}\\u{9b}2J"),
+            ("a\u{202e}b\u{2066}\u{200f}", "a\\u{202e}b\\u{2066}\\u{200f}"),
+            ("a\\n", "a\\n"),
+        ] {
+            assert_eq!(shown(text), expected);
+        }
+    }
 }

@@ -1,11 +1,9 @@
 use super::{Attempt, Outcome};
 use stageway_core::call::{Bytes, Handles, Log, LogLevel, Value};
-use stageway_core::log::{Line, Origin};
+use stageway_core::log::{LINE_BYTES, Line, Origin, push_shown};
 
 /// Bytes of one read.
 const MOST_READ: u32 = 1 << 20;
-/// Bytes of one line.
-const LINE_BYTES: usize = 16 << 10;
 
 impl Attempt {
     pub(super) async fn read_content(&self, call: &Handles) -> Outcome {
@@ -66,15 +64,7 @@ pub(super) fn printable(text: &str) -> String {
             shown.push_str(&format!("… ({} bytes in all)", text.len()));
             break;
         }
-        match character {
-            '\t' => shown.push('\t'),
-            c if c.is_control() => shown.extend(c.escape_default()),
-            // Characters that turn the direction of text make a line read as another.
-            c @ ('\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}') => {
-                shown.extend(c.escape_unicode())
-            }
-            c => shown.push(c),
-        }
+        push_shown(&mut shown, character);
     }
     shown
 }

@@ -5,7 +5,7 @@ use super::content::printable;
 use super::mask::{Mask, MaskedStream};
 use crate::engine::Engine;
 use stageway_core::call::LogLevel;
-use stageway_core::log::{Line, Origin};
+use stageway_core::log::{LINE_BYTES, Line, Origin};
 use stageway_core::name::TaskName;
 use stageway_ports::{Batch, Cursor, TaskError};
 use std::sync::Arc;
@@ -15,8 +15,6 @@ use tokio::task::JoinHandle;
 const PIECE_BYTES: usize = 256 << 10;
 /// Lines of one transaction.
 const BATCH_LINES: usize = 512;
-/// A line longer than this is cut into several.
-const LINE_BYTES: usize = 16 << 10;
 /// After the end of a task, for how long its last lines are waited for.
 const DRAIN: Duration = Duration::from_secs(30);
 
@@ -29,7 +27,7 @@ impl Drop for Follower {
     }
 }
 
-/// The next whole line and whether a newline ends it; one that is too long is cut, at the same place however the output arrives.
+/// The next whole line and whether a newline ends it; one that is too long is cut into several, at the same place however the output arrives.
 fn next_line(bytes: &[u8]) -> Option<(&[u8], bool)> {
     let window = &bytes[..bytes.len().min(LINE_BYTES + 1)];
     match window.iter().position(|byte| *byte == b'\n') {

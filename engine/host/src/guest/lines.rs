@@ -1,9 +1,7 @@
 //! What a guest says to people: bounded, and without characters that move a terminal or turn a text around.
 
+use stageway_core::log::{LINE_BYTES, push_shown};
 use std::fmt::Write as _;
-
-/// A line for people has at most this many bytes.
-const LINE: usize = 16 << 10;
 
 /// What is left of the bytes that a guest may log.
 pub(crate) struct LogBudget {
@@ -41,26 +39,18 @@ impl LogBudget {
 
 /// The message with its line ends and tabs, everything else that controls escaped, cut where a line ends being one.
 fn clean(message: &str) -> String {
-    let mut text = String::with_capacity(message.len().min(LINE));
+    let mut text = String::with_capacity(message.len().min(LINE_BYTES));
     for (at, c) in message.char_indices() {
-        if text.len() + c.len_utf8() > LINE {
+        if text.len() + c.len_utf8() > LINE_BYTES {
             let _ = write!(text, "… ({} more bytes)", message.len() - at);
             break;
         }
         match c {
-            '\n' | '\t' => text.push(c),
-            c if controls(c) => {
-                let _ = write!(text, "\\u{{{:x}}}", u32::from(c));
-            }
-            c => text.push(c),
+            '\n' => text.push('\n'),
+            c => push_shown(&mut text, c),
         }
     }
     text
-}
-
-/// Control characters of C0 and C1, and those that change the direction of text.
-fn controls(c: char) -> bool {
-    c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 #[cfg(test)]
@@ -74,8 +64,12 @@ mod tests {
 
     #[test]
     fn a_long_message_is_cut_at_a_character() {
-        let text = clean(&"ä".repeat(LINE));
-        assert!(text.len() <= LINE + 40 && text.ends_with("more bytes)"), "{}", &text[text.len() - 40..]);
+        let text = clean(&"ä".repeat(LINE_BYTES));
+        assert!(
+            text.len() <= LINE_BYTES + 40 && text.ends_with("more bytes)"),
+            "{}",
+            &text[text.len() - 40..]
+        );
     }
 
     #[test]

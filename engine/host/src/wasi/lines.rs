@@ -1,7 +1,5 @@
 use stageway_core::call::LogLevel;
-
-/// A line without an end is written after this many bytes.
-const LONGEST: usize = 16 << 10;
+use stageway_core::log::LINE_BYTES;
 
 /// Bytes of a stream on their way to becoming lines of the log.
 pub(super) struct Lines {
@@ -14,13 +12,13 @@ impl Lines {
         Self { level, rest: Vec::new() }
     }
 
-    /// Takes bytes; answers the lines that are now whole.
+    /// Takes bytes; answers the lines that are now whole. One without an end is whole when it is as long as a line may be.
     pub(super) fn take(&mut self, bytes: &[u8]) -> Vec<(LogLevel, String)> {
         let mut whole = Vec::new();
         for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
-            for piece in piece.chunks(LONGEST) {
+            for piece in piece.chunks(LINE_BYTES) {
                 self.rest.extend_from_slice(piece);
-                if self.rest.ends_with(b"\n") || self.rest.len() >= LONGEST {
+                if self.rest.ends_with(b"\n") || self.rest.len() >= LINE_BYTES {
                     whole.extend(self.rest());
                 }
             }
@@ -50,6 +48,6 @@ mod tests {
         assert_eq!(whole, ["hello", "world", ""]);
         assert_eq!(lines.rest(), Some((LogLevel::Info, "re".to_owned())));
         assert_eq!(lines.rest(), None);
-        assert_eq!(lines.take(&vec![b'x'; LONGEST * 2 + 1]).len(), 2);
+        assert_eq!(lines.take(&vec![b'x'; LINE_BYTES * 2 + 1]).len(), 2);
     }
 }
