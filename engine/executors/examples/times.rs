@@ -6,13 +6,13 @@
 //! | sandbox | the part of a task in which its process starts, runs and ends |
 //! | whole | a task from the call that starts it to the answer that it has ended, durable marks included |
 
-use stageway_core::name::{RunId, StageName, TaskName, TenantId};
-use stageway_core::task::{Network, Owner, Process, Root, TaskLimits, TaskSpec, TaskState, WorkspaceMount};
+use stageway_core::name::TaskName;
+use stageway_core::task::{TaskState, WorkspaceMount};
 use stageway_core::workspace::{Node, Tree, WorkspacePath};
 use stageway_executors::local::{LocalExecutor, LocalOptions, SupervisorOptions, init, supervise};
+use stageway_ports::contract::executor::{process, spec};
 use stageway_ports::memory::DirectoryBlobs;
 use stageway_ports::{Blobs, Executor, SecretValues};
-use std::collections::BTreeMap;
 use std::error::Error;
 use std::ffi::OsString;
 use std::path::Path;
@@ -93,7 +93,7 @@ fn measure(count: u32) -> Result<(), Box<dyn Error>> {
 
 async fn one(executor: &LocalExecutor, number: u32) -> Result<Duration, Box<dyn Error>> {
     let name = TaskName::new(format!("true.{number}"))?;
-    executor.ensure(&name, &spec()?, &SecretValues::default()).await?;
+    executor.ensure(&name, &spec(process(&["/bin/true"])), &SecretValues::default()).await?;
     let state = executor.state(&name, None, Duration::from_secs(60)).await?;
     executor.forget(&name).await?;
     match state {
@@ -111,7 +111,7 @@ async fn files(executor: &LocalExecutor, blobs: &DirectoryBlobs) -> Result<(u64,
         tree.insert(path, Node::File { content, executable: false });
     }
     let tree = blobs.put(tree.encode()).await?.digest;
-    let mut spec = spec()?;
+    let mut spec = spec(process(&["/bin/true"]));
     spec.workspace = Some(WorkspaceMount { tree, path: "/workspace".into(), writable: true });
     spec.collect.insert("all".into(), "/workspace".into());
     let name = TaskName::new("files")?;
@@ -122,33 +122,4 @@ async fn files(executor: &LocalExecutor, blobs: &DirectoryBlobs) -> Result<(u64,
         }
         other => Err(format!("the tree did not come back: {other:?}").into()),
     }
-}
-
-fn spec() -> Result<TaskSpec, Box<dyn Error>> {
-    let process = Process {
-        arguments: vec!["/bin/true".into()],
-        root: Root::Toolbox,
-        directory: None,
-        variables: BTreeMap::new(),
-        secret_variables: BTreeMap::new(),
-        files: BTreeMap::new(),
-        secret_files: BTreeMap::new(),
-    };
-    Ok(TaskSpec {
-        owner: Owner {
-            tenant: TenantId::local(),
-            run: RunId::new("times")?,
-            stage: StageName::new("times")?,
-            attempt: 1,
-        },
-        process,
-        services: vec![],
-        workspace: None,
-        caches: vec![],
-        collect: BTreeMap::new(),
-        message_file: None,
-        limits: TaskLimits::default(),
-        network: Network::Loopback,
-        unconfined: false,
-    })
 }

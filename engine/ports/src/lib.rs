@@ -17,6 +17,7 @@ mod registry;
 mod secrets;
 mod source;
 mod store;
+mod tree;
 
 #[cfg(feature = "testing")]
 pub mod contract;
@@ -38,3 +39,4 @@ pub use store::{
     Approval, ApprovalAnswer, Batch, Candidate, Claim, ClaimAnswer, Lease, NewProof, NewRun, Release,
     RunFilter, RunRecord, RunSummary, Store, StoreError, StoredLine, Writer,
 };
+pub use tree::read_tree;

@@ -4,12 +4,11 @@ use stageway_core::call::{Artifacts, Content, Form, HostError, Value};
 use stageway_core::digest::Digest;
 use stageway_core::grant::Access;
 use stageway_core::task::Collected;
-use stageway_core::workspace::{Node, Tree, WorkspacePath};
+use stageway_core::workspace::{Node, WorkspacePath};
+use stageway_ports::read_tree;
 
 /// Of one `artifacts.put`.
 const PUT_BYTES: usize = 16 << 20;
-/// Of the canonical list of a tree.
-pub(super) const TREE_BYTES: u64 = 256 << 20;
 
 /// An artifact that the attempt may name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -138,17 +137,11 @@ impl Attempt {
                 self.view.put(path, Node::File { content, executable }).map_err(workspace::told)?;
             }
             Collected::Tree { digest, .. } => {
-                let tree = self.tree(&digest).await?;
+                let tree = read_tree(&*self.engine.blobs, &digest).await?;
                 self.view.put_tree(&path, &tree).map_err(workspace::told)?;
             }
         }
         Ok(Value::Done)
-    }
-
-    /// A tree out of the blobs.
-    pub(super) async fn tree(&self, digest: &Digest) -> Result<Tree, Halt> {
-        let bytes = self.engine.blobs.get(digest, TREE_BYTES).await?;
-        Tree::decode(&bytes).map_err(|e| Halt::Stop(stageway_core::call::Stop::Fault(e.to_string())))
     }
 }
 

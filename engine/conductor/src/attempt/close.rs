@@ -1,8 +1,8 @@
 //! The end of an attempt: what became of it, and what becomes durable with it.
 
-use super::{Attempt, failure};
+use super::{Attempt, diagnosed, failure};
 use serde_json::{Map, Value as Json};
-use stageway_core::call::{Command, Stop};
+use stageway_core::call::{Command, Failure, Stop};
 use stageway_core::journal::{End, Outcome, Record};
 use stageway_core::name::TaskName;
 use stageway_core::run::{AttemptEnding, Usage};
@@ -12,8 +12,10 @@ use stageway_ports::{Batch, GuestEnd, StoreError, TaskError};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// One output as canonical JSON.
+/// One output: its name, and its value as canonical JSON.
 const OUTPUT_BYTES: usize = 64 << 10;
+/// The code of outputs that the plugin should not have answered with.
+const OUTPUTS_INVALID: &str = "outputs-invalid";
 
 /// An attempt that is over, before it is durable.
 pub struct Closing {
@@ -109,20 +111,7 @@ impl Attempt {
         &mut self,
         outputs: &Json,
     ) -> Result<(Map<String, Json>, BTreeMap<String, Collected>), AttemptEnding> {
-        let wrong = |message: String| AttemptEnding::Errored(failure("outputs-invalid", message));
-        let Json::Object(outputs) = outputs else {
-            return Err(wrong("the plugin's outputs are no JSON object".into()));
-        };
-        if outputs.len() > self.header.limits.outputs as usize {
-            return Err(wrong(format!(
-                "the plugin has {} outputs; {} are allowed",
-                outputs.len(),
-                self.header.limits.outputs
-            )));
-        }
-        if let Some((name, _)) = outputs.iter().find(|(_, value)| value.to_string().len() > OUTPUT_BYTES) {
-            return Err(wrong(format!("the output `{name:.80}` has more than {OUTPUT_BYTES} bytes")));
-        }
+        let outputs = self.outputs(outputs).map_err(AttemptEnding::Errored)?;
         let planned = self.subject.planned().artifacts.clone();
         let mut artifacts = BTreeMap::new();
         for (name, path) in &planned {
@@ -138,6 +127,25 @@ impl Attempt {
             }
         }
         Ok((outputs.clone(), artifacts))
+    }
+
+    /// The outputs, if they are as many and as large as they may be, and what the plugin declares.
+    fn outputs<'o>(&self, given: &'o Json) -> Result<&'o Map<String, Json>, Failure> {
+        let wrong = |message: String| failure(OUTPUTS_INVALID, message);
+        let Json::Object(outputs) = given else {
+            return Err(wrong("the plugin's outputs are no JSON object".into()));
+        };
+        let most = self.header.limits.outputs;
+        if outputs.len() > most as usize {
+            return Err(wrong(format!("the plugin has {} outputs; {most} are allowed", outputs.len())));
+        }
+        let large = |(name, value): &(&String, &Json)| name.len() + value.to_string().len() > OUTPUT_BYTES;
+        if let Some((name, _)) = outputs.iter().find(large) {
+            return Err(wrong(format!("the output `{name:.80}` has more than {OUTPUT_BYTES} bytes")));
+        }
+        let planned = self.subject.planned();
+        planned.check_outputs(given).map_err(|problems| diagnosed(OUTPUTS_INVALID, &problems))?;
+        Ok(outputs)
     }
 
     /// What a task collected for the stage, else what the plugin itself left at the path.

@@ -38,7 +38,7 @@ pub use mode::{Mode, Planned};
 pub use signed::SignedSet;
 pub use subject::Subject;
 
-pub(crate) use subject::{failure, seed_of};
+pub(crate) use subject::{diagnosed, failure, seed_of};
 
 use crate::engine::Engine;
 use async_trait::async_trait;

@@ -1,6 +1,7 @@
 use super::SignedSet;
-use serde_json::{Map, Value as Json};
+use serde_json::{Map, Value as Json, json};
 use stageway_core::call::Failure;
+use stageway_core::diagnostic::Diagnostic;
 use stageway_core::digest::Digest;
 use stageway_core::grant::Grants;
 use stageway_core::name::StageName;
@@ -72,6 +73,18 @@ impl Subject {
 /// A failure of the engine's own words.
 pub(crate) fn failure(code: &str, message: impl Into<String>) -> Failure {
     Failure { code: format!("stageway/{code}"), message: message.into(), details: None }
+}
+
+/// A failure that is made of every problem of what somebody wrote.
+pub(crate) fn diagnosed(code: &str, problems: &[Diagnostic]) -> Failure {
+    let said = problems.iter().map(|problem| {
+        let at = problem.pointer.as_deref().filter(|pointer| !pointer.is_empty());
+        let at = at.map_or_else(String::new, |pointer| format!("{pointer}: "));
+        format!("{at}{} [{}]", problem.message, problem.code)
+    });
+    let mut failure = failure(code, said.collect::<Vec<_>>().join("; "));
+    failure.details = serde_json::to_value(problems).ok().map(|list| json!({ "diagnostics": list }));
+    failure
 }
 
 /// Randomness of an attempt: follows from its key, so a resume without a durable header has the same.

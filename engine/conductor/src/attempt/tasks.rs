@@ -5,7 +5,7 @@ use stageway_core::call::{Command, Ending, EndingReason, HostError, Stop, Tasks,
 use stageway_core::name::TaskName;
 use stageway_core::task::{Collected, TaskEnding, TaskState};
 use stageway_core::workspace::{Node, WorkspacePath};
-use stageway_ports::{Executor, SecretValues, TaskError};
+use stageway_ports::{Executor, SecretValues, TaskError, read_tree};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -209,7 +209,7 @@ impl Attempt {
             }
             (Collected::File { .. }, None) => Ok(()),
             (Collected::Tree { digest, .. }, at) => {
-                let tree = self.tree(&digest).await?;
+                let tree = read_tree(&*self.engine.blobs, &digest).await?;
                 match at {
                     Some(at) => self.view.put_tree(&at, &tree).map_err(workspace::over),
                     None => tree.iter().try_for_each(|(path, node)| {

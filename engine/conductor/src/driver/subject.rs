@@ -1,20 +1,16 @@
 //! What is known of an attempt before its guest runs: configuration, grants, start tree.
 
 use super::Loaded;
-use crate::attempt::{Subject, failure, seed_of};
+use crate::attempt::{Subject, diagnosed, failure, seed_of};
 use crate::engine::Engine;
 use stageway_core::call::Failure;
-use stageway_core::diagnostic::Diagnostic;
 use stageway_core::digest::Digest;
 use stageway_core::name::StageName;
 use stageway_core::task::Collected;
 use stageway_core::workspace::{Node, Tree, WorkspacePath, globs};
-use stageway_ports::Writer;
+use stageway_ports::{Writer, read_tree};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-
-/// Of a tree's canonical list.
-const TREE_BYTES: u64 = 256 << 20;
 
 /// Everything that is known of an attempt of a stage whose needs have ended.
 ///
@@ -28,7 +24,8 @@ pub async fn subject(
     attempt: u32,
 ) -> Result<Arc<Subject>, Failure> {
     let scope = run.plan.scope(name, &run.state);
-    let resolved = run.plan.resolve(name, &scope).map_err(|problems| unresolved(&problems))?;
+    let resolved =
+        run.plan.resolve(name, &scope).map_err(|problems| diagnosed("configuration", &problems))?;
     let (tree, artifacts) = start_tree(engine, run, name).await?;
     let planned = &run.plan.stages[name];
     let upstream = planned.needs.iter().filter_map(|need| {
@@ -91,17 +88,5 @@ async fn start_tree(
 }
 
 async fn tree_of(engine: &Engine, digest: &Digest) -> Result<Tree, Failure> {
-    let fault = |message: String| failure("workspace", message);
-    let bytes = engine.blobs.get(digest, TREE_BYTES).await.map_err(|e| fault(e.to_string()))?;
-    Tree::decode(&bytes).map_err(|e| fault(e.to_string()))
-}
-
-/// Every problem of a configuration that became whole only now.
-fn unresolved(problems: &[Diagnostic]) -> Failure {
-    let said: Vec<_> =
-        problems.iter().map(|problem| format!("{} [{}]", problem.message, problem.code)).collect();
-    let mut failure = failure("configuration", said.join("; "));
-    failure.details =
-        serde_json::to_value(problems).ok().map(|list| serde_json::json!({ "diagnostics": list }));
-    failure
+    read_tree(&*engine.blobs, digest).await.map_err(|e| failure("workspace", e.to_string()))
 }

@@ -3,11 +3,11 @@
 use crate::world::World;
 use serde_json::json;
 use stageway_core::call::{
-    Bytes, Command, Encoding, Function, HostError, Http, Invocation, Log, LogLevel, Request, Splice, Tasks,
-    Value, Workspace,
+    Artifacts, Bytes, Command, Encoding, Function, HostError, Http, Invocation, Log, LogLevel, Request,
+    Splice, Tasks, Value, Workspace,
 };
 use stageway_core::limits::AttemptLimits;
-use stageway_core::run::RunStatus;
+use stageway_core::run::{Ended, RunStatus};
 use stageway_ports::HttpResponse;
 use stageway_ports::memory::{MemoryHttp, ScriptedHost, ScriptedLife, TaskScript};
 use std::sync::Arc;
@@ -38,6 +38,95 @@ async fn journal_entries_end_the_attempt() {
     assert_eq!(status, RunStatus::Errored);
     assert_eq!(world.outcome(&run, "greedy").await, "errored stageway/limit-exceeded");
     assert_eq!(world.journal(&run, "greedy", 1).await.len(), 50, "header and end included");
+}
+
+#[tokio::test(start_paused = true)]
+async fn inline_bytes_of_the_journal_end_the_attempt() {
+    let limits = AttemptLimits { journal_bytes: 10_000, ..AttemptLimits::default() };
+    let (world, run, status) = limited(limits, |mut host| {
+        Box::pin(async move {
+            loop {
+                host.value(Function::Invocation(Invocation::IsCancelled)).await?;
+            }
+        })
+    })
+    .await;
+    assert_eq!(status, RunStatus::Errored);
+    assert_eq!(world.outcome(&run, "greedy").await, "errored stageway/limit-exceeded");
+    assert!((50..200).contains(&world.journal(&run, "greedy", 1).await.len()));
+}
+
+/// They lie in the blobs.
+#[tokio::test(start_paused = true)]
+async fn large_values_of_the_journal_do_not_count_as_inline() {
+    let limits = AttemptLimits { journal_bytes: 10_000, ..AttemptLimits::default() };
+    let (_, _, status) = limited(limits, |mut host| {
+        Box::pin(async move {
+            for number in 0..20 {
+                let bytes = Bytes(vec![number; 50_000]);
+                let put =
+                    Artifacts::Put { name: format!("a{number}"), media_type: "text/plain".into(), bytes };
+                host.value(Function::Artifacts(put)).await?;
+            }
+            Ok(json!({}))
+        })
+    })
+    .await;
+    assert_eq!(status, RunStatus::Succeeded);
+}
+
+/// The outcome of a stage that answers with `outputs`, of which the plugin declares a text `reference` and nothing else.
+async fn answered(outputs: serde_json::Value) -> (String, Option<serde_json::Value>) {
+    let world = World::new();
+    let mut stage = world.stage("talks", move |_| {
+        let outputs = outputs.clone();
+        Box::pin(async move { Ok(outputs) })
+    });
+    stage.1.outputs = json!({
+        "type": "object", "properties": {"reference": {"type": "string"}},
+        "required": ["reference"], "additionalProperties": {"type": "string"},
+    });
+    let run = world.create("r", [stage]).await;
+    world.drive(&run).await;
+    let failure = match world.ended(&run, "talks").await {
+        Ended::Errored(failure) => Some(json!(failure)),
+        _ => None,
+    };
+    (world.outcome(&run, "talks").await, failure)
+}
+
+#[tokio::test(start_paused = true)]
+async fn outputs_that_the_plugin_does_not_declare_end_the_attempt_errored() {
+    assert_eq!(answered(json!({"reference": "a", "b": "c"})).await.0, "succeeded");
+    for (outputs, pointer, said) in [
+        (json!({"reference": 7}), "/reference", "`reference` must be text, but this is a number"),
+        (json!({"b": "c"}), "", "the object of outputs lacks `reference`"),
+        (json!({"reference": "a", "b": []}), "/b", "`b` must be text, but this is a list"),
+    ] {
+        let (outcome, failure) = answered(outputs).await;
+        assert_eq!(outcome, "errored stageway/outputs-invalid");
+        let failure = failure.unwrap();
+        let message = failure["message"].as_str().unwrap();
+        assert!(message.starts_with(pointer) && message.contains(said), "{message}");
+        let told = &failure["details"]["diagnostics"][0];
+        assert_eq!((told["code"].as_str(), told["pointer"].as_str()), (Some("SW0210"), Some(pointer)));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn outputs_are_bounded_in_number_and_size() {
+    let many =
+        |count: usize| (0..count).map(|n| (format!("o{n}"), json!("x"))).collect::<serde_json::Map<_, _>>();
+    let with = |mut outputs: serde_json::Map<_, _>, value: serde_json::Value| {
+        outputs.insert("reference".into(), value);
+        json!(outputs)
+    };
+    assert_eq!(answered(with(many(63), json!("x"))).await.0, "succeeded");
+    assert_eq!(answered(with(many(0), json!("x".repeat(65_000)))).await.0, "succeeded");
+    let long = json!({"reference": "x", "o".repeat(66_000): "x"});
+    for outputs in [with(many(64), json!("x")), with(many(0), json!("x".repeat(66_000))), long, json!([1])] {
+        assert_eq!(answered(outputs).await.0, "errored stageway/outputs-invalid");
+    }
 }
 
 #[tokio::test(start_paused = true)]

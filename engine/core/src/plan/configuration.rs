@@ -1,4 +1,4 @@
-//! A configuration against the schema of its plugin, with holes or whole.
+//! A configuration against the schema of its plugin, with holes or whole; and outputs against theirs.
 
 use crate::diagnostic::nearest;
 use crate::document::{escape, reader::cut};
@@ -18,16 +18,48 @@ pub(super) struct Misfit {
     pub(super) remedy: String,
 }
 
-/// The schema of a configuration, compiled once.
+/// A schema of a plugin, compiled once.
 pub(super) struct Schema<'s> {
     schema: &'s Json,
     validator: Option<Validator>,
+    words: Words,
+}
+
+/// How it is spoken of.
+#[derive(Clone, Copy)]
+struct Words {
+    /// The whole value.
+    whole: &'static str,
+    /// What the plugin does with its members.
+    takes: &'static str,
 }
 
 impl<'s> Schema<'s> {
     /// The manifest's reader has compiled it before, so it compiles.
     pub(super) fn new(schema: &'s Json) -> Self {
-        Self { schema, validator: crate::manifest::compile(schema).ok() }
+        Self::read(schema, Words { whole: "`with`", takes: "takes" })
+    }
+
+    /// Of outputs.
+    pub(super) fn of_outputs(schema: &'s Json) -> Self {
+        Self::read(schema, Words { whole: "the object of outputs", takes: "declares" })
+    }
+
+    fn read(schema: &'s Json, words: Words) -> Self {
+        Self { schema, validator: crate::manifest::compile(schema).ok(), words }
+    }
+
+    /// What is wrong with a whole value where the first fault is; nothing if it fits.
+    pub(super) fn first(&self, value: &Json) -> Vec<Misfit> {
+        match self.validator.as_ref().map(|validator| validator.validate(value)) {
+            Some(Ok(())) => Vec::new(),
+            Some(Err(error)) => self.told(&error.instance_path().to_string(), &error),
+            None => {
+                let message = "the schema cannot be compiled, so nothing fits it".to_owned();
+                let remedy = "build the plugin again".to_owned();
+                vec![Misfit { pointer: String::new(), of_key: false, message, remedy }]
+            }
+        }
     }
 
     /// Every misfit of a value. What stands at or below one of the `holes` is not judged, and neither is what a hole
@@ -37,10 +69,61 @@ impl<'s> Schema<'s> {
         for error in self.validator.iter().flat_map(|validator| validator.iter_errors(value)) {
             let at = error.instance_path().to_string();
             if !hidden(&at, &error, holes) {
-                found.extend(told(self.schema, &at, &error));
+                found.extend(self.told(&at, &error));
             }
         }
         found
+    }
+
+    fn told(&self, at: &str, error: &ValidationError<'_>) -> Vec<Misfit> {
+        let misfit = |message: String, remedy: String| {
+            vec![Misfit { pointer: at.to_owned(), of_key: false, message, remedy }]
+        };
+        let name = at.rsplit('/').next().unwrap_or_default();
+        let shown = if at.is_empty() { self.words.whole.to_owned() } else { format!("`{name}`") };
+        match error.kind() {
+            Kind::AdditionalProperties { unexpected } | Kind::UnevaluatedProperties { unexpected } => {
+                unexpected.iter().map(|key| self.unknown(at, key)).collect()
+            }
+            Kind::Required { property } => {
+                let property = property.as_str().unwrap_or_default();
+                misfit(format!("{shown} lacks `{property}`"), format!("add `{property}`"))
+            }
+            Kind::Type { .. } => {
+                let expected = schema_at(self.schema, at).and_then(|inside| inside.get("type")).map(types);
+                let expected = expected.unwrap_or_else(|| "another type".to_owned());
+                let message = format!("{shown} must be {expected}, but this is {}", kind(error.instance()));
+                misfit(message, format!("write {expected}"))
+            }
+            Kind::Enum { options } => {
+                let options: Vec<String> =
+                    options.as_array().into_iter().flatten().map(Json::to_string).collect();
+                let all = options.join(", ");
+                misfit(format!("{shown} is not one of {all}"), "use one of them".to_owned())
+            }
+            Kind::AnyOf { .. } | Kind::OneOfNotValid { .. } | Kind::OneOfMultipleValid { .. } => {
+                let takes = self.words.takes;
+                let message =
+                    format!("{shown} has none of the forms that the plugin {takes}, or several at once");
+                misfit(message, "`stageway plugin inspect` prints the schema".to_owned())
+            }
+            _ => misfit(cut(&error.to_string()), "`stageway plugin inspect` prints the schema".to_owned()),
+        }
+    }
+
+    fn unknown(&self, at: &str, key: &str) -> Misfit {
+        let known =
+            schema_at(self.schema, at).and_then(|inside| inside.get("properties")).and_then(Json::as_object);
+        let names: Vec<&str> =
+            known.into_iter().flat_map(|fields| fields.keys().map(String::as_str)).collect();
+        let takes = self.words.takes;
+        let remedy = match nearest(key, names.iter().copied()) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None if names.is_empty() => "remove it".to_owned(),
+            None => format!("the plugin {takes} {}", crate::document::reader::list(&names)),
+        };
+        let message = format!("the plugin {takes} no `{}` here", cut(key));
+        Misfit { pointer: format!("{at}/{}", escape(key)), of_key: true, message, remedy }
     }
 }
 
@@ -63,52 +146,6 @@ fn hidden(at: &str, error: &ValidationError<'_>, holes: &[&str]) -> bool {
             | Kind::FalseSchema
     );
     within || above && !certain
-}
-
-fn told(schema: &Json, at: &str, error: &ValidationError<'_>) -> Vec<Misfit> {
-    let misfit = |message: String, remedy: String| {
-        vec![Misfit { pointer: at.to_owned(), of_key: false, message, remedy }]
-    };
-    let name = at.rsplit('/').next().unwrap_or_default();
-    let shown = if at.is_empty() { "`with`".to_owned() } else { format!("`{name}`") };
-    match error.kind() {
-        Kind::AdditionalProperties { unexpected } | Kind::UnevaluatedProperties { unexpected } => {
-            unexpected.iter().map(|key| unknown(schema, at, key)).collect()
-        }
-        Kind::Required { property } => {
-            let property = property.as_str().unwrap_or_default();
-            misfit(format!("{shown} lacks `{property}`"), format!("add `{property}`"))
-        }
-        Kind::Type { .. } => {
-            let expected = schema_at(schema, at).and_then(|inside| inside.get("type")).map(types);
-            let expected = expected.unwrap_or_else(|| "another type".to_owned());
-            let message = format!("{shown} must be {expected}, but this is {}", kind(error.instance()));
-            misfit(message, format!("write {expected}"))
-        }
-        Kind::Enum { options } => {
-            let options: Vec<String> =
-                options.as_array().into_iter().flatten().map(Json::to_string).collect();
-            let all = options.join(", ");
-            misfit(format!("{shown} is not one of {all}"), "use one of them".to_owned())
-        }
-        Kind::AnyOf { .. } | Kind::OneOfNotValid { .. } | Kind::OneOfMultipleValid { .. } => {
-            let message = format!("{shown} has none of the forms that the plugin takes, or several at once");
-            misfit(message, "`stageway plugin inspect` prints the schema".to_owned())
-        }
-        _ => misfit(cut(&error.to_string()), "`stageway plugin inspect` prints the schema".to_owned()),
-    }
-}
-
-fn unknown(schema: &Json, at: &str, key: &str) -> Misfit {
-    let known = schema_at(schema, at).and_then(|inside| inside.get("properties")).and_then(Json::as_object);
-    let names: Vec<&str> = known.into_iter().flat_map(|fields| fields.keys().map(String::as_str)).collect();
-    let remedy = match nearest(key, names.iter().copied()) {
-        Some(near) => format!("did you mean `{near}`?"),
-        None if names.is_empty() => "remove it".to_owned(),
-        None => format!("the plugin takes {}", crate::document::reader::list(&names)),
-    };
-    let message = format!("the plugin takes no `{}` here", cut(key));
-    Misfit { pointer: format!("{at}/{}", escape(key)), of_key: true, message, remedy }
 }
 
 fn types(value: &Json) -> String {
@@ -214,6 +251,23 @@ mod tests {
         assert_eq!(told(json!({ "command": [1] }), &[]), one("/command/0", "write text"));
         assert_eq!(told(json!({ "command": ["a"], "mode": "c" }), &[]), one("/mode", "use one of them"));
         assert_eq!(told(json!({ "command": [], "prot": 1 }), &[]).len(), 2);
+    }
+
+    #[test]
+    fn outputs_are_judged_up_to_the_first_misfit() {
+        let first = |value: Json| {
+            let schema = schema();
+            let found = Schema::of_outputs(&schema).first(&value).into_iter();
+            found.map(|misfit| format!("{}: {}", misfit.pointer, misfit.message)).collect::<Vec<_>>()
+        };
+        assert!(first(json!({ "command": ["a"], "port": 1 })).is_empty());
+        assert_eq!(first(json!({})), [": the object of outputs lacks `command`"]);
+        assert_eq!(
+            first(json!({ "command": [1, 2] })),
+            ["/command/0: `0` must be text, but this is a number"]
+        );
+        assert_eq!(first(json!({ "command": ["a"], "x": 1 })), ["/x: the plugin declares no `x` here"]);
+        assert_eq!(Schema::of_outputs(&json!({ "type": 7 })).first(&json!({})).len(), 1);
     }
 
     #[test]

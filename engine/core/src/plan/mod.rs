@@ -8,6 +8,7 @@ mod configuration;
 mod environment;
 mod limits;
 mod lint;
+mod outputs;
 mod planner;
 mod resolve;
 mod stage;

@@ -6,15 +6,12 @@ use futures::stream::{self, TryStreamExt};
 use stageway_core::call::EndingReason;
 use stageway_core::digest::Digest;
 use stageway_core::workspace::{Node, Tree, WorkspacePath};
-use stageway_ports::Blobs;
+use stageway_ports::{Blobs, read_tree};
 use std::collections::BTreeSet;
 use std::fs::{self, Permissions};
 use std::io;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
-
-/// The longest list of a tree, in bytes.
-const LIST: u64 = 256 << 20;
 
 /// Files copied at the same time.
 const AT_ONCE: usize = 16;
@@ -28,8 +25,7 @@ pub(super) async fn tree(blobs: &dyn Blobs, digest: &Digest, to: &Path, owner: O
             format!("the workspace {digest} cannot be put in place: {problem}"),
         )
     };
-    let list = blobs.get(digest, LIST).await.map_err(|e| failed(e.to_string()))?;
-    let tree = Tree::decode(&list).map_err(|e| failed(e.to_string()))?;
+    let tree = read_tree(blobs, digest).await.map_err(|e| failed(e.to_string()))?;
     let (folders, links) = skeleton(&tree, to);
     let root = to.to_owned();
     let made = blocking(move || {
