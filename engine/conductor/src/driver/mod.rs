@@ -68,6 +68,12 @@ struct Ready {
     past: Past,
 }
 
+/// A stage whose attempt could start, as far as it alone is concerned.
+struct Laid {
+    subject: Arc<Subject>,
+    key: Option<SkipKey>,
+}
+
 struct Driver {
     engine: Arc<Engine>,
     writer: Writer,
@@ -77,6 +83,8 @@ struct Driver {
     /// Stages whose attempt is in the hands of a task of ours.
     active: BTreeMap<StageName, Option<SkipKey>>,
     ready: Vec<Ready>,
+    /// Stages that wait for a lock or an approval. What they start from does not change: the stages before them have ended.
+    held: BTreeMap<StageName, Laid>,
     /// Tasks of attempts whose end is in the batch.
     forget: Vec<stageway_core::name::TaskName>,
     inbox: mpsc::Receiver<Message>,
@@ -99,6 +107,7 @@ impl Driver {
             batch: Batch::default(),
             active: BTreeMap::new(),
             ready: Vec::new(),
+            held: BTreeMap::new(),
             forget: Vec::new(),
             inbox,
             outbox,

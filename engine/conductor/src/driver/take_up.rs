@@ -3,7 +3,7 @@
 use super::attempts::Past;
 use super::gate::Gate;
 use super::subject::subject;
-use super::{DriveError, Driver, Ready};
+use super::{DriveError, Driver, Laid, Ready};
 use crate::attempt::Subject;
 use crate::planner::skip;
 use stageway_core::call::Failure;
@@ -55,41 +55,50 @@ impl Driver {
 
     /// Answers whether anything was appended.
     pub(super) async fn take_up(&mut self, name: &StageName, attempt: u32) -> Result<bool, DriveError> {
-        let mut subject = match subject(&self.engine, &self.writer, &self.run, name, attempt).await {
-            Ok(subject) => subject,
-            Err(failure) => {
-                self.errored(name, attempt, failure);
-                return Ok(true);
-            }
-        };
-        let key = self.skip_key(&subject).await;
-        let at = self.engine.clock.now_ms();
-        if let (Some(key), 1) = (&key, attempt)
-            && let Some(proof) = skip::find(&self.engine, &subject, key).await
-        {
-            let reason = SkipReason::Unchanged(Box::new(proof));
-            self.append(RunEvent::StageSkipped { at, stage: name.clone(), reason });
-            return Ok(true);
-        }
+        let Some(mut laid) = self.lay_out(name, attempt).await else { return Ok(true) };
         if let Some(held) = self.lock(name).await? {
-            return Ok(self.hold(name, held));
+            return Ok(self.hold(name, laid, held));
         }
-        match self.gate(&subject, attempt).await? {
+        match self.gate(&laid.subject, attempt).await? {
             Gate::Open(signed) => {
                 if let Some(signed) = signed {
-                    Arc::make_mut(&mut subject).signed = Some(Arc::new(signed));
+                    Arc::make_mut(&mut laid.subject).signed = Some(Arc::new(signed));
                 }
             }
-            Gate::Waits(why) => return Ok(self.hold(name, Held::Waits(why))),
+            Gate::Waits(why) => return Ok(self.hold(name, laid, Held::Waits(why))),
             Gate::Closed(failure) => {
                 self.ended(name, attempt, AttemptEnding::Failed(failure));
                 return Ok(true);
             }
         }
+        let at = self.engine.clock.now_ms();
         self.append(RunEvent::AttemptStarted { at, stage: name.clone(), attempt });
         self.active.insert(name.clone(), None);
-        self.ready.push(Ready { subject, key, past: Past::None });
+        self.ready.push(Ready { subject: laid.subject, key: laid.key, past: Past::None });
         Ok(true)
+    }
+
+    /// What an attempt starts from, as it was laid out at the first look; none where the stage ends without starting.
+    async fn lay_out(&mut self, name: &StageName, attempt: u32) -> Option<Laid> {
+        if let Some(laid) = self.held.remove(name).filter(|laid| laid.subject.attempt == attempt) {
+            return Some(laid);
+        }
+        let subject = match subject(&self.engine, &self.writer, &self.run, name, attempt).await {
+            Ok(subject) => subject,
+            Err(failure) => {
+                self.errored(name, attempt, failure);
+                return None;
+            }
+        };
+        let key = self.skip_key(&subject).await;
+        if let (Some(key), 1) = (&key, attempt)
+            && let Some(proof) = skip::find(&self.engine, &subject, key).await
+        {
+            let (at, reason) = (self.engine.clock.now_ms(), SkipReason::Unchanged(Box::new(proof)));
+            self.append(RunEvent::StageSkipped { at, stage: name.clone(), reason });
+            return None;
+        }
+        Some(Laid { subject, key })
     }
 
     async fn skip_key(&self, subject: &Subject) -> Option<skip::SkipKey> {
@@ -112,7 +121,7 @@ impl Driver {
     }
 
     /// Says once what a stage waits for before it starts.
-    fn hold(&mut self, name: &StageName, held: Held) -> bool {
+    fn hold(&mut self, name: &StageName, laid: Laid, held: Held) -> bool {
         let at = self.engine.clock.now_ms();
         match held {
             Held::Outdated(run) => {
@@ -121,6 +130,7 @@ impl Driver {
                 true
             }
             Held::Waits(why) => {
+                self.held.insert(name.clone(), laid);
                 if matches!(&self.run.state.stages[name].status, StageStatus::Held(said) if *said == why) {
                     return false;
                 }

@@ -63,6 +63,35 @@ async fn a_newer_run_waits_for_the_lock_and_says_so() {
     assert!(world.now() >= 5_000);
 }
 
+/// How often blobs are read while a run waits for the lock of another and `others` write something.
+async fn reads_while_held(others: u32) -> u64 {
+    let mut world = World::new();
+    world.file("src/main.rs", "fn main() {}").await;
+    let older = world.create("older", [deploys(&world, "deploy", 60_000)]).await;
+    let newer = world.create("newer", [production(world.stage("quick", succeeds))]).await;
+    let second = async {
+        world.when(&older, |state| state.stages["deploy"].status == StageStatus::Running).await;
+        world.drive(&newer).await
+    };
+    let writes = async {
+        let is_held = |status: &StageStatus| matches!(status, StageStatus::Held(_));
+        world.when(&newer, |state| is_held(&state.stages["quick"].status)).await;
+        for number in 0..others {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            world.create(&format!("other-{number}"), [world.stage("other", succeeds)]).await;
+        }
+        assert!(is_held(&world.state(&newer).await.stages["quick"].status));
+    };
+    let (first, second, ()) = tokio::join!(world.drive(&older), second, writes);
+    assert_eq!((first, second), (RunStatus::Succeeded, RunStatus::Succeeded));
+    world.blobs.gets()
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_held_stage_starts_from_is_laid_out_once() {
+    assert_eq!(reads_while_held(50).await, reads_while_held(0).await);
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_attempt_regains_its_lock_after_a_restart() {
     let world = World::new();

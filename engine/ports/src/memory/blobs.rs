@@ -6,18 +6,25 @@ use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::Write as _;
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Blobs in a map. A clone is another handle to the same blobs.
 #[derive(Debug, Clone, Default)]
 pub struct MemoryBlobs {
     blobs: Arc<Mutex<BTreeMap<Digest, Arc<Vec<u8>>>>>,
+    gets: Arc<AtomicU64>,
 }
 
 impl MemoryBlobs {
     /// None yet.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// How often a whole blob was asked for.
+    pub fn gets(&self) -> u64 {
+        self.gets.load(Ordering::SeqCst)
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<Digest, Arc<Vec<u8>>>> {
@@ -47,6 +54,7 @@ impl Blobs for MemoryBlobs {
     }
 
     async fn get(&self, digest: &Digest, max: u64) -> Result<Vec<u8>, BlobError> {
+        self.gets.fetch_add(1, Ordering::SeqCst);
         let bytes = self.find(digest)?;
         if bytes.len() as u64 > max {
             let size = bytes.len();
