@@ -6,7 +6,8 @@ use serde::Deserialize;
 use stageway_sdk::images::Reference;
 use stageway_sdk::manifest::{Access, Place};
 use stageway_sdk::tasks::{Command, Ready};
-use stageway_sdk::{Doing, Grant, Issue, Manifest, Span, Stage, Verdict, testing};
+use stageway_sdk::testing::{self, TestCommand};
+use stageway_sdk::{Doing, Grant, Issue, Manifest, Stage, Verdict};
 
 struct IntegrationTest;
 
@@ -15,17 +16,13 @@ struct IntegrationTest;
 #[serde(rename_all = "kebab-case")]
 struct Configuration {
     image: Reference,
-    command: Vec<String>,
+    #[serde(flatten)]
+    tests: TestCommand,
     ready: Ready,
     port: Option<u16>,
     #[serde(default)]
     service: Service,
-    directory: Option<String>,
-    junit: Option<String>,
-    #[serde(default)]
-    env: BTreeMap<String, String>,
     command_image: Option<String>,
-    timeout: Option<Span>,
 }
 
 /// How the service is started, if not as its image says.
@@ -63,10 +60,6 @@ impl Stage for IntegrationTest {
     }
 
     fn validate(configuration: &Configuration) -> Vec<Issue> {
-        let program = testing::check_command("/command", &configuration.command);
-        let directory =
-            configuration.directory.as_deref().and_then(|path| testing::check_path("/directory", path));
-        let junit = configuration.junit.as_deref().and_then(|glob| testing::check_junit("/junit", glob));
         let ready = (!configuration.ready.is_one_check())
             .then(|| Issue::at("/ready", "must hold exactly one of http, tcp and command"));
         let port = configuration
@@ -74,32 +67,26 @@ impl Stage for IntegrationTest {
             .is_none()
             .then(|| Issue::at("/port", "is needed: `ready` checks no port"));
         let taken = configuration
+            .tests
             .env
             .contains_key(ADDRESS)
             .then(|| Issue::at("/env", format!("{ADDRESS} is set by this plugin")));
-        program.into_iter().chain(directory).chain(junit).chain(ready).chain(port).chain(taken).collect()
+        configuration.tests.issues().into_iter().chain(ready).chain(port).chain(taken).collect()
     }
 
     fn run(configuration: Configuration) -> Result<testing::Outcome, Verdict> {
         let service = Command::new(&configuration.service.command)
             .image(&configuration.image.to_string())
             .variables(&configuration.service.env);
-        let mut command = Command::new(&configuration.command)
-            .directory(&testing::directory(configuration.directory.as_deref()))
-            .variables(&configuration.env)
-            .network(false)
+        let tests = &configuration.tests;
+        let mut command = tests
+            .task(configuration.command_image.as_deref())
             .service("service", service, &configuration.ready)
             .doing("describing the service")?;
         if let Some(address) = configuration.address() {
             command = command.variable(ADDRESS, &address);
         }
-        if let Some(image) = &configuration.command_image {
-            command = command.image(image);
-        }
-        if let Some(timeout) = configuration.timeout {
-            command = command.timeout(timeout);
-        }
-        testing::run("integration-test", command, configuration.junit.as_deref())
+        testing::run("integration-test", command, tests.junit.as_deref())
     }
 }
 

@@ -1,24 +1,18 @@
 //! `stageway/unit-test`: runs a test command in the workspace, without network, and reads its JUnit report.
 
-use std::collections::BTreeMap;
-
 use serde::Deserialize;
 use stageway_sdk::manifest::{Access, Place};
-use stageway_sdk::tasks::Command;
-use stageway_sdk::{Grant, Issue, Manifest, Span, Stage, Verdict, testing};
+use stageway_sdk::testing::{self, TestCommand};
+use stageway_sdk::{Grant, Issue, Manifest, Stage, Verdict};
 
 struct UnitTest;
 
 /// `with`, as `configuration.json` describes it.
 #[derive(Debug, Deserialize)]
 struct Configuration {
-    command: Vec<String>,
-    directory: Option<String>,
-    junit: Option<String>,
-    #[serde(default)]
-    env: BTreeMap<String, String>,
+    #[serde(flatten)]
+    tests: TestCommand,
     image: Option<String>,
-    timeout: Option<Span>,
 }
 
 impl Stage for UnitTest {
@@ -40,25 +34,12 @@ impl Stage for UnitTest {
     }
 
     fn validate(configuration: &Configuration) -> Vec<Issue> {
-        let program = testing::check_command("/command", &configuration.command);
-        let directory =
-            configuration.directory.as_deref().and_then(|path| testing::check_path("/directory", path));
-        let junit = configuration.junit.as_deref().and_then(|glob| testing::check_junit("/junit", glob));
-        program.into_iter().chain(directory).chain(junit).collect()
+        configuration.tests.issues()
     }
 
     fn run(configuration: Configuration) -> Result<testing::Outcome, Verdict> {
-        let mut command = Command::new(&configuration.command)
-            .directory(&testing::directory(configuration.directory.as_deref()))
-            .variables(&configuration.env)
-            .network(false);
-        if let Some(image) = &configuration.image {
-            command = command.image(image);
-        }
-        if let Some(timeout) = configuration.timeout {
-            command = command.timeout(timeout);
-        }
-        testing::run("unit-test", command, configuration.junit.as_deref())
+        let Configuration { tests, image } = configuration;
+        testing::run("unit-test", tests.task(image.as_deref()), tests.junit.as_deref())
     }
 }
 

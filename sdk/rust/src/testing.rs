@@ -3,11 +3,13 @@
 //! The command says by its exit code, and where it writes one by its JUnit report, whether the user's work is good. What
 //! says nothing about the work (a lost machine, a report that was promised and is not there) is errored.
 
-use serde::Serialize;
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
 
 use crate::reports::{self, TestReport};
 use crate::tasks::{Command, Ending, Reason};
-use crate::{Doing, HostError, Issue, Verdict, log, workspace};
+use crate::{Doing, HostError, Issue, Span, Verdict, log, workspace};
 
 /// Where tasks see the workspace.
 pub const WORKSPACE: &str = "/workspace";
@@ -15,6 +17,47 @@ pub const WORKSPACE: &str = "/workspace";
 const REPORTS: usize = 500;
 /// Most failed tests that are named in the verdict.
 const NAMED: usize = 20;
+
+/// A test command as `with` holds it, to be flattened into a stage's configuration.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct TestCommand {
+    /// argv without a shell.
+    pub command: Vec<String>,
+    /// Where it runs; the workspace itself without it.
+    pub directory: Option<String>,
+    /// The path or glob of its JUnit report.
+    pub junit: Option<String>,
+    /// Its variables.
+    #[serde(default)]
+    pub env: BTreeMap<String, String>,
+    /// How long it may take.
+    pub timeout: Option<Span>,
+}
+
+impl TestCommand {
+    /// What a schema cannot say of it.
+    pub fn issues(&self) -> Vec<Issue> {
+        let program = check_command("/command", &self.command);
+        let directory = self.directory.as_deref().and_then(|path| check_path("/directory", path));
+        let junit = self.junit.as_deref().and_then(|glob| check_junit("/junit", glob));
+        program.into_iter().chain(directory).chain(junit).collect()
+    }
+
+    /// The task that it is, without network; in the executor's own toolbox if no image is given.
+    pub fn task(&self, image: Option<&str>) -> Command {
+        let mut command = Command::new(&self.command)
+            .directory(&directory(self.directory.as_deref()))
+            .variables(&self.env)
+            .network(false);
+        if let Some(image) = image {
+            command = command.image(image);
+        }
+        if let Some(timeout) = self.timeout {
+            command = command.timeout(timeout);
+        }
+        command
+    }
+}
 
 /// The outputs of a stage that runs tests; the counts are there if it reads a JUnit report.
 #[derive(Debug, Clone, PartialEq, Serialize)]
