@@ -16,6 +16,7 @@ pub mod task;
 pub mod workspace;
 
 pub mod definition;
+pub mod delivery;
 pub mod diagnostic;
 pub mod document;
 pub mod egress;
