@@ -1,5 +1,6 @@
 //! Content digests: sha256, written as OCI writes them (`sha256:` and 64 lower-case hex digits).
 
+use crate::text::text_conversions;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use std::fmt;
@@ -74,18 +75,7 @@ impl FromStr for Digest {
     }
 }
 
-impl TryFrom<String> for Digest {
-    type Error = DigestError;
-    fn try_from(text: String) -> Result<Self, DigestError> {
-        text.parse()
-    }
-}
-
-impl From<Digest> for String {
-    fn from(digest: Digest) -> String {
-        digest.to_string()
-    }
-}
+text_conversions!(Digest);
 
 #[cfg(test)]
 mod tests {

@@ -32,3 +32,4 @@ pub mod policy;
 pub mod trigger;
 
 mod shell;
+mod text;

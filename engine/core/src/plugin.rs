@@ -1,5 +1,6 @@
 //! How a pipeline names a plugin, and what a plugin is called.
 
+use crate::text::text_conversions;
 use semver::Version;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -171,18 +172,7 @@ impl fmt::Display for PluginRef {
     }
 }
 
-impl TryFrom<String> for PluginRef {
-    type Error = PluginRefError;
-    fn try_from(text: String) -> Result<Self, PluginRefError> {
-        text.parse()
-    }
-}
-
-impl From<PluginRef> for String {
-    fn from(reference: PluginRef) -> String {
-        reference.to_string()
-    }
-}
+text_conversions!(PluginRef);
 
 #[cfg(test)]
 mod tests {

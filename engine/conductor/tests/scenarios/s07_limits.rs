@@ -24,17 +24,19 @@ async fn limited(
     (world, run, status)
 }
 
+/// Every call is an entry.
+fn asks_for_ever(mut host: ScriptedHost<'_>) -> ScriptedLife<'_> {
+    Box::pin(async move {
+        loop {
+            host.value(Function::Invocation(Invocation::IsCancelled)).await?;
+        }
+    })
+}
+
 #[tokio::test(start_paused = true)]
 async fn journal_entries_end_the_attempt() {
     let limits = AttemptLimits { journal_entries: 50, ..AttemptLimits::default() };
-    let (world, run, status) = limited(limits, |mut host| {
-        Box::pin(async move {
-            loop {
-                host.value(Function::Invocation(Invocation::IsCancelled)).await?;
-            }
-        })
-    })
-    .await;
+    let (world, run, status) = limited(limits, asks_for_ever).await;
     assert_eq!(status, RunStatus::Errored);
     assert_eq!(world.outcome(&run, "greedy").await, "errored stageway/limit-exceeded");
     assert_eq!(world.journal(&run, "greedy", 1).await.len(), 50, "header and end included");
@@ -43,14 +45,7 @@ async fn journal_entries_end_the_attempt() {
 #[tokio::test(start_paused = true)]
 async fn inline_bytes_of_the_journal_end_the_attempt() {
     let limits = AttemptLimits { journal_bytes: 10_000, ..AttemptLimits::default() };
-    let (world, run, status) = limited(limits, |mut host| {
-        Box::pin(async move {
-            loop {
-                host.value(Function::Invocation(Invocation::IsCancelled)).await?;
-            }
-        })
-    })
-    .await;
+    let (world, run, status) = limited(limits, asks_for_ever).await;
     assert_eq!(status, RunStatus::Errored);
     assert_eq!(world.outcome(&run, "greedy").await, "errored stageway/limit-exceeded");
     assert!((50..200).contains(&world.journal(&run, "greedy", 1).await.len()));

@@ -1,6 +1,7 @@
 //! Codes and the pages that explain them.
 
 use super::pages::FAMILIES;
+use crate::text::text_conversions;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
@@ -52,18 +53,7 @@ impl FromStr for Code {
     }
 }
 
-impl TryFrom<String> for Code {
-    type Error = UnknownCode;
-    fn try_from(text: String) -> Result<Self, UnknownCode> {
-        text.parse()
-    }
-}
-
-impl From<Code> for String {
-    fn from(code: Code) -> String {
-        code.to_string()
-    }
-}
+text_conversions!(Code);
 
 /// What `stageway explain` prints.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,5 +1,6 @@
 //! The patterns that grants name things by. Each is checked when it is made and matches in linear time.
 
+use crate::text::text_conversions;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
@@ -19,23 +20,6 @@ pub struct PatternError {
 
 fn error<T>(kind: &'static str, text: &str, rule: &'static str) -> Result<T, PatternError> {
     Err(PatternError { kind, text: text.chars().take(120).collect(), rule })
-}
-
-/// Gives a checked text its conversions.
-macro_rules! text_conversions {
-    ($name:ident) => {
-        impl TryFrom<String> for $name {
-            type Error = PatternError;
-            fn try_from(text: String) -> Result<Self, PatternError> {
-                text.parse()
-            }
-        }
-        impl From<$name> for String {
-            fn from(pattern: $name) -> String {
-                pattern.to_string()
-            }
-        }
-    };
 }
 
 /// A repository `CONNECTION/PATH`, or all below a prefix: `build/*`.
