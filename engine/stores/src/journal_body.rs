@@ -6,6 +6,7 @@
 use stageway_core::digest::Digest;
 use stageway_core::journal::{INLINE_BYTES, Record, Restored, WHOLE_BYTES, blobs_of, externalize, restore};
 use stageway_ports::{BlobError, Blobs, StoreError};
+use std::collections::BTreeSet;
 
 /// Makes the body of a record. What it names is durable in the blobs before it is answered, so that a row that was
 /// committed names nothing that is not there; a row that was refused leaves blobs that nothing names.
@@ -35,10 +36,8 @@ pub(crate) async fn open(body: &str, blobs: &dyn Blobs) -> Result<Record, StoreE
     }
     let body = serde_json::from_str(body).map_err(unreadable)?;
     let mut large = Restored::new();
-    for digest in blobs_of(&body) {
-        if !large.contains_key(&digest) {
-            large.insert(digest, blobs.get(&digest, WHOLE_BYTES).await.map_err(lost)?);
-        }
+    for digest in BTreeSet::from_iter(blobs_of(&body)) {
+        large.insert(digest, blobs.get(&digest, WHOLE_BYTES).await.map_err(lost)?);
     }
     let whole = restore(body, &large).map_err(no_text)?;
     serde_json::from_value(whole).map_err(unreadable)

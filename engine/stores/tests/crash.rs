@@ -78,7 +78,7 @@ async fn append(store: SqliteStore, run: RunId) {
 
 /// Every seventh is so large that it lies in the blobs.
 fn answer(number: u32) -> Value {
-    if number % 7 == 0 { Value::Text(number.to_string().repeat(5_000)) } else { Value::Done }
+    if number.is_multiple_of(7) { Value::Text(number.to_string().repeat(5_000)) } else { Value::Done }
 }
 
 fn batch(version: u64) -> Batch {
