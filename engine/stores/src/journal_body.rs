@@ -20,6 +20,9 @@ pub(crate) async fn seal(record: &Record, blobs: &dyn Blobs) -> Result<String, S
         return Ok(plain);
     }
     let (body, large) = externalize(serde_json::to_value(record).map_err(unwritable)?);
+    if large.is_empty() && !names_blobs(&plain) {
+        return Ok(plain);
+    }
     for (_, bytes) in large {
         blobs.put(bytes).await.map_err(|error| storage(error.to_string()))?;
     }
