@@ -17,7 +17,7 @@ use crate::planner::skip::SkipKey;
 use attempts::{Finished, Message, Past};
 use stageway_core::name::{RunId, StageName};
 use stageway_core::plan::PlanConditions;
-use stageway_core::run::{Decision, RunEvent, RunStatus, StageStatus, decide, next_attempt};
+use stageway_core::run::{Agenda, Decision, RunEvent, RunStatus, StageStatus, decide, next_attempt};
 use stageway_ports::{Batch, Lease, StoreError, Writer};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -79,6 +79,8 @@ struct Driver {
     writer: Writer,
     lease: Lease,
     run: Loaded,
+    /// Of the run's plan and state, always.
+    agenda: Agenda,
     batch: Batch,
     /// Stages whose attempt is in the hands of a task of ours.
     active: BTreeMap<StageName, Option<SkipKey>>,
@@ -103,6 +105,7 @@ impl Driver {
             engine,
             writer,
             lease,
+            agenda: Agenda::new(&run.plan, &run.state),
             run,
             batch: Batch::default(),
             active: BTreeMap::new(),
@@ -137,7 +140,7 @@ impl Driver {
         for _ in 0..=self.run.plan.stages.len() * 2 + 2 {
             let now = self.engine.clock.now_ms();
             let conditions = PlanConditions { plan: &self.run.plan };
-            let decisions = decide(&self.run.plan, &self.run.state, now, &conditions);
+            let decisions = decide(&self.run.plan, &self.run.state, &self.agenda, now, &conditions);
             let mut changed = false;
             for decision in decisions {
                 match decision {
@@ -167,6 +170,7 @@ impl Driver {
             self.batch.release_claims.push((environment.clone(), stage.clone()));
         }
         self.run.state.apply(&event);
+        self.agenda.note(&self.run.plan, &self.run.state, &event);
         self.batch.events.push(event);
     }
 
@@ -235,7 +239,9 @@ impl Driver {
 
     /// When something is due without a message: a retry, or the end of the run's time.
     fn next_due(&self) -> Option<u64> {
-        let retries = self.run.state.stages.values().filter_map(|stage| match stage.status {
+        let stages =
+            self.agenda.stages(&self.run.plan).filter_map(|(name, _)| self.run.state.stages.get(name));
+        let retries = stages.filter_map(|stage| match stage.status {
             StageStatus::Retrying(due) => Some(due),
             _ => None,
         });

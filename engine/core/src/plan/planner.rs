@@ -1,5 +1,6 @@
 //! From a definition, an event, plugins and a policy to a plan, or to everything that is missing.
 
+use super::conditions::UNSAID;
 use super::configuration::Schema;
 use super::stage::{self, Surroundings};
 use super::types::{Concurrency, Condition, Found, Plan};
@@ -158,7 +159,7 @@ fn conditions(
 }
 
 fn success() -> Condition {
-    Condition { source: "success()".into(), decided: None, asks_status: false, mentions: BTreeSet::new() }
+    Condition { source: UNSAID.into(), decided: None, asks_status: false, mentions: BTreeSet::new() }
 }
 
 fn always() -> Condition {

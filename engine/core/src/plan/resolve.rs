@@ -4,12 +4,13 @@ use super::configuration::Schema;
 use super::types::{Plan, PlannedStage, Service};
 use crate::diagnostic::{Diagnostic, codes};
 use crate::document::Places;
-use crate::expression::{Fault, Fill, Filled, Scope, StageOutcome, fill, fill_text};
+use crate::expression::{Fault, Fill, Filled, Scope, StageOutcome, Template, fill, fill_text};
 use crate::grant::{Grants, derive};
 use crate::name::StageName;
 use crate::run::{Ended, RunState, SkipReason};
 use indexmap::IndexMap;
 use serde_json::Value as Json;
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A stage whose values are all known.
@@ -26,35 +27,31 @@ pub struct ResolvedStage {
 }
 
 impl Plan {
-    /// What the expressions of a stage see: event, constants, parameters, the stages that have ended before it, and
-    /// how they did.
+    /// What the expressions of a stage see: event, constants, parameters, how it went before it, and those of the stages that
+    /// have ended which its texts name.
     ///
     /// `success()` is whether every stage it needs has succeeded, those aside that were skipped by their condition
     /// and are mentioned in its `when`; `failure()` whether one before it has failed or errored.
     pub fn scope(&self, name: &StageName, state: &RunState) -> Scope {
-        let Some(stage) = self.stages.get(name) else {
-            return Scope::new(&self.event, &self.vars, &self.parameters);
-        };
-        let ended = |name: &StageName| state.stages.get(name).and_then(|stage| stage.ended());
-        let before = self.before(name);
-        let outcomes = before.iter().filter_map(|name| Some((name.clone(), outcome(ended(name)?)))).collect();
-        let success = stage.needs.iter().all(|need| match ended(need) {
-            Some(Ended::Skipped(SkipReason::Condition(_))) => stage.when.mentions.contains(need),
-            Some(ended) => ended.is_success(),
-            None => false,
-        });
-        let failed = |name: &StageName| matches!(ended(name), Some(Ended::Failed(_) | Ended::Errored(_)));
         let scope = Scope::new(&self.event, &self.vars, &self.parameters);
-        scope.with_stages(&outcomes).with_status(success, before.iter().any(failed))
+        let Some(stage) = self.stages.get(name) else { return scope };
+        let words = Words::of(stage);
+        let ended = |name: &StageName| state.stages.get(name).and_then(|stage| stage.ended());
+        // What a text names stands before the stage: the planner refuses every other.
+        let named = words.stages(self).into_iter();
+        let outcomes = named.filter_map(|name| Some((name.clone(), outcome(ended(name)?)))).collect();
+        let failed = |name: &StageName| matches!(ended(name), Some(Ended::Failed(_) | Ended::Errored(_)));
+        let failure = words.has("failure") && self.before(name).into_iter().any(failed);
+        scope.with_stages(&outcomes).with_status(stage.succeeds(state), failure)
     }
 
-    /// The stages that end before one starts: what it needs, directly or not; for a `finally` stage all others too.
-    fn before(&self, name: &StageName) -> BTreeSet<StageName> {
+    /// The stages that end before one starts: what it needs, directly or not.
+    fn before(&self, name: &StageName) -> BTreeSet<&StageName> {
         let mut before = BTreeSet::new();
         let mut open: Vec<&StageName> = vec![name];
         while let Some(next) = open.pop() {
             for need in self.stages.get(next).into_iter().flat_map(|stage| &stage.needs) {
-                if before.insert(need.clone()) {
+                if before.insert(need) {
                     open.push(need);
                 }
             }
@@ -79,6 +76,79 @@ impl Plan {
             return Err(resolver.found);
         }
         Ok(ResolvedStage { with: with.value, env, services, grants })
+    }
+}
+
+impl PlannedStage {
+    /// What `success()` says for it.
+    pub(super) fn succeeds(&self, state: &RunState) -> bool {
+        self.needs.iter().all(|need| match state.stages.get(need).and_then(|stage| stage.ended()) {
+            Some(Ended::Skipped(SkipReason::Condition(_))) => self.when.mentions.contains(need),
+            Some(ended) => ended.is_success(),
+            None => false,
+        })
+    }
+}
+
+/// The words of everything in a stage that may hold an expression: a stage that none of them is cannot be asked for. So a
+/// long pipeline's outcomes are not laid out anew for each of its stages.
+#[derive(Default)]
+struct Words<'p> {
+    words: BTreeSet<Cow<'p, str>>,
+    /// An escape may spell any name.
+    escaped: bool,
+}
+
+impl<'p> Words<'p> {
+    fn of(stage: &'p PlannedStage) -> Self {
+        let mut words = Self::default();
+        words.take(&stage.when.source);
+        words.take_all(&stage.with);
+        stage.env.values().for_each(|text| words.take_template(text));
+        for service in stage.services.values() {
+            let texts = service.image.iter().chain(&service.command).chain(service.env.values());
+            texts.for_each(|text| words.take_template(text));
+        }
+        words
+    }
+
+    fn take_all(&mut self, value: &'p Json) {
+        match value {
+            Json::String(text) => self.take_template(text),
+            Json::Array(items) => items.iter().for_each(|item| self.take_all(item)),
+            Json::Object(fields) => fields.values().for_each(|item| self.take_all(item)),
+            Json::Null | Json::Bool(_) | Json::Number(_) => {}
+        }
+    }
+
+    fn take_template(&mut self, text: &'p str) {
+        if Template::is_in(text) {
+            self.take(text);
+        }
+    }
+
+    fn take(&mut self, text: &'p str) {
+        self.escaped |= text.contains('\\');
+        let words = text.split(|c: char| !(c.is_alphanumeric() || c == '-' || c == '_'));
+        // In expressions the hyphens of a name may have become `_`; names of stages have none.
+        self.words.extend(words.map(|word| match word.contains('_') {
+            true => Cow::Owned(word.replace('_', "-")),
+            false => Cow::Borrowed(word),
+        }));
+    }
+
+    fn has(&self, word: &str) -> bool {
+        self.escaped || self.words.contains(word)
+    }
+
+    /// The stages of a plan that are among the words.
+    fn stages<'n>(&self, plan: &'n Plan) -> Vec<&'n StageName> {
+        match self.escaped {
+            true => plan.stages.keys().collect(),
+            false => {
+                self.words.iter().filter_map(|word| Some(plan.stages.get_key_value(&**word)?.0)).collect()
+            }
+        }
     }
 }
 
@@ -168,6 +238,32 @@ pub fn place(diagnostics: &mut [Diagnostic], places: &Places, stage: &StageName)
     for diagnostic in diagnostics.iter_mut().filter(|diagnostic| diagnostic.place.is_none()) {
         if let Some(pointer) = &diagnostic.pointer {
             diagnostic.place = places.value(&format!("/stages/{stage}{pointer}"));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Words;
+    use serde_json::json;
+
+    #[test]
+    fn every_spelling_of_a_stage_is_among_the_words() {
+        let table = [
+            ("${{ stages.unit-test.outputs.digest }}", &["unit-test"][..]),
+            ("${{ stages.unit_test.status }}", &["unit-test"]),
+            ("${{ stages[\"unit-test\"].outputs.n - stages . a . outputs.n }}", &["unit-test", "a"]),
+            ("${{ stages.?a.outputs.?n.orValue(1)-stages.b.outputs.n }}", &["a", "b"]),
+            ("${{ stages[\"unit\\x2dtest\"].status }}", &["unit-test", "a", "b"]),
+            ("${{ vars.c }}", &[]),
+            ("stages.a", &[]),
+        ];
+        for (text, expected) in table {
+            let value = json!({ "deep": [text] });
+            let mut words = Words::default();
+            words.take_all(&value);
+            let named: Vec<_> = ["unit-test", "a", "b"].into_iter().filter(|name| words.has(name)).collect();
+            assert_eq!(named, expected, "{text}");
         }
     }
 }

@@ -1,3 +1,4 @@
+use super::agenda::Agenda;
 use super::event::{AttemptEnding, RunEvent, RunStatus, SkipReason};
 use super::state::{Ended, RunState, StageStatus};
 use crate::call::Failure;
@@ -24,29 +25,32 @@ pub trait Conditions {
     ///
     /// # Errors
     /// A failure for people when the expression cannot be evaluated.
-    fn holds(&self, stage: &PlannedStage, state: &RunState) -> Result<bool, Failure>;
+    fn holds(&self, name: &StageName, stage: &PlannedStage, state: &RunState) -> Result<bool, Failure>;
 }
 
 /// Everything that can happen now, in the order of the plan. Applying all of it and deciding again ends when nothing is left
 /// but what the outside has to say; then the list is empty, or holds only stages that were taken up already.
-pub fn decide(plan: &Plan, state: &RunState, now: u64, conditions: &dyn Conditions) -> Vec<Decision> {
+///
+/// `agenda` is the one of this plan and state. Only the stages on it are looked at, so that a run costs as much as happens in
+/// it, however many stages it has.
+pub fn decide(
+    plan: &Plan,
+    state: &RunState,
+    agenda: &Agenda,
+    now: u64,
+    conditions: &dyn Conditions,
+) -> Vec<Decision> {
     if state.ended_at.is_some() {
         return Vec::new();
     }
-    let decisions: Vec<_> = plan
-        .stages
-        .iter()
-        .filter_map(|(name, stage)| of_stage(plan, name, stage, state, now, conditions))
-        .collect();
-    let all_ended = state.stages.values().all(|stage| stage.ended().is_some());
-    if decisions.is_empty() && all_ended {
+    if agenda.is_over() {
         return vec![Decision::Append(RunEvent::Ended { at: now, status: outcome(state) })];
     }
-    decisions
+    agenda.stages(plan).filter_map(|(name, stage)| of_stage(name, stage, state, now, conditions)).collect()
 }
 
+/// What to do with a stage that is on the agenda.
 fn of_stage(
-    plan: &Plan,
     name: &StageName,
     stage: &PlannedStage,
     state: &RunState,
@@ -77,13 +81,10 @@ fn of_stage(
         StageStatus::Pending => {}
         _ => return None,
     }
-    if !may_begin(plan, name, stage, state) {
-        return None;
-    }
     if state.cancel.is_some() && !stage.finally {
         return cancelled();
     }
-    match verdict(stage, state, conditions) {
+    match verdict(name, stage, state, conditions) {
         Verdict::Run => Some(Decision::TakeUp { stage: name.clone(), attempt: 1 }),
         Verdict::Skip(reason) => skip(reason),
         Verdict::Wrong(failure) => Some(Decision::Append(RunEvent::AttemptEnded {
@@ -96,23 +97,13 @@ fn of_stage(
     }
 }
 
-/// Whether everything the stage comes after has ended.
-fn may_begin(plan: &Plan, name: &StageName, stage: &PlannedStage, state: &RunState) -> bool {
-    let ended = |other: &StageName| state.stages.get(other).is_some_and(|s| s.ended().is_some());
-    if stage.finally {
-        let before = plan.stages.iter().filter(|(other, s)| !s.finally && *other != name);
-        return before.map(|(other, _)| other).all(ended) && stage.needs.iter().all(ended);
-    }
-    stage.needs.iter().all(ended)
-}
-
 enum Verdict {
     Run,
     Skip(SkipReason),
     Wrong(Failure),
 }
 
-fn verdict(stage: &PlannedStage, state: &RunState, conditions: &dyn Conditions) -> Verdict {
+fn verdict(name: &StageName, stage: &PlannedStage, state: &RunState, conditions: &dyn Conditions) -> Verdict {
     if !stage.when.asks_status && !stage.finally {
         for need in &stage.needs {
             match state.stages.get(need).and_then(|s| s.ended()) {
@@ -122,7 +113,7 @@ fn verdict(stage: &PlannedStage, state: &RunState, conditions: &dyn Conditions) 
             }
         }
     }
-    match conditions.holds(stage, state) {
+    match conditions.holds(name, stage, state) {
         Ok(true) => Verdict::Run,
         Ok(false) => Verdict::Skip(SkipReason::Condition(stage.when.source.clone())),
         Err(failure) => Verdict::Wrong(failure),

@@ -1,10 +1,12 @@
 //! A run is the fold of its events; what happens next is decided from the plan and that state, by nobody but [`decide()`].
 
+mod agenda;
 mod decide;
 mod event;
 mod standing;
 mod state;
 
+pub use agenda::Agenda;
 pub use decide::{Conditions, Decision, decide, next_attempt};
 pub use event::{AttemptEnding, Proof, RunEvent, RunStatus, SkipReason, Usage};
 pub use standing::Standing;

@@ -3,16 +3,18 @@ use crate::name::StageName;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// What a list of runs shows: the status of a [`RunState`](super::RunState), folded without the plan and small enough that
-/// stores keep it beside the events.
+/// What a list of runs shows: the status of a [`RunState`](super::RunState), folded without the plan. Stores keep it beside the
+/// events and write it with each of them, so it holds only the stages that are under way.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", default)]
 pub struct Standing {
-    stages: BTreeMap<StageName, Place>,
+    under_way: BTreeMap<StageName, Place>,
+    /// Whether a stage was ever more than pending.
+    begun: bool,
     ended: Option<(RunStatus, u64)>,
 }
 
-/// As much of a stage as the run's status needs.
+/// As much of a stage under way as the run's status needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 enum Place {
@@ -20,38 +22,40 @@ enum Place {
     Running,
     /// Parked, held, or waiting for its next attempt.
     Waiting,
-    /// Over.
-    Ended,
 }
 
 impl Standing {
     /// Folds one more event.
     pub fn apply(&mut self, event: &RunEvent) {
         let place = match event {
-            RunEvent::AttemptStarted { .. } | RunEvent::AttemptResumed { .. } => Place::Running,
+            RunEvent::AttemptStarted { .. } | RunEvent::AttemptResumed { .. } => Some(Place::Running),
             RunEvent::StageWaiting { .. }
             | RunEvent::AttemptParked { .. }
-            | RunEvent::RetryScheduled { .. } => Place::Waiting,
-            RunEvent::AttemptEnded { .. } | RunEvent::StageSkipped { .. } => Place::Ended,
+            | RunEvent::RetryScheduled { .. } => Some(Place::Waiting),
+            RunEvent::AttemptEnded { .. } | RunEvent::StageSkipped { .. } => None,
             RunEvent::Ended { at, status } => {
                 self.ended = Some((*status, *at));
                 return;
             }
             RunEvent::Created { .. } | RunEvent::CancelRequested { .. } => return,
         };
-        if let Some(stage) = event.stage() {
-            self.stages.insert(stage.clone(), place);
+        let Some(stage) = event.stage() else { return };
+        self.begun = true;
+        match place {
+            Some(place) => drop(self.under_way.insert(stage.clone(), place)),
+            None => drop(self.under_way.remove(stage)),
         }
     }
 
     /// The status after the events so far.
     pub fn status(&self) -> RunStatus {
-        let any = |wanted| self.stages.values().any(|place| *place == wanted);
+        let any = |wanted| self.under_way.values().any(|place| *place == wanted);
         match self.ended {
             Some((status, _)) => status,
             None if any(Place::Running) => RunStatus::Running,
             None if any(Place::Waiting) => RunStatus::Waiting,
-            None if any(Place::Ended) => RunStatus::Running,
+            // A stage never becomes pending again, so one of them has ended.
+            None if self.begun => RunStatus::Running,
             None => RunStatus::Queued,
         }
     }

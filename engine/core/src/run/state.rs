@@ -23,6 +23,39 @@ pub struct RunState {
     pub cancel: Option<(String, String)>,
     /// Where its stages stand.
     pub stages: IndexMap<StageName, StageState>,
+    /// How many of them stand where: the status of the whole follows from it.
+    #[serde(skip)]
+    tally: Tally,
+}
+
+/// Stages that are no longer pending, counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+struct Tally {
+    running: usize,
+    waiting: usize,
+    ended: usize,
+}
+
+impl Tally {
+    fn place(&mut self, status: &StageStatus) -> Option<&mut usize> {
+        match status {
+            StageStatus::Pending => None,
+            StageStatus::Running => Some(&mut self.running),
+            StageStatus::Parked(_) | StageStatus::Held(_) | StageStatus::Retrying(_) => {
+                Some(&mut self.waiting)
+            }
+            StageStatus::Ended(_) => Some(&mut self.ended),
+        }
+    }
+
+    fn status(self) -> RunStatus {
+        match self {
+            Self { running: 1.., .. } => RunStatus::Running,
+            Self { waiting: 1.., .. } => RunStatus::Waiting,
+            Self { ended: 1.., .. } => RunStatus::Running,
+            _ => RunStatus::Queued,
+        }
+    }
 }
 
 /// Where a stage stands, with its times.
@@ -141,6 +174,38 @@ impl StageState {
         self.status = StageStatus::Ended(Box::new(ended));
         self.ended_at = Some(at);
     }
+
+    fn apply(&mut self, event: &RunEvent) {
+        match event {
+            RunEvent::StageWaiting { why, .. } => self.status = StageStatus::Held(why.clone()),
+            RunEvent::AttemptStarted { at, attempt, .. } => {
+                self.status = StageStatus::Running;
+                self.attempts = *attempt;
+                self.started_at.get_or_insert(*at);
+                (self.fruitless_resumes, self.entries_at_resume) = (0, 0);
+            }
+            RunEvent::AttemptParked { why, .. } => {
+                self.status = StageStatus::Parked(why.clone());
+                self.fruitless_resumes = 0;
+            }
+            RunEvent::AttemptResumed { counts, entries, .. } => {
+                self.status = StageStatus::Running;
+                self.fruitless_resumes = match (counts, *entries > self.entries_at_resume) {
+                    (false, _) => 0,
+                    (true, true) => 1,
+                    (true, false) => self.fruitless_resumes + 1,
+                };
+                self.entries_at_resume = *entries;
+            }
+            RunEvent::AttemptEnded { at, ending, .. } => self.end(*at, ended(ending)),
+            RunEvent::RetryScheduled { due, .. } => {
+                self.status = StageStatus::Retrying(*due);
+                self.ended_at = None;
+            }
+            RunEvent::StageSkipped { at, reason, .. } => self.end(*at, Ended::Skipped(reason.clone())),
+            RunEvent::Created { .. } | RunEvent::CancelRequested { .. } | RunEvent::Ended { .. } => {}
+        }
+    }
 }
 
 impl RunState {
@@ -153,6 +218,7 @@ impl RunState {
             tree: None,
             cancel: None,
             stages: stages.into_iter().map(|name| (name.clone(), StageState::new())).collect(),
+            tally: Tally::default(),
         }
     }
 
@@ -180,54 +246,17 @@ impl RunState {
             }
             other => self.apply_to_stage(other),
         }
-        self.status = self.live_status();
+        self.status = self.tally.status();
     }
 
     fn apply_to_stage(&mut self, event: &RunEvent) {
         let Some(stage) = event.stage().and_then(|name| self.stages.get_mut(name)) else { return };
-        match event {
-            RunEvent::StageWaiting { why, .. } => stage.status = StageStatus::Held(why.clone()),
-            RunEvent::AttemptStarted { at, attempt, .. } => {
-                stage.status = StageStatus::Running;
-                stage.attempts = *attempt;
-                stage.started_at.get_or_insert(*at);
-                (stage.fruitless_resumes, stage.entries_at_resume) = (0, 0);
-            }
-            RunEvent::AttemptParked { why, .. } => {
-                stage.status = StageStatus::Parked(why.clone());
-                stage.fruitless_resumes = 0;
-            }
-            RunEvent::AttemptResumed { counts, entries, .. } => {
-                stage.status = StageStatus::Running;
-                stage.fruitless_resumes = match (counts, *entries > stage.entries_at_resume) {
-                    (false, _) => 0,
-                    (true, true) => 1,
-                    (true, false) => stage.fruitless_resumes + 1,
-                };
-                stage.entries_at_resume = *entries;
-            }
-            RunEvent::AttemptEnded { at, ending, .. } => stage.end(*at, ended(ending)),
-            RunEvent::RetryScheduled { due, .. } => {
-                stage.status = StageStatus::Retrying(*due);
-                stage.ended_at = None;
-            }
-            RunEvent::StageSkipped { at, reason, .. } => stage.end(*at, Ended::Skipped(reason.clone())),
-            RunEvent::Created { .. } | RunEvent::CancelRequested { .. } | RunEvent::Ended { .. } => {}
+        if let Some(count) = self.tally.place(&stage.status) {
+            *count -= 1;
         }
-    }
-
-    fn live_status(&self) -> RunStatus {
-        let any = |wanted: fn(&StageStatus) -> bool| self.stages.values().any(|stage| wanted(&stage.status));
-        if any(|status| matches!(status, StageStatus::Running)) {
-            RunStatus::Running
-        } else if any(|status| {
-            matches!(status, StageStatus::Parked(_) | StageStatus::Held(_) | StageStatus::Retrying(_))
-        }) {
-            RunStatus::Waiting
-        } else if any(|status| matches!(status, StageStatus::Ended(_))) {
-            RunStatus::Running
-        } else {
-            RunStatus::Queued
+        stage.apply(event);
+        if let Some(count) = self.tally.place(&stage.status) {
+            *count += 1;
         }
     }
 }
