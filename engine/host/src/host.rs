@@ -70,7 +70,8 @@ impl Host {
         Ok(Self { options, engine, compiler, registry })
     }
 
-    pub(crate) fn engine(&self) -> &Engine {
+    /// wasmtime's own engine with the settings of this host: what is measured against it is measured under the same ones.
+    pub fn engine(&self) -> &Engine {
         &self.engine
     }
 

@@ -10,6 +10,7 @@ use stageway_core::name::StageName;
 use stageway_ports::{Batch, StoreError, Writer};
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::{mpsc, oneshot, watch};
 
 /// Appends in one transaction at most.
@@ -42,9 +43,14 @@ struct Job {
 pub(super) struct Appends(mpsc::Sender<Job>);
 
 impl Appends {
-    pub(super) fn start(path: Arc<Path>, writer: SqlitePool, changes: watch::Sender<()>) -> Self {
+    pub(super) fn start(
+        path: Arc<Path>,
+        writer: SqlitePool,
+        changes: watch::Sender<()>,
+        commits: Arc<AtomicU64>,
+    ) -> Self {
         let (jobs, waiting) = mpsc::channel(WAITING);
-        tokio::spawn(Committer { path, writer, changes }.work(waiting));
+        tokio::spawn(Committer { path, writer, changes, commits }.work(waiting));
         Self(jobs)
     }
 
@@ -61,6 +67,7 @@ struct Committer {
     path: Arc<Path>,
     writer: SqlitePool,
     changes: watch::Sender<()>,
+    commits: Arc<AtomicU64>,
 }
 
 impl Committer {
@@ -105,6 +112,7 @@ impl Committer {
             answers.push(answer);
         }
         sql.end("COMMIT").await?;
+        self.commits.fetch_add(1, Ordering::Relaxed);
         Ok(answers)
     }
 }

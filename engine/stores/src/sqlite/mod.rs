@@ -65,6 +65,7 @@ use stageway_ports::Blobs;
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 use tokio::sync::watch;
 
@@ -93,6 +94,8 @@ struct Inner {
     appends: Appends,
     /// Sends when something may have been written, by this process or another.
     changes: watch::Sender<()>,
+    /// Transactions that were made durable.
+    commits: Arc<AtomicU64>,
     /// Ends with the last handle.
     _watcher: Watcher,
 }

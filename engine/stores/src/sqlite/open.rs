@@ -11,6 +11,7 @@ use std::fs::{DirBuilder, File};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
@@ -30,6 +31,12 @@ impl SqliteStore {
     ) -> std::result::Result<Self, StoreError> {
         let path = path.as_ref();
         open(path, blobs).await.map_err(|failure| failure.at(path))
+    }
+
+    /// How many transactions that wrote something this store has made durable since it was opened. Appends that shared one
+    /// count once.
+    pub fn commits(&self) -> u64 {
+        self.inner.commits.load(Ordering::Relaxed)
     }
 
     /// Closes the connections of every handle to this store, and moves the log into the file if nobody else has it open. A
@@ -53,13 +60,15 @@ async fn open(path: &Path, blobs: Arc<dyn Blobs>) -> Result<SqliteStore> {
     let watcher = Watcher::start(reading.connect().await?, changes.clone());
     let path: Arc<Path> = path.into();
     let writer = pool(options.create_if_missing(false), 1).await?;
+    let commits = Arc::new(AtomicU64::new(0));
     let inner = Inner {
-        appends: Appends::start(Arc::clone(&path), writer.clone(), changes.clone()),
+        appends: Appends::start(Arc::clone(&path), writer.clone(), changes.clone(), Arc::clone(&commits)),
         path,
         blobs,
         writer,
         readers: pool(reading, READERS).await?,
         changes,
+        commits,
         _watcher: watcher,
     };
     Ok(SqliteStore { inner: Arc::new(inner) })

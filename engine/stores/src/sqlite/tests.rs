@@ -84,6 +84,8 @@ async fn a_refused_append_takes_nothing_of_its_group_with_it() {
     let (tenant, run) = (TenantId::local(), RunId::new("r1").unwrap());
     store.create_run(&tenant, new_run("group".into())).await.unwrap();
     let lease = store.lease(&tenant, &run, "test", 1, 2, true).await.unwrap().unwrap();
+    let before = store.commits();
+    assert_eq!(before, 2, "the run and its lease");
     let mut appends = tokio::task::JoinSet::new();
     for number in 0..16_u64 {
         let stale = number % 2;
@@ -97,6 +99,7 @@ async fn a_refused_append_takes_nothing_of_its_group_with_it() {
     for (stale, answer) in appends.join_all().await {
         assert_eq!(answer.is_err(), stale == 1, "{answer:?}");
     }
+    assert!((1..=16).contains(&(store.commits() - before)), "a group counts once");
     let lines = store.lines(&tenant, &run, None, 0, 99).await.unwrap();
     let mut texts: Vec<u64> = lines.iter().map(|line| line.line.text.parse().unwrap()).collect();
     texts.sort_unstable();

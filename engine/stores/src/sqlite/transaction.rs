@@ -6,6 +6,7 @@ use stageway_core::name::{RunId, TenantId};
 use stageway_core::run::Standing;
 use stageway_ports::{StoreError, Writer};
 use std::ops::{Deref, DerefMut};
+use std::sync::atomic::Ordering;
 
 /// A connection within a transaction. Dropped before [`Transaction::end`] it is closed, and the transaction never was.
 ///
@@ -101,6 +102,7 @@ impl SqliteStore {
             Ok(answer) => {
                 let changed = write.changed;
                 write.commit().await?;
+                self.inner.commits.fetch_add(1, Ordering::Relaxed);
                 if changed {
                     self.inner.changes.send_replace(());
                 }
