@@ -224,7 +224,10 @@ stages:
 "#;
     let (plan, refused) = planned(file, &fork()).into_result().unwrap();
     let grants = &plan.stages["test"].grants;
-    assert_eq!(grants.interfaces(), [Interface::Workspace, Interface::Tasks].into());
+    // A task may log in to what the policy leaves of the images.
+    assert_eq!(grants.interfaces(), [Interface::Workspace, Interface::Tasks, Interface::Images].into());
+    assert!(grants.allows_image("build/x", ImageAction::Push).is_ok());
+    assert!(grants.allows_image("production/x", ImageAction::Read).is_err());
     assert!(
         grants.allows_task(Some("production/secret:1")).is_err() && grants.allows_task_network().is_err()
     );
@@ -233,7 +236,7 @@ stages:
         "9:SW0311 warning: the plugin imports no `artifacts`, so this has no effect | remove the line",
         "10:SW0311 warning: the plugin imports no `source`, so this has no effect | remove the line",
         "11:SW0311 warning: the plugin imports no `http`, so this has no effect | remove the line",
-        "12:SW0311 warning: the plugin imports no `images`, so this has no effect | remove the line",
+        "12:SW0305 warning: the connection `production` is not open at fork trust | use a connection that the policy names for this trust, or guard the stage with `when`",
         "13:SW0305 warning: the connection `production` is not open at fork trust | use a connection that the policy names for this trust, or guard the stage with `when`",
         "13:SW0310 warning: the policy gives tasks no network at fork trust | remove `network`, or let a person of higher trust start the run",
         "14:SW0311 warning: the plugin imports no `secrets`, so this has no effect | remove the line",

@@ -36,7 +36,7 @@ pub use forge::{Forge, ForgeError, Unauthentic, Unreadable};
 pub use guests::{Component, ConfigIssue, GuestEnd, GuestError, GuestRun, Guests, Linking};
 pub use http::{Egress, Http, HttpError, HttpRequest, HttpResponse};
 pub use plugins::{FoundPlugin, PluginError, Plugins};
-pub use registry::{BlobStatus, Manifest, Registry, RegistryError};
+pub use registry::{BlobStatus, Login, LoginCredentials, Manifest, Registry, RegistryError};
 pub use secrets::{SecretError, SecretValue, Secrets};
 pub use source::{Source, SourceError};
 pub use store::{

@@ -1,4 +1,4 @@
-use crate::{BlobError, Blobs};
+use crate::{BlobError, Blobs, SecretValue};
 use async_trait::async_trait;
 use serde_json::Value as Json;
 use stageway_core::call::{Content, Image, Outcome};
@@ -12,6 +12,29 @@ pub struct Manifest {
     pub bytes: Vec<u8>,
     /// Its media type.
     pub media_type: String,
+}
+
+/// What a container tool logs in to a registry with.
+#[derive(Debug, Clone)]
+pub struct Login {
+    /// `HOST` or `HOST:PORT`, as references to images name the registry.
+    pub server: String,
+    /// What it shows there.
+    pub credentials: LoginCredentials,
+}
+
+/// What a login shows.
+#[derive(Debug, Clone)]
+pub enum LoginCredentials {
+    /// A user with a password.
+    Basic {
+        /// The user.
+        username: String,
+        /// Never shown.
+        password: SecretValue,
+    },
+    /// A bearer token.
+    Token(SecretValue),
 }
 
 /// Whether a blob had to be moved.
@@ -129,6 +152,12 @@ pub trait Registry: Send + Sync {
 
     /// Makes sure that the repository has a manifest, without a tag. Its blobs and children must be there.
     async fn push_manifest(&self, repository: &str, manifest: &Manifest) -> Result<Outcome, RegistryError>;
+
+    /// The connection's own credentials, for a tool that must push or pull by itself.
+    ///
+    /// # Errors
+    /// [`RegistryError::NotFound`] if the connection has none; [`RegistryError::Invalid`] if it is nothing to log in to.
+    async fn login(&self, repository: &str) -> Result<Login, RegistryError>;
 
     /// Compare-and-set of one tag. Names `digest` already: `Already`. `replaces` none: the tag must be absent; some: it
     /// must name that digest.

@@ -179,3 +179,10 @@ async fn a_registry_that_cannot_be_written_says_so() {
     let answer = registry.push_blob("a", &sample.blobs[0], &blobs).await;
     assert!(matches!(answer, Err(RegistryError::Unavailable(_))), "{answer:?}");
 }
+
+#[tokio::test]
+async fn nothing_logs_in_to_a_directory() {
+    let (_folder, registry) = registry();
+    let said = registry.login("team/app").await;
+    assert!(matches!(&said, Err(RegistryError::Invalid(why)) if why.contains("`registry`")), "{said:?}");
+}

@@ -9,7 +9,7 @@ use stageway_core::call::{Content, Outcome};
 use stageway_core::digest::Digest;
 use stageway_ports::contract::registry as contract;
 use stageway_ports::memory::MemoryBlobs;
-use stageway_ports::{BlobStatus, Blobs as _, Registry, RegistryError, SecretValue};
+use stageway_ports::{BlobStatus, Blobs as _, LoginCredentials, Registry, RegistryError, SecretValue};
 use stageway_remotes::registry::{Credentials, OciConfig, OciRegistry};
 use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -66,6 +66,26 @@ async fn skopeo_reads_what_is_written_and_finds_the_same_digest() {
         &copy,
     ]);
     assert_eq!(registry.find("copy", "v1").await.unwrap().unwrap().digest, sample.digest);
+}
+
+#[tokio::test]
+async fn a_login_lets_other_tools_in() {
+    let real = RealRegistry::with_password();
+    let registry = open(&real.address, robot("s3cret"));
+    let blobs = MemoryBlobs::new();
+    let sample = contract::sample(&blobs, "login").await;
+    contract::push(&registry, "private", &blobs, &sample).await;
+    registry.tag("private", &sample.digest, "v1", None).await.unwrap();
+
+    let login = registry.login("private").await.unwrap();
+    assert_eq!(login.server, real.address);
+    let LoginCredentials::Basic { username, password } = login.credentials else { panic!("a password") };
+    let credentials = format!("{username}:{}", String::from_utf8_lossy(password.expose()));
+    let reference = format!("docker://{}/private:v1", real.address);
+    skopeo(&["inspect", "--tls-verify=false", "--creds", &credentials, &reference]);
+
+    let nobody = open(&real.address, Credentials::Anonymous).login("private").await;
+    assert!(matches!(&nobody, Err(RegistryError::NotFound(why)) if why.contains("`login`")), "{nobody:?}");
 }
 
 #[tokio::test]

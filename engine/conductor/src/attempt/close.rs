@@ -37,7 +37,8 @@ impl Attempt {
     pub async fn close(mut self, end: GuestEnd, usage: Usage) -> Closing {
         self.end_tasks().await;
         let ending = self.ending(&end).await;
-        let outcome = outcome(&end, &ending);
+        let ending = self.without_secrets(ending);
+        let outcome = outcome(&end, &ending, |text| self.mask.text(text));
         let at = self.now();
         let seq = self.ledger.last() + 1;
         let facts = self.ledger.facts();
@@ -104,6 +105,19 @@ impl Attempt {
                 format!("the attempt used up a limit: {limit}"),
             )),
             GuestEnd::Stopped(stop) => stopped(stop),
+        }
+    }
+
+    /// What a plugin read in files that its tasks wrote may hold what they know.
+    fn without_secrets(&self, ending: AttemptEnding) -> AttemptEnding {
+        match ending {
+            AttemptEnding::Succeeded { outputs, artifacts } => {
+                let outputs = outputs.iter().map(|(name, value)| (name.clone(), self.mask.json(value)));
+                AttemptEnding::Succeeded { outputs: outputs.collect(), artifacts }
+            }
+            AttemptEnding::Failed(failure) => AttemptEnding::Failed(self.mask.failure(&failure)),
+            AttemptEnding::Errored(failure) => AttemptEnding::Errored(self.mask.failure(&failure)),
+            AttemptEnding::Cancelled => AttemptEnding::Cancelled,
         }
     }
 
@@ -191,11 +205,11 @@ fn stopped(stop: &Stop) -> AttemptEnding {
     }
 }
 
-fn outcome(end: &GuestEnd, ending: &AttemptEnding) -> Outcome {
+fn outcome(end: &GuestEnd, ending: &AttemptEnding, masked: impl Fn(&str) -> String) -> Outcome {
     match (ending, end) {
         (AttemptEnding::Succeeded { outputs, .. }, _) => Outcome::Ok(Json::Object(outputs.clone())),
         (AttemptEnding::Cancelled, _) => Outcome::Cancelled,
-        (_, GuestEnd::Trap(message)) => Outcome::Trap(message.clone()),
+        (_, GuestEnd::Trap(message)) => Outcome::Trap(masked(message)),
         (_, GuestEnd::Limit(limit) | GuestEnd::Stopped(Stop::Limit(limit))) => Outcome::Limit(limit.clone()),
         (AttemptEnding::Failed(failure), _) => Outcome::Failed(failure.clone()),
         (AttemptEnding::Errored(failure), _) => Outcome::Errored(failure.clone()),

@@ -4,6 +4,8 @@
 use aho_corasick::{AhoCorasick, MatchKind};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
+use serde_json::Value as Json;
+use stageway_core::call::Failure;
 use std::sync::Arc;
 
 const MASK: &str = "***";
@@ -37,6 +39,28 @@ impl Mask {
     /// A whole text without the values.
     pub(crate) fn text(&self, text: &str) -> String {
         String::from_utf8_lossy(&self.bytes(text.as_bytes())).into_owned()
+    }
+
+    /// JSON whose texts and keys are without the values.
+    pub(crate) fn json(&self, value: &Json) -> Json {
+        match value {
+            Json::String(text) => Json::String(self.text(text)),
+            Json::Array(items) => items.iter().map(|item| self.json(item)).collect(),
+            Json::Object(members) => {
+                let shown = members.iter().map(|(name, value)| (self.text(name), self.json(value)));
+                Json::Object(shown.collect())
+            }
+            other => other.clone(),
+        }
+    }
+
+    /// A failure without the values.
+    pub(crate) fn failure(&self, failure: &Failure) -> Failure {
+        Failure {
+            code: failure.code.clone(),
+            message: self.text(&failure.message),
+            details: failure.details.as_ref().map(|details| self.json(details)),
+        }
     }
 
     /// Whole bytes without the values.
@@ -177,6 +201,12 @@ mod tests {
             assert_eq!(String::from_utf8_lossy(&shown), "before *** after, ***");
             assert_eq!(count + n, text.len());
         }
+    }
+
+    #[test]
+    fn what_lies_in_json_is_hidden_at_every_depth() {
+        let value = serde_json::json!({"a": ["x hunter2+/pass word"], "hunter2+/pass word": {"n": 1}});
+        assert_eq!(mask().json(&value), serde_json::json!({"a": ["x ***"], "***": {"n": 1}}));
     }
 
     #[test]

@@ -38,6 +38,7 @@ pub use mode::{Mode, Planned};
 pub use signed::SignedSet;
 pub use subject::Subject;
 
+pub(crate) use output::Followers;
 pub(crate) use subject::{diagnosed, failure, seed_of};
 
 use crate::engine::Engine;
@@ -71,6 +72,7 @@ pub struct Attempt {
     known: BTreeMap<Digest, artifacts::Known>,
     saved: BTreeMap<String, Digest>,
     tasks: BTreeMap<u32, tasks::Running>,
+    followers: Followers,
     mask: Mask,
     cancel: watch::Receiver<bool>,
     cancel_told: bool,
@@ -167,6 +169,7 @@ impl Attempt {
             known,
             saved: BTreeMap::new(),
             tasks: BTreeMap::new(),
+            followers: Followers::default(),
             mask: Mask::default(),
             cancel,
             cancel_told: false,
@@ -175,6 +178,11 @@ impl Attempt {
             wake: None,
             signed: signed::Signed::default(),
         }
+    }
+
+    /// The same, with what instances before this one follow already.
+    pub(crate) fn following(self, followers: Followers) -> Self {
+        Self { followers, ..self }
     }
 
     /// How many entries will be replayed before the guest goes on live.
@@ -242,6 +250,12 @@ impl Attempt {
                 let (answer, at) = (entry.answer.clone(), entry.at);
                 self.at = at;
                 self.note_signed(&call.function);
+                if matches!(self.mode, Mode::Live)
+                    && answer.is_ok()
+                    && let Err(halt) = self.know_secrets(&call.function).await
+                {
+                    return stop(halt);
+                }
                 match self.absorb(&call, &answer).await {
                     Ok(()) => Reply::Answer(answer),
                     Err(halt) => stop(halt),

@@ -8,7 +8,9 @@ use stageway_core::call::LogLevel;
 use stageway_core::log::{LINE_BYTES, Line, Origin};
 use stageway_core::name::TaskName;
 use stageway_ports::{Batch, Cursor, TaskError};
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::task::JoinHandle;
 
@@ -18,12 +20,32 @@ const BATCH_LINES: usize = 512;
 /// After the end of a task, for how long its last lines are waited for.
 const DRAIN: Duration = Duration::from_secs(30);
 
+/// Who follows the tasks of one attempt. They outlive its instances: what a task writes while its attempt is parked is in the
+/// log at once, and a line is told to the observer once, however often the attempt resumes.
+#[derive(Clone, Default)]
+pub(crate) struct Followers(Arc<Mutex<BTreeMap<TaskName, Follower>>>);
+
 /// Follows one task until its output ends; dropped, it stops.
-pub(super) struct Follower(JoinHandle<()>);
+#[derive(Default)]
+struct Follower {
+    progress: Arc<Progress>,
+    work: Option<JoinHandle<()>>,
+}
+
+/// How far the lines of one task are.
+#[derive(Default)]
+struct Progress {
+    /// The observer knows the lines before this byte of the output.
+    told: AtomicU64,
+    /// Every line is stored.
+    complete: AtomicBool,
+}
 
 impl Drop for Follower {
     fn drop(&mut self) {
-        self.0.abort();
+        if let Some(work) = &self.work {
+            work.abort();
+        }
     }
 }
 
@@ -36,24 +58,46 @@ fn next_line(bytes: &[u8]) -> Option<(&[u8], bool)> {
     }
 }
 
-impl Follower {
-    pub(super) fn start(engine: Arc<Engine>, subject: Arc<Subject>, task: TaskName, mask: Mask) -> Self {
+impl Followers {
+    fn table(&self) -> MutexGuard<'_, BTreeMap<TaskName, Follower>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether the task is followed, or was to its end.
+    pub(super) fn has(&self, task: &TaskName) -> bool {
+        self.table().get(task).is_some_and(|follower| {
+            let at_work = follower.work.as_ref().is_some_and(|work| !work.is_finished());
+            at_work || follower.progress.complete.load(Ordering::Acquire)
+        })
+    }
+
+    /// Begins to follow a task, unless that is done already.
+    pub(super) fn start(&self, engine: &Arc<Engine>, subject: &Arc<Subject>, task: &TaskName, mask: &Mask) {
+        if self.has(task) {
+            return;
+        }
+        let mut table = self.table();
+        let follower = table.entry(task.clone()).or_default();
         let stream = Stream {
-            engine,
-            subject,
-            task,
-            mask: MaskedStream::new(mask),
+            engine: engine.clone(),
+            subject: subject.clone(),
+            task: task.clone(),
+            mask: MaskedStream::new(mask.clone()),
+            progress: follower.progress.clone(),
             rest: Vec::new(),
             at: 0,
             ready: Vec::new(),
         };
-        Self(tokio::spawn(stream.run()))
+        follower.work = Some(tokio::spawn(stream.run()));
     }
 
-    /// Returns when every line is stored, or after a while.
-    pub(super) async fn drained(mut self) {
-        if tokio::time::timeout(DRAIN, &mut self.0).await.is_err() {
-            tracing::warn!("the last lines of a task did not arrive in time");
+    /// Returns when every line of a task is stored, or after a while.
+    pub(super) async fn drained(&self, task: &TaskName) {
+        let work = self.table().get_mut(task).and_then(|follower| follower.work.take());
+        let Some(mut work) = work else { return };
+        if tokio::time::timeout(DRAIN, &mut work).await.is_err() {
+            work.abort();
+            tracing::warn!(task.name = %task, "the last lines of a task did not arrive in time");
         }
     }
 }
@@ -63,6 +107,7 @@ struct Stream {
     subject: Arc<Subject>,
     task: TaskName,
     mask: MaskedStream,
+    progress: Arc<Progress>,
     /// The beginning of a line whose end has not come.
     rest: Vec<u8>,
     /// Bytes of output before `rest`.
@@ -79,7 +124,11 @@ impl Stream {
                     let (shown, _) = self.mask.push(&chunk.bytes);
                     self.split(&shown, chunk.end);
                     cursor = chunk.next;
-                    if self.store().await.is_err() || chunk.end {
+                    if self.store().await.is_err() {
+                        return;
+                    }
+                    if chunk.end {
+                        self.progress.complete.store(true, Ordering::Release);
                         return;
                     }
                     if chunk.bytes.is_empty() {
@@ -122,7 +171,10 @@ impl Stream {
             origin: Origin::Task { task: self.task.clone(), cursor },
             text: printable(&String::from_utf8_lossy(bytes)),
         };
-        self.engine.observer.line(&self.subject.writer.run, &line);
+        // What an earlier follower of this task has told is told; every line begins beyond the one before.
+        if cursor >= self.progress.told.fetch_max(cursor + 1, Ordering::AcqRel) {
+            self.engine.observer.line(&self.subject.writer.run, &line);
+        }
         self.ready.push(line);
     }
 

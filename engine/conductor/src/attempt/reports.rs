@@ -31,7 +31,6 @@ impl Attempt {
                         "an annotation has a message of 1 to 16384 bytes and a path of at most 4096",
                     ));
                 }
-                let message = self.mask.text(message);
                 let body = json!({"level": level, "path": path, "line": line, "message": message});
                 self.keep(seq, ReportKind::Annotation, body);
                 Ok(Value::Done)
@@ -64,7 +63,7 @@ impl Attempt {
             ordinal,
             at: self.at,
             kind,
-            body,
+            body: self.mask.json(&body),
         });
     }
 }

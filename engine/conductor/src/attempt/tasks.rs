@@ -1,7 +1,6 @@
-use super::output::Follower;
 use super::{Attempt, Halt, Outcome, Wake, artifacts, http, invalid, workspace};
 use serde_json::{Value as Json, json};
-use stageway_core::call::{Command, Ending, EndingReason, HostError, Stop, Tasks, Value};
+use stageway_core::call::{Command, Ending, EndingReason, Function, HostError, Http, Stop, Tasks, Value};
 use stageway_core::name::TaskName;
 use stageway_core::task::{Collected, TaskEnding, TaskState};
 use stageway_core::workspace::{Node, WorkspacePath};
@@ -11,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 mod image;
+mod login;
 mod spec;
 
 /// A task of this attempt, from the answer of its `start` on.
@@ -20,11 +20,18 @@ pub(super) struct Running {
     mount: Option<String>,
     /// What is collected, the stage's own artifacts included: name to path.
     collect: BTreeMap<String, String>,
-    /// Secrets whose values its output must not show.
-    secrets: Vec<String>,
-    follower: Option<Follower>,
+    /// What its output must not show.
+    secrets: Confidential,
     pub(super) ended: bool,
     collected: BTreeMap<String, Collected>,
+}
+
+/// Everything confidential that flows into a task, by name.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Confidential {
+    secrets: Vec<String>,
+    /// Docker configurations: the repositories of each.
+    logins: BTreeMap<String, Vec<String>>,
 }
 
 impl Attempt {
@@ -58,6 +65,9 @@ impl Attempt {
             return Err(Halt::Tell(HostError::LimitExceeded("tasks".into())));
         }
         self.check_command(command)?;
+        for repositories in login::configurations_of(command).values() {
+            self.docker_configuration(repositories).await?;
+        }
         let mut images = serde_json::Map::new();
         for reference in self.image_references(command) {
             let digest = self.resolve_image(&reference).await?;
@@ -86,7 +96,10 @@ impl Attempt {
         let spec = self.spec(command, state).await?;
         let values = self.secret_values(&self.secrets_of(command)).await?;
         match self.engine.executor.ensure(&name, &spec, &values).await {
-            Ok(_) => Ok(Value::Done),
+            Ok(_) => {
+                self.followers.start(&self.engine, &self.subject, &name, &self.mask);
+                Ok(Value::Done)
+            }
             Err(TaskError::Refused(why)) => Err(invalid(why)),
             Err(error) => Err(fault(error)),
         }
@@ -103,7 +116,6 @@ impl Attempt {
             mount: command.workspace.as_ref().map(|mount| mount.path.clone()),
             collect: self.collect_of(command),
             secrets: self.secrets_of(command),
-            follower: None,
             ended: false,
             collected: BTreeMap::new(),
         };
@@ -111,9 +123,9 @@ impl Attempt {
     }
 
     /// Values of secrets, which are also hidden from everything that is written from here on.
-    async fn secret_values(&mut self, names: &[String]) -> Result<SecretValues, Halt> {
+    async fn secret_values(&mut self, names: &Confidential) -> Result<SecretValues, Halt> {
         let mut values = SecretValues::default();
-        for name in names {
+        for name in &names.secrets {
             let value = self
                 .engine
                 .secrets
@@ -123,22 +135,57 @@ impl Attempt {
             self.mask.add(value.expose());
             values.0.insert(name.clone(), value);
         }
+        for (name, repositories) in &names.logins {
+            let (configuration, hidden) = self.docker_configuration(repositories).await?;
+            hidden.iter().for_each(|value| self.mask.add(value.expose()));
+            values.0.insert(name.clone(), configuration);
+        }
         Ok(values)
+    }
+
+    /// On a resume: what this instance must hide, although the calls that needed it were another's.
+    pub(super) async fn know_secrets(&mut self, call: &Function) -> Result<(), Halt> {
+        let names = match call {
+            Function::Tasks(Tasks::Start { command, .. }) => self.secrets_of(command),
+            Function::Http(Http::Send(request)) => Confidential {
+                secrets: request.secrets.iter().map(|splice| splice.secret.clone()).collect(),
+                ..Confidential::default()
+            },
+            _ => return Ok(()),
+        };
+        match self.secret_values(&names).await {
+            Ok(_) => Ok(()),
+            Err(Halt::Tell(error)) => Err(Halt::Stop(Stop::Fault(error.to_string()))),
+            Err(halt) => Err(halt),
+        }
     }
 
     /// Makes sure that the output of a task is on its way into the log.
     async fn follow(&mut self, task: u32) -> Result<(), Halt> {
         let running = self.running(task)?;
-        if running.follower.is_some() || running.ended {
+        if running.ended || self.followers.has(&running.name) {
             return Ok(());
         }
         let (name, secrets) = (running.name.clone(), running.secrets.clone());
         self.secret_values(&secrets).await?;
-        let follower = Follower::start(self.engine.clone(), self.subject.clone(), name, self.mask.clone());
-        if let Some(running) = self.tasks.get_mut(&task) {
-            running.follower = Some(follower);
-        }
+        self.followers.start(&self.engine, &self.subject, &name, &self.mask);
         Ok(())
+    }
+
+    /// Follows the tasks that a parked attempt waits for, without an instance of its guest.
+    pub(crate) async fn follow_parked(&mut self, names: &[TaskName]) {
+        let started: Vec<_> = self.ledger.started().map(|(seq, command)| (seq, command.clone())).collect();
+        for (seq, command) in started {
+            if names.contains(&self.task_name(seq)) {
+                self.task_started(seq, &command);
+                if self.follow(seq).await.is_err() {
+                    tracing::warn!(
+                        task.seq = seq,
+                        "the output of a task cannot be shown without its secrets"
+                    );
+                }
+            }
+        }
     }
 
     async fn wait(&mut self, task: u32) -> Outcome {
@@ -153,7 +200,9 @@ impl Attempt {
         let state = ended(self.engine.executor.clone(), name.clone());
         let state = self.wait_for(state, Wake::Tasks(vec![name]), None).await??;
         self.drain(task).await;
-        Ok(Value::Ending(ending_of(state)))
+        let mut ending = ending_of(state);
+        ending.message = self.mask.text(&ending.message);
+        Ok(Value::Ending(ending))
     }
 
     /// Returns when everything that an ended task wrote is in the log.
@@ -161,8 +210,8 @@ impl Attempt {
         if self.follow(task).await.is_err() {
             tracing::warn!(task.seq = task, "the output of a task cannot be shown without its secrets");
         }
-        if let Some(follower) = self.tasks.get_mut(&task).and_then(|running| running.follower.take()) {
-            follower.drained().await;
+        if let Some(running) = self.tasks.get(&task) {
+            self.followers.drained(&running.name).await;
         }
     }
 

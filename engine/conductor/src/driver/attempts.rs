@@ -4,7 +4,7 @@
 //! the environment's lock. An attempt whose run is another engine's now touches nothing any more.
 
 use super::wake::{self, Woken};
-use crate::attempt::{Attempt, Closing, Mode, Subject, Wake, failure};
+use crate::attempt::{Attempt, Closing, Followers, Mode, Subject, Wake, failure};
 use crate::cancel::cancelled;
 use crate::engine::Engine;
 use stageway_core::call::Stop;
@@ -47,6 +47,7 @@ pub(super) struct Work {
     pub(super) claim: Option<Claim>,
     /// Resumes in a row after faults of this process.
     pub(super) fruitless: u32,
+    pub(super) followers: Followers,
 }
 
 /// What an attempt was when the engine before this one died.
@@ -137,9 +138,13 @@ impl Work {
     /// Stays out of memory for as long as what the attempt was waiting for has not come. The journal decides that, not the run's
     /// events: an engine may die before it has said that an attempt parked, or that it goes on.
     async fn wait_if_parked(&mut self, deadline: u64) {
-        let wake = self.cursor().await.ok().and_then(|cursor| wake::of_journal(&cursor, &self.subject));
+        let cursor = self.cursor().await.ok();
+        let wake = cursor.as_ref().and_then(|cursor| wake::of_journal(cursor, &self.subject));
         match wake {
             Some(wake) if !wake::is_due(&self.engine, &self.subject, &wake).await => {
+                if let (Wake::Tasks(names), Some(cursor)) = (&wake, cursor) {
+                    self.attempt(cursor).follow_parked(names).await;
+                }
                 if self.past == Past::InMemory {
                     self.say_parked(&wake).await;
                 }
@@ -252,7 +257,8 @@ impl Work {
     }
 
     fn attempt(&self, cursor: Cursor) -> Attempt {
-        Attempt::new(self.engine.clone(), self.subject.clone(), Mode::Live, cursor, self.cancel.clone())
+        let (engine, subject, cancel) = (self.engine.clone(), self.subject.clone(), self.cancel.clone());
+        Attempt::new(engine, subject, Mode::Live, cursor, cancel).following(self.followers.clone())
     }
 
     async fn cursor(&self) -> Result<Cursor, String> {

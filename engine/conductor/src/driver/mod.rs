@@ -11,7 +11,7 @@ mod subject;
 mod take_up;
 mod wake;
 
-use crate::attempt::Subject;
+use crate::attempt::{Followers, Subject};
 use crate::engine::Engine;
 use crate::planner::skip::SkipKey;
 use attempts::{Finished, Message, Past};
@@ -211,6 +211,7 @@ impl Driver {
                 past: ready.past,
                 claim,
                 fruitless: 0,
+                followers: Followers::default(),
             }));
         }
     }

@@ -14,4 +14,5 @@ mod s08_doubt;
 mod s09_skip;
 mod s10_approval;
 mod s11_cost;
+mod s12_login;
 mod world;

@@ -107,20 +107,57 @@ async fn a_question_nobody_answers_times_out() {
     assert_eq!(world.now() / 1000, 120);
 }
 
+fn builds(mut host: ScriptedHost<'_>) -> ScriptedLife<'_> {
+    Box::pin(async move {
+        let command = Box::new(Command { arguments: vec!["make".into()], ..Command::default() });
+        host.value(Function::Tasks(Tasks::Start { name: "make".into(), command })).await?;
+        let Value::Ending(ending) = host.value(Function::Tasks(Tasks::Wait { task: 1 })).await? else {
+            panic!("a task has an ending")
+        };
+        Ok(json!({"code": ending.code}))
+    })
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_task_writes_while_its_attempt_is_parked_is_told_at_once_and_once() {
+    let world = World::with_tasks(|_| TaskScript::runs().writing("started\n"));
+    let run = world.create("r", [world.stage("build", builds)]).await;
+    let task = TaskName::of(&run, &crate::world::name("build"), 1, 1);
+    let told = || world.seen.lines.lock().unwrap().clone();
+    let outside = async {
+        world.when(&run, |state| parked(state) == 1).await;
+        world.executor.write(&task, b"half way\n");
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        assert_eq!(world.guests.live(), 0);
+        assert_eq!(told(), ["started", "half way"], "while no instance is in memory");
+        world.executor.write(&task, b"done\n");
+        world.executor.finish(&task, exited(0));
+        std::future::pending::<()>().await;
+    };
+    let status = tokio::select! { status = world.drive(&run) => status, () = outside => RunStatus::Queued };
+    assert_eq!(status, RunStatus::Succeeded);
+    assert_eq!(told(), ["started", "half way", "done"]);
+    let lines: Vec<_> = world.lines(&run).await.into_iter().map(|line| line.line.text).collect();
+    assert_eq!(lines, told());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_parked_task_is_followed_after_a_restart_too() {
+    let world = World::with_tasks(|_| TaskScript::runs().writing("started\n"));
+    let run = world.create("r", [world.stage("build", builds)]).await;
+    let task = TaskName::of(&run, &crate::world::name("build"), 1, 1);
+    world.drive_until(&run, world.when(&run, |state| parked(state) == 1)).await;
+    world.executor.write(&task, b"half way\n");
+    world.drive_until(&run, tokio::time::sleep(Duration::from_secs(60))).await;
+    assert_eq!(world.guests.instances(), 1, "no instance for that");
+    let lines: Vec<_> = world.lines(&run).await.into_iter().map(|line| line.line.text).collect();
+    assert_eq!(lines, ["started", "half way"]);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_long_task_is_attached_again_not_started_again() {
     let world = World::with_tasks(|_| TaskScript::runs().writing("started\n"));
-    let stage = world.stage("build", |mut host| {
-        Box::pin(async move {
-            let command = Box::new(Command { arguments: vec!["make".into()], ..Command::default() });
-            host.value(Function::Tasks(Tasks::Start { name: "make".into(), command })).await?;
-            let Value::Ending(ending) = host.value(Function::Tasks(Tasks::Wait { task: 1 })).await? else {
-                panic!("a task has an ending")
-            };
-            Ok(json!({"code": ending.code}))
-        })
-    });
-    let run = world.create("r", [stage]).await;
+    let run = world.create("r", [world.stage("build", builds)]).await;
     let task = TaskName::of(&run, &crate::world::name("build"), 1, 1);
     world.drive_until(&run, world.when(&run, |state| parked(state) == 1)).await;
     assert_eq!(world.guests.live(), 0);

@@ -99,11 +99,18 @@ impl Decision<'_> {
         self.out.missing.push(GrantProblem { code, pointer: pointer.to_owned(), message, remedy });
     }
 
+    /// Whether the component could do anything with a grant: a task may log in to the repositories of `images`, so that is of
+    /// use to a component that only imports `tasks`.
+    fn is_of_use(&self, interface: Interface) -> bool {
+        self.imported.contains(&interface)
+            || (interface == Interface::Images && self.imported.contains(&Interface::Tasks))
+    }
+
     /// What the file gives, as far as the component imports it and the policy allows it.
     fn file(&mut self) {
         let mut given = self.asked.file.clone();
         for interface in given.interfaces() {
-            if !self.imported.contains(&interface) {
+            if !self.is_of_use(interface) {
                 given.remove(interface);
                 self.out.refused.push(GrantProblem {
                     code: codes::GRANT_UNUSED,
@@ -130,7 +137,7 @@ impl Decision<'_> {
         let all = grants.required.iter().map(|wanted| (wanted, true));
         let all: Vec<_> = all.chain(grants.optional.iter().map(|wanted| (wanted, false))).collect();
         for (wanted, required) in all {
-            if !self.imported.contains(&wanted.interface) {
+            if !self.is_of_use(wanted.interface) {
                 continue;
             }
             let derived = derive(wanted, self.asked.with, self.asked.environment);
@@ -180,7 +187,14 @@ impl Decision<'_> {
             }
             match self.asked.ceiling.secret(name, Interface::Secrets) {
                 Ok(sinks) => {
-                    let into_tasks = sinks.iter().filter(|sink| !matches!(sink, Sink::Http(_))).cloned();
+                    let into_tasks: Vec<_> =
+                        sinks.iter().filter(|sink| !matches!(sink, Sink::Http(_))).cloned().collect();
+                    if into_tasks.is_empty() {
+                        let message = format!("the policy lets the secret `{name}` flow into no task");
+                        let remedy = "let its `to` in the policy have `task:toolbox` or the task's image";
+                        self.missing(codes::SECRET_REFUSED, &pointer, message, remedy.to_owned());
+                        continue;
+                    }
                     let secrets = self.out.grants.secrets.get_or_insert_default();
                     secrets.names.entry(name.clone()).or_default().extend(into_tasks);
                 }

@@ -1,4 +1,4 @@
-use crate::{BlobStatus, Blobs, Manifest, Registry, RegistryError};
+use crate::{BlobStatus, Blobs, Login, Manifest, Registry, RegistryError};
 use async_trait::async_trait;
 use serde_json::{Value as Json, json};
 use stageway_core::call::{Content, Image, Outcome};
@@ -42,6 +42,7 @@ pub struct MemoryRegistry {
     state: Mutex<State>,
     latency: Duration,
     hook: Option<Hook>,
+    login: Option<Login>,
 }
 
 impl MemoryRegistry {
@@ -54,6 +55,13 @@ impl MemoryRegistry {
     #[must_use]
     pub fn with_latency(mut self, latency: Duration) -> Self {
         self.latency = latency;
+        self
+    }
+
+    /// What a connection with credentials has; without it there are none.
+    #[must_use]
+    pub fn with_login(mut self, login: Login) -> Self {
+        self.login = Some(login);
         self
     }
 
@@ -230,6 +238,11 @@ impl Registry for MemoryRegistry {
 
     async fn facts(&self, repository: &str, digest: Option<&Digest>) -> Result<Json, RegistryError> {
         self.act(format!("facts {repository}"), |state| state.facts(repository, digest)).await
+    }
+
+    async fn login(&self, repository: &str) -> Result<Login, RegistryError> {
+        check_repository(repository)?;
+        self.login.clone().ok_or_else(|| RegistryError::NotFound("credentials of this connection".into()))
     }
 
     async fn pull_blob(

@@ -1,6 +1,7 @@
 //! From the command that a plugin built to the task that an executor gets.
 
 use super::super::{Attempt, Halt, artifacts, invalid};
+use super::{Confidential, login};
 use serde_json::Value as Json;
 use stageway_core::call::{Command, HostError, Service};
 use stageway_core::grant::TaskNetwork;
@@ -72,14 +73,12 @@ impl Attempt {
             grants.allows_secret_in_task(name.as_str(), image)?;
         }
         if let Some(identity) = &command.identity {
-            return Err(Halt::Tell(HostError::Unavailable(format!(
-                "this executor has no identity `{identity}`"
+            return Err(Halt::Tell(HostError::NotFound(format!(
+                "identity `{identity:.200}`: tasks on this machine have none; identities are the service accounts of executors \
+                 on Kubernetes"
             ))));
         }
-        if !command.registry_logins.is_empty() {
-            return Err(Halt::Tell(HostError::Unavailable("this executor makes no registry logins".into())));
-        }
-        Ok(())
+        self.check_logins(command)
     }
 
     /// The task, with everything that the stage adds to each of its tasks.
@@ -113,6 +112,10 @@ impl Attempt {
     }
 
     async fn process(&self, command: &Command, state: &Json) -> Result<Process, Halt> {
+        let mut secret_files = command.secret_files.clone();
+        for (path, logins) in login::files_of(command) {
+            secret_files.insert(path.to_owned(), login::name_of(&logins));
+        }
         Ok(Process {
             arguments: command.arguments.clone(),
             root: self.root(command.image.as_deref(), state).await?,
@@ -120,7 +123,7 @@ impl Attempt {
             variables: command.variables.clone(),
             secret_variables: command.secret_variables.clone(),
             files: command.files.clone(),
-            secret_files: command.secret_files.clone(),
+            secret_files,
         })
     }
 
@@ -208,8 +211,8 @@ impl Attempt {
         collect
     }
 
-    /// Every secret whose value flows into the task.
-    pub(super) fn secrets_of(&self, command: &Command) -> Vec<String> {
+    /// Every secret and login whose value flows into the task.
+    pub(super) fn secrets_of(&self, command: &Command) -> Confidential {
         let commands =
             std::iter::once(command).chain(command.services.iter().map(|service| &service.command));
         let own = commands.flat_map(|c| c.secret_variables.values().chain(c.secret_files.values())).cloned();
@@ -217,7 +220,7 @@ impl Attempt {
         let mut names: Vec<_> = own.chain(of_stage).collect();
         names.sort();
         names.dedup();
-        names
+        Confidential { secrets: names, logins: login::configurations_of(command) }
     }
 
     fn network(&self, command: &Command) -> Network {
@@ -239,11 +242,13 @@ fn shape_problems(command: &Command) -> Vec<String> {
     let absolute =
         |path: &str| path.starts_with('/') && !path.contains('\0') && !path.split('/').any(|p| p == "..");
     let paths = command.files.keys().chain(command.secret_files.keys()).chain(command.caches.values());
+    let paths = paths.chain(command.registry_logins.iter().map(|login| &login.path));
     let paths = paths.chain(command.collect.values()).chain(&command.directory).chain(&command.message_file);
     let mount = command.workspace.as_ref().map(|mount| &mount.path);
     for path in paths.chain(mount).filter(|path| !absolute(path)) {
         problems.push(format!("`{path:.200}` is not an absolute path"));
     }
+    problems.extend(login::problems(command));
     for name in command.variables.keys().chain(command.secret_variables.keys()) {
         if name.is_empty() || name.contains(['=', '\0']) {
             problems.push(format!("`{name:.80}` is no name of a variable"));

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use serde_json::Value as Json;
 use stageway_core::call::{Content, Image, Outcome};
 use stageway_core::digest::Digest;
-use stageway_ports::{BlobStatus, Blobs, Manifest, Registry, RegistryError};
+use stageway_ports::{BlobStatus, Blobs, Login, Manifest, Registry, RegistryError};
 
 #[async_trait]
 impl Registry for LayoutRegistry {
@@ -87,6 +87,12 @@ impl Registry for LayoutRegistry {
     async fn push_manifest(&self, repository: &str, manifest: &Manifest) -> Result<Outcome, RegistryError> {
         let manifest = manifest.clone();
         self.blocking(repository, move |folder| folder.push_manifest(&manifest)).await
+    }
+
+    async fn login(&self, _repository: &str) -> Result<Login, RegistryError> {
+        let problem = "the connection is a directory of image layouts, which nothing logs in to; \
+                       use `images`, or let the operator give the connection a `registry`";
+        Err(RegistryError::Invalid(problem.into()))
     }
 
     async fn tag(

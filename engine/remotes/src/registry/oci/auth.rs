@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue, WWW_AUTHENTICATE};
 use reqwest::{StatusCode, Url};
 use serde::Deserialize;
-use stageway_ports::{RegistryError, SecretValue};
+use stageway_ports::{Login, LoginCredentials, RegistryError, SecretValue};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -113,6 +113,23 @@ fn header(scheme: &[u8], value: &[u8]) -> Result<HeaderValue, RegistryError> {
 }
 
 impl OciRegistry {
+    /// What this connection itself shows to its registry, for a tool that does so itself.
+    ///
+    /// # Errors
+    /// [`RegistryError::NotFound`] if it is nobody.
+    pub(super) fn own_login(&self) -> Result<Login, RegistryError> {
+        let credentials = match self.auth.credentials.clone() {
+            Credentials::Basic { username, password } => LoginCredentials::Basic { username, password },
+            Credentials::Token(token) => LoginCredentials::Token(token),
+            Credentials::Anonymous => {
+                let problem = "credentials: the connection is anonymous; leave the login out where reading needs none, \
+                               or let the operator give the connection a `login`";
+                return Err(RegistryError::NotFound(problem.into()));
+            }
+        };
+        Ok(Login { server: self.address.clone(), credentials })
+    }
+
     /// Does what a registry that answered 401 asks for. False: nothing can be done that was not done before.
     ///
     /// # Errors

@@ -76,6 +76,8 @@ pub struct OciConfig {
 /// One connection: a registry.
 #[derive(Debug)]
 pub struct OciRegistry {
+    /// As the operator wrote it, and as references to its images begin.
+    address: String,
     base: Url,
     clients: Clients,
     auth: Auth,
@@ -92,7 +94,7 @@ impl OciRegistry {
         let base = base(&config)?;
         let clients = Clients::new(&base)?;
         let auth = Auth::new(config.credentials)?;
-        Ok(Self { base, clients, auth, staging: config.staging })
+        Ok(Self { address: config.address, base, clients, auth, staging: config.staging })
     }
 
     /// An address of the registry's API: the path below `/v2/`.

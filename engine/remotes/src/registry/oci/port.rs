@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use serde_json::Value as Json;
 use stageway_core::call::{Content, Image, Outcome};
 use stageway_core::digest::Digest;
-use stageway_ports::{BlobStatus, Blobs, Manifest, Registry, RegistryError};
+use stageway_ports::{BlobStatus, Blobs, Login, Manifest, Registry, RegistryError};
 
 #[async_trait]
 impl Registry for OciRegistry {
@@ -65,6 +65,11 @@ impl Registry for OciRegistry {
 
     async fn push_manifest(&self, repository: &str, manifest: &Manifest) -> Result<Outcome, RegistryError> {
         self.store_manifest(&check::repository(repository)?, manifest).await
+    }
+
+    async fn login(&self, repository: &str) -> Result<Login, RegistryError> {
+        check::repository(repository)?;
+        self.own_login()
     }
 
     async fn tag(
