@@ -62,10 +62,10 @@ async fn dispatch(context: &Context, command: Command) -> anyhow::Result<Exit> {
         Command::Replay(args) => commands::replay::run(context, args).await,
         Command::Lint(args) => commands::lint::run(context, args).await,
         Command::Expand(args) => commands::expand::run(context, args),
-        Command::Explain(args) => commands::explain::run(args),
-        Command::Schema(args) => commands::schema::run(args),
+        Command::Explain(args) => commands::explain::run(context, args),
+        Command::Schema(args) => commands::schema::run(context, args),
         Command::Plugin(args) => commands::plugin::run(context, args).await,
-        Command::Completion(args) => commands::completion::run(args),
+        Command::Completion(args) => commands::completion::run(context, args),
         Command::Supervisor(args) => commands::supervisor::run(args).await,
     }
 }

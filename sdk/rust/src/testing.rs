@@ -188,6 +188,10 @@ fn how_it_ended(ending: &Ending) -> String {
     match (&ending.reason, ending.code) {
         (Reason::Signalled, Some(code)) => format!("was ended by a signal (exit code {code})"),
         (Reason::Signalled, None) => "was ended by a signal".to_owned(),
+        // As a shell says it: what cannot be run, and what is not there. The executor knows why.
+        (_, Some(code @ (126 | 127))) if !ending.message.is_empty() => {
+            format!("ended with exit code {code}: {}", ending.message)
+        }
         (_, Some(code)) => format!("ended with exit code {code}"),
         (reason, None) => format!("ended without an exit code ({reason})"),
     }
@@ -208,7 +212,7 @@ fn stopped(ending: &Ending) -> Option<Verdict> {
         Reason::OutOfMemory => Verdict::failed(
             "stageway/out-of-memory",
             format!(
-                "the command used more memory than it may{said}: raise `limits: {{ memory-mib: … }}` of the stage, or use less"
+                "the command used more memory than it may{said}: raise `limits: {{ task-memory-bytes: … }}` of the stage, or use less"
             ),
         ),
         Reason::Cancelled => Verdict::errored("stageway/cancelled", "the command was cancelled"),

@@ -1,5 +1,6 @@
 //! `stageway completion`
 
+use super::Context;
 use crate::arguments::Cli;
 use crate::exit::Exit;
 use anyhow::Result;
@@ -13,7 +14,9 @@ pub(crate) struct Args {
 }
 
 /// Prints the completion script.
-pub(crate) fn run(args: Args) -> Result<Exit> {
-    clap_complete::generate(args.shell, &mut Cli::command(), "stageway", &mut std::io::stdout());
+pub(crate) fn run(context: &Context, args: Args) -> Result<Exit> {
+    let mut script = Vec::new();
+    clap_complete::generate(args.shell, &mut Cli::command(), "stageway", &mut script);
+    context.print(&String::from_utf8_lossy(&script))?;
     Ok(Exit::Ok)
 }

@@ -1,5 +1,6 @@
 //! `stageway explain`
 
+use super::Context;
 use crate::exit::{Exit, Refused};
 use anyhow::Result;
 use stageway_core::diagnostic::{all_pages, explain};
@@ -12,15 +13,15 @@ pub(crate) struct Args {
 }
 
 /// Prints the page of a code.
-pub(crate) fn run(args: Args) -> Result<Exit> {
+pub(crate) fn run(context: &Context, args: Args) -> Result<Exit> {
     if args.code == "all" {
         for page in all_pages() {
-            println!("{}  {}", page.code, page.title);
+            context.print(&format!("{}  {}\n", page.code, page.title))?;
         }
         return Ok(Exit::Ok);
     }
     let page = explain(&args.code)
         .map_err(|error| Refused::usage(error.to_string(), "`stageway explain all` lists the codes"))?;
-    println!("{page}");
+    context.print(&format!("{page}\n"))?;
     Ok(Exit::Ok)
 }

@@ -10,6 +10,7 @@ use stageway_conductor::planner::{Prepared, Request, make};
 use stageway_core::definition::parse;
 use stageway_core::event::Event;
 use stageway_core::workspace::Tree;
+use stageway_ports::SourceError;
 use stageway_remotes::source::{Facts, WorkTree};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -98,7 +99,7 @@ pub(crate) async fn prepare(context: &Context, blueprint: &Blueprint, args: &Pre
         unconfined: args.no_sandbox,
         skip: !args.no_skip,
     };
-    let source = blueprint.source(&origin).await?;
+    let source = blueprint.source(&origin).await.map_err(no_revision)?;
     let facts = source.facts().await?;
     if origin.revision.is_some() {
         // A name such as HEAD may mean another commit when the run is resumed.
@@ -112,6 +113,17 @@ pub(crate) async fn prepare(context: &Context, blueprint: &Blueprint, args: &Pre
     let (name, bytes) = choose(files, args.pipeline.as_deref())?;
     let prepared = plan(context, blueprint, args, &origin.root, (&name, &bytes), &event).await?;
     Ok(Ready { prepared, tree, source: Arc::new(source), origin, about })
+}
+
+/// A revision that is not there is a slip of the command line.
+fn no_revision(error: anyhow::Error) -> anyhow::Error {
+    match error.downcast_ref::<SourceError>() {
+        Some(SourceError::NotFound(what)) => {
+            let remedy = "name a commit, branch or tag of this repository, or leave --revision out";
+            Refused::usage(format!("there is no {what}"), remedy).into()
+        }
+        _ => error,
+    }
 }
 
 async fn plan(

@@ -2,7 +2,7 @@
 
 use super::Context;
 use crate::exit::{Exit, Refused};
-use crate::terminal::{Look, Style, duration};
+use crate::terminal::{Look, Style, count, duration};
 use crate::wiring::{Blueprint, Nowhere, Origin, RunRef, find};
 use anyhow::{Result, anyhow};
 use stageway_conductor::driver::{Loaded, load, subject};
@@ -67,7 +67,7 @@ fn which(loaded: &Loaded, run: &RunId, args: &Args) -> Result<(RunId, u32)> {
     }
     let attempt = args.attempt.unwrap_or(stage.attempts);
     if attempt == 0 || attempt > stage.attempts {
-        let message = format!("`{}` has {} attempts", args.stage, stage.attempts);
+        let message = format!("`{}` has {}", args.stage, count(u64::from(stage.attempts), "attempt"));
         return Err(Refused::usage(message, "`stageway show RUN` says what ran").into());
     }
     Ok((run.clone(), attempt))

@@ -1,5 +1,6 @@
 //! `stageway schema`
 
+use super::Context;
 use crate::exit::Exit;
 use anyhow::Result;
 use stageway_core::definition::json_schema;
@@ -22,11 +23,11 @@ enum Of {
 }
 
 /// Prints the schema.
-pub(crate) fn run(args: Args) -> Result<Exit> {
+pub(crate) fn run(context: &Context, args: Args) -> Result<Exit> {
     let schema = match args.of {
         Of::Pipeline => json_schema(),
         Of::Event => Event::schema(),
     };
-    println!("{}", serde_json::to_string_pretty(&schema)?);
+    context.print(&format!("{}\n", serde_json::to_string_pretty(&schema)?))?;
     Ok(Exit::Ok)
 }

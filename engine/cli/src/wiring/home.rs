@@ -12,7 +12,8 @@
 
 use super::lock::RunLock;
 use crate::config::Settings;
-use anyhow::{Context, Result};
+use crate::exit::Refused;
+use anyhow::Result;
 use stageway_core::name::TenantId;
 use stageway_ports::{Blobs, RunFilter, RunSummary, Store};
 use stageway_stores::{FsBlobs, SqliteStore};
@@ -43,7 +44,10 @@ impl Home {
     pub(crate) async fn open(settings: &Settings) -> Result<Self> {
         let directory = settings.state.clone();
         let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&directory);
-        made.with_context(|| format!("the state directory {} cannot be made", directory.display()))?;
+        made.map_err(|error| {
+            let message = format!("the state directory {} cannot be made: {error}", directory.display());
+            Refused::usage(message, "name a directory that you may write with --state or STAGEWAY_STATE")
+        })?;
         let blobs: Arc<dyn Blobs> = Arc::new(FsBlobs::open(directory.join("blobs"))?);
         let store = SqliteStore::open(directory.join("stageway.db"), blobs.clone()).await?;
         Ok(Self { directory, store: Arc::new(store), blobs, tenant: TenantId::local() })

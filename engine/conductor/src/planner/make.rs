@@ -15,7 +15,7 @@ use stageway_core::plugin::PluginRef;
 use stageway_core::policy::Policy;
 use stageway_core::run::RunEvent;
 use stageway_core::workspace::Tree;
-use stageway_ports::{FoundPlugin, Guests, NewRun, PluginError, Plugins, StoreError};
+use stageway_ports::{FoundPlugin, GuestError, Guests, NewRun, PluginError, Plugins, StoreError};
 use std::collections::{BTreeMap, BTreeSet};
 use thiserror::Error;
 
@@ -167,9 +167,17 @@ async fn validate(
             }
             _ => Ok(()),
         };
-        if let Err(error) = prepared {
-            problems.push(fault(error.to_string()));
-            continue;
+        match prepared {
+            Ok(()) => {}
+            Err(error @ GuestError::Host(_)) => {
+                let remedy = "see that the state directory may be written and has room, then try again";
+                problems.push(Diagnostic { remedy: remedy.to_owned(), ..fault(error.to_string()) });
+                continue;
+            }
+            Err(error) => {
+                problems.push(fault(error.to_string()));
+                continue;
+            }
         }
         if has_expressions(&stage.with) {
             continue;

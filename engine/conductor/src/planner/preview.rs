@@ -3,7 +3,7 @@
 use crate::attempt::{Attempt, Mode, Planned, Subject};
 use crate::driver::linking;
 use crate::engine::Engine;
-use serde_json::{Value as Json, json};
+use serde_json::{Map, Value as Json, json};
 use stageway_core::call::{Failure, Stop};
 use stageway_core::digest::Digest;
 use stageway_core::journal::{Cursor, canonical};
@@ -72,11 +72,25 @@ pub async fn stage(engine: &Arc<Engine>, subject: &Arc<Subject>) -> Preview {
 /// An effect for people: function, request and answer.
 pub fn in_words(planned: &Planned) -> Json {
     let (interface, function) = planned.call.name();
-    let mut request = canonical(&planned.call.request());
+    let mut request = canonical(&without_empty(planned.call.request()));
     if request.len() > 2000 {
         let cut = (0..=2000).rev().find(|at| request.is_char_boundary(*at)).unwrap_or(0);
         request.truncate(cut);
         request.push('…');
     }
     json!({"function": format!("{interface}.{function}"), "request": request, "answer": planned.answer})
+}
+
+/// Without members that say nothing: empty lists and objects.
+fn without_empty(value: Json) -> Json {
+    let says = |value: &Json| {
+        !value.as_object().is_some_and(Map::is_empty) && !value.as_array().is_some_and(Vec::is_empty)
+    };
+    match value {
+        Json::Object(members) => {
+            let kept = members.into_iter().map(|(name, value)| (name, without_empty(value)));
+            Json::Object(kept.filter(|(_, value)| says(value)).collect())
+        }
+        other => other,
+    }
 }

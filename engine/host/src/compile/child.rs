@@ -1,3 +1,4 @@
+use super::entry::UNWRITTEN;
 use crate::options::CompileLimits;
 use stageway_ports::GuestError;
 use std::ffi::OsString;
@@ -14,7 +15,7 @@ const MESSAGE: u64 = 4 << 10;
 ///
 /// # Errors
 /// [`GuestError::Compile`] when it does not get done within its bounds; [`GuestError::Host`] when the child cannot be
-/// started.
+/// started, or cannot write.
 ///
 /// # Cancellation
 /// Kills the child.
@@ -45,6 +46,9 @@ pub(super) async fn compile(
         Err(_) => Err(GuestError::Compile(format!("it takes longer than {} s", limits.time.as_secs()))),
         Ok(Err(error)) => Err(GuestError::Host(format!("the compiler cannot be attended: {error}"))),
         Ok(Ok((status, _))) if status.success() => Ok(()),
+        Ok(Ok((status, message))) if status.code() == Some(i32::from(UNWRITTEN)) => {
+            Err(GuestError::Host(message))
+        }
         Ok(Ok((status, message))) => Err(GuestError::Compile(failure(status, &message, limits))),
     }
 }

@@ -9,6 +9,21 @@ use std::process::ExitCode;
 /// Bytes that are read at most; the parent has counted them already.
 const MOST_INPUT: u64 = 1 << 30;
 
+/// How the child ends when the code could not be written: no fault of the component.
+pub(super) const UNWRITTEN: u8 = 3;
+
+/// Why there is no code.
+struct Failure {
+    message: String,
+    code: u8,
+}
+
+impl From<String> for Failure {
+    fn from(message: String) -> Self {
+        Self { message, code: 1 }
+    }
+}
+
 /// The whole life of the child process that compiles one component: bounds itself, reads the component from standard
 /// input, writes machine code to a file.
 ///
@@ -17,16 +32,17 @@ const MOST_INPUT: u64 = 1 << 30;
 pub fn compile_child(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     match compile(arguments) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(message) => {
+        Err(Failure { message, code }) => {
             let _ = writeln!(io::stderr(), "{message}");
-            ExitCode::FAILURE
+            ExitCode::from(code)
         }
     }
 }
 
-fn compile(arguments: impl IntoIterator<Item = OsString>) -> Result<(), String> {
+fn compile(arguments: impl IntoIterator<Item = OsString>) -> Result<(), Failure> {
     let mut arguments = arguments.into_iter();
-    let output = arguments.next().map(PathBuf::from).ok_or("the output's name is missing")?;
+    let output =
+        arguments.next().map(PathBuf::from).ok_or_else(|| "the output's name is missing".to_owned())?;
     let memory = number(arguments.next(), "the bound of memory")?;
     let seconds = number(arguments.next(), "the bound of time")?;
     bound(memory, seconds).map_err(|error| format!("the compiler cannot bound itself: {error}"))?;
@@ -35,7 +51,8 @@ fn compile(arguments: impl IntoIterator<Item = OsString>) -> Result<(), String> 
     input.take(MOST_INPUT).read_to_end(&mut component).map_err(|error| format!("no component: {error}"))?;
     let engine = engine::compiling().map_err(|error| format!("no engine: {error:#}"))?;
     let code = engine.precompile_component(&component).map_err(|error| format!("{error:#}"))?;
-    fs::write(output, code).map_err(|error| format!("the code cannot be written: {error}"))
+    fs::write(output, code)
+        .map_err(|error| Failure { message: format!("the code cannot be written: {error}"), code: UNWRITTEN })
 }
 
 fn number(argument: Option<OsString>, what: &str) -> Result<u64, String> {

@@ -30,7 +30,10 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<Exit> {
             "name a component, `*.wasm`",
         )
     })?;
-    let inspection = inspect(&bytes).map_err(|error| refused(error.code(), &error, error.remedy()))?;
+    let inspection = inspect(&bytes).map_err(|error| {
+        let message = format!("{}: {error}", args.file.display());
+        refused(error.code(), &message, error.remedy())
+    })?;
     let text = if args.json { serde_json::to_string_pretty(&inspection)? } else { inspection.to_string() };
     context.print(&format!("{}\n", text.trim_end()))?;
     Ok(Exit::Ok)
