@@ -2,13 +2,24 @@
 
 use serde_json::Value as Json;
 use std::fs;
+use std::io::{BufRead as _, BufReader, Lines};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
+use std::sync::OnceLock;
 use tempfile::TempDir;
 
 /// An installation of its own: a state directory and the plugins that the test command built.
 pub struct Installation {
     state: TempDir,
+    /// Where `stageway/config.yaml` lies, if there is one.
+    configuration: TempDir,
+}
+
+/// A run that goes on, with what it says.
+pub struct Running {
+    child: Child,
+    lines: Lines<BufReader<ChildStdout>>,
+    seen: Vec<Json>,
 }
 
 /// What `stageway run --json` said.
@@ -43,7 +54,19 @@ pub fn root() -> PathBuf {
 impl Installation {
     /// A new one with an empty state directory.
     pub fn new() -> Self {
-        Self { state: tempfile::tempdir().expect("a temporary directory") }
+        let folder = || tempfile::tempdir().expect("a temporary directory");
+        Self { state: folder(), configuration: folder() }
+    }
+
+    /// One with an operator's configuration, and files beside it such as a policy.
+    pub fn configured(configuration: &str, beside: &[(&str, &str)]) -> Self {
+        let installation = Self::new();
+        let folder = installation.configuration.path().join("stageway");
+        fs::create_dir_all(&folder).expect("a folder");
+        for (name, text) in [("config.yaml", configuration)].iter().chain(beside) {
+            fs::write(folder.join(name), text).expect("a file");
+        }
+        installation
     }
 
     /// Its state directory.
@@ -57,6 +80,7 @@ impl Installation {
         command
             .current_dir(tree)
             .env("STAGEWAY_STATE", self.state())
+            .env("XDG_CONFIG_HOME", self.configuration.path())
             .env("STAGEWAY_PLUGINS", built().join("plugins"));
         command.env("NO_COLOR", "1").stdin(Stdio::null());
         command
@@ -75,10 +99,30 @@ impl Installation {
     }
 
     /// The same, left to itself.
-    pub fn start(&self, tree: &Path) -> Child {
+    pub fn start(&self, tree: &Path) -> Running {
+        self.start_with(tree, &[], &[])
+    }
+
+    /// The same with more arguments and with variables of the environment.
+    pub fn start_with(&self, tree: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Running {
         let mut command = self.stageway(tree);
-        command.args(["run", "--json"]).stdout(Stdio::piped()).stderr(Stdio::null());
-        command.spawn().expect("the binary starts")
+        command.args(["run", "--json"]).args(arguments).envs(variables.iter().copied());
+        command.stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut child = command.spawn().expect("the binary starts");
+        let lines = BufReader::new(child.stdout.take().expect("its output")).lines();
+        Running { child, lines, seen: Vec::new() }
+    }
+
+    /// What a command says on standard output, as one JSON value.
+    pub fn json(&self, tree: &Path, arguments: &[&str]) -> Json {
+        let output = self.output(tree, arguments);
+        serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("{arguments:?}: {e}: {output:?}"))
+    }
+
+    /// What a command says, both streams together.
+    pub fn said(&self, tree: &Path, arguments: &[&str]) -> String {
+        let output = self.output(tree, arguments);
+        String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned()
     }
 }
 
@@ -86,6 +130,94 @@ impl Default for Installation {
     fn default() -> Self {
         Self::new()
     }
+}
+
+impl Drop for Installation {
+    /// The supervisor ends when it has nothing to do; a test that failed half-way leaves it something.
+    fn drop(&mut self) {
+        let state = self.state().display().to_string();
+        for (process, words) in processes() {
+            if words.iter().any(|word| word == "supervisor")
+                && words.iter().any(|word| word.starts_with(&state))
+            {
+                let _ = Command::new("kill").args(["-9", &process]).status();
+            }
+        }
+    }
+}
+
+impl Running {
+    /// Its process, for signals.
+    pub fn process(&self) -> String {
+        self.child.id().to_string()
+    }
+
+    /// Reads until it says what is wanted.
+    ///
+    /// # Panics
+    /// When it ends before that.
+    pub fn until(&mut self, is: impl Fn(&Json) -> bool) -> &Json {
+        loop {
+            let line = self.lines.next().unwrap_or_else(|| panic!("it ended after {:#?}", self.seen));
+            let event: Json = serde_json::from_str(&line.expect("text")).expect("JSON");
+            self.seen.push(event);
+            if is(&self.seen[self.seen.len() - 1]) {
+                return &self.seen[self.seen.len() - 1];
+            }
+        }
+    }
+
+    /// Reads until a stage writes a line that begins like this.
+    pub fn until_line(&mut self, beginning: &str) -> &Json {
+        self.until(|event| event["line"]["text"].as_str().is_some_and(|text| text.starts_with(beginning)))
+    }
+
+    /// Reads until something happens to the run: an event of this kind.
+    pub fn until_event(&mut self, kind: &str) -> &Json {
+        self.until(|event| event["event"]["kind"] == kind)
+    }
+
+    /// `kill -9`.
+    pub fn kill(mut self) {
+        self.child.kill().expect("kill -9");
+        self.child.wait().expect("it is gone");
+    }
+
+    /// Sends a signal by its name.
+    pub fn signal(&self, name: &str) {
+        let sent = Command::new("kill").args([&format!("-{name}"), &self.process()]).status();
+        assert!(sent.expect("kill runs").success());
+    }
+
+    /// Reads to its end.
+    pub fn end(mut self) -> Told {
+        for line in self.lines.by_ref() {
+            self.seen.push(serde_json::from_str(&line.expect("text")).expect("JSON"));
+        }
+        let exit = self.child.wait().expect("it ends").code().unwrap_or(-1);
+        Told { exit, events: self.seen, complaints: String::new() }
+    }
+}
+
+/// Every process of this machine: its number and its command line.
+pub fn processes() -> Vec<(String, Vec<String>)> {
+    let entries = fs::read_dir("/proc").expect("/proc").filter_map(Result::ok);
+    let numbers = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
+    let numbers = numbers.filter(|name| name.bytes().all(|byte| byte.is_ascii_digit()));
+    let words = |number: &String| -> Vec<String> {
+        let bytes = fs::read(format!("/proc/{number}/cmdline")).unwrap_or_default();
+        String::from_utf8_lossy(&bytes).split('\0').map(str::to_owned).collect()
+    };
+    numbers.map(|number| (number.clone(), words(&number))).collect()
+}
+
+/// A pipeline of one stage that runs `./check.sh` with the first-party plugin for tests; `more` are lines of the stage.
+pub fn one_stage(more: &str) -> String {
+    let more: String = more.lines().map(|line| format!("    {line}\n")).collect();
+    format!(
+        "pipeline: small\non: {{ push: {{ branches: [main] }} }}\nstages:\n  check:\n    uses: stageway/unit-test@1\n    \
+         with: {{ command: [./check.sh] }}\n{more}"
+    )
 }
 
 /// Reads what a run said.
@@ -167,4 +299,32 @@ pub fn orderbook() -> TempDir {
         assert!(done.success(), "git {arguments:?}");
     }
     clone
+}
+
+/// A folder with the first-party plugins and `acme/probe`, built once for a process.
+pub fn plugins_with_probe() -> &'static Path {
+    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
+    FOLDER.get_or_init(|| {
+        let folder = built().join("plugins-with-probe");
+        fs::create_dir_all(&folder).expect("a folder");
+        for entry in fs::read_dir(built().join("plugins")).expect("the plugins that `engine/build` built") {
+            let from = entry.expect("an entry").path();
+            fs::copy(&from, folder.join(from.file_name().expect("a name"))).expect("a copy");
+        }
+        let mut build = Command::new(binary());
+        build.args(["plugin", "build"]).arg(root().join("tests/probe")).arg("--output").arg(&folder);
+        let output = build.stdin(Stdio::null()).output().expect("the binary starts");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        folder
+    })
+}
+
+/// What is said when these words are not in a text.
+///
+/// # Panics
+/// Then.
+pub fn assert_says(text: &str, words: &[&str]) {
+    for word in words {
+        assert!(text.contains(word), "`{word}` is not in:\n{text}");
+    }
 }

@@ -1,8 +1,6 @@
 //! The engine is killed while a task runs: the task goes on, and so does the run.
 
 use stageway_tests::{Installation, told, tree};
-use std::io::{BufRead, BufReader};
-use std::time::{Duration, Instant};
 
 const PIPELINE: &str = "pipeline: small
 on: { push: { branches: [main] } }
@@ -23,17 +21,8 @@ fn a_task_outlives_the_engine_and_starts_once() {
     let installation = Installation::new();
 
     let mut engine = installation.start(tree.path());
-    let mut seen = BufReader::new(engine.stdout.take().expect("its output")).lines();
-    let begun = Instant::now();
-    let started = loop {
-        let line = seen.next().expect("the run goes on").expect("text");
-        if line.contains("\"started ") {
-            break line;
-        }
-        assert!(begun.elapsed() < Duration::from_secs(120), "the task never started");
-    };
-    engine.kill().expect("kill -9");
-    engine.wait().expect("it is gone");
+    let started = engine.until_line("started ").to_string();
+    engine.kill();
 
     let output =
         installation.stageway(tree.path()).args(["resume", "--json"]).output().expect("the binary starts");

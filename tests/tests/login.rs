@@ -1,0 +1,157 @@
+//! A task that logs in to a registry by itself: with a file in memory, which docker's tools understand.
+
+use serde_json::{Value as Json, json};
+use stageway_core::digest::Digest;
+use stageway_tests::{Installation, assert_says, plugins_with_probe, told, tree};
+use std::fs;
+use std::net::{TcpListener, TcpStream};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+const PASSWORD: &str = "s3cret";
+/// The password of `robot`, hashed as `htpasswd -B` does.
+const HTPASSWD: &str = "robot:$2b$05$abcdefghijklmnopqrstuuLK7U1u6pVRmL7L1BBM2aS35PSZnDXlK\n";
+
+/// A registry that lets nobody in without the password.
+struct Registry {
+    process: Child,
+    address: String,
+    folder: tempfile::TempDir,
+}
+
+impl Registry {
+    fn start() -> Self {
+        let folder = tempfile::tempdir().expect("a temporary directory");
+        let path = folder.path().display();
+        let port =
+            TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a port").port();
+        let address = format!("127.0.0.1:{port}");
+        fs::write(folder.path().join("htpasswd"), HTPASSWD).expect("a file");
+        let configuration = format!(
+            "version: 0.1\nlog: {{ level: error }}\nstorage: {{ filesystem: {{ rootdirectory: {path}/data }} }}\n\
+             http: {{ addr: \"{address}\" }}\nauth: {{ htpasswd: {{ realm: test, path: {path}/htpasswd }} }}\n"
+        );
+        fs::write(folder.path().join("config.yml"), configuration).expect("a file");
+        let process = Command::new("docker-registry")
+            .arg("serve")
+            .arg(folder.path().join("config.yml"))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("the registry runs: apt-get install docker-registry");
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while TcpStream::connect(&address).is_err() {
+            assert!(Instant::now() < deadline, "the registry does not listen");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Self { process, address, folder }
+    }
+
+    /// What docker's own tools say of the tags of a repository that is not there, with this configuration.
+    fn tags(&self, configuration: &str) -> String {
+        let file = self.folder.path().join("auth.json");
+        fs::write(&file, configuration).expect("a file");
+        let output = Command::new("skopeo")
+            .args(["list-tags", "--tls-verify=false", "--authfile"])
+            .arg(&file)
+            .arg(format!("docker://{}/team/app", self.address))
+            .output()
+            .expect("skopeo runs: apt-get install skopeo");
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    }
+}
+
+impl Drop for Registry {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+fn run(installation: &Installation, with: &Json) -> stageway_tests::Told {
+    let pipeline = json!({
+        "pipeline": "small", "on": {"push": {}},
+        "stages": {"push": {
+            "uses": "acme/probe@1", "with": with,
+            "grants": {"tasks": {}, "images": {"team/app": ["read", "push"], "open/app": ["read"], "local/app": ["read"]}},
+        }},
+    });
+    let tree = tree(&[("stageway.yaml", &pipeline.to_string())]);
+    let mut command = installation.stageway(tree.path());
+    command.args(["run", "--json"]).env("STAGEWAY_PLUGINS", plugins_with_probe());
+    told(&command.output().expect("the binary starts"))
+}
+
+fn login(repository: &str, command: &[&str]) -> Json {
+    let login =
+        json!({"path": "/kaniko/.docker/config.json", "repository": repository, "actions": ["pull", "push"]});
+    json!({"command": command, "login": login})
+}
+
+fn installation(address: &str) -> Installation {
+    let configuration = format!(
+        "connections:
+  team: {{ registry: \"{address}\", insecure: true, login: {{ user: robot, password: file:password }} }}
+  open: {{ registry: \"{address}\", insecure: true }}
+  local: {{ layout: images }}
+"
+    );
+    Installation::configured(&configuration, &[("password", PASSWORD)])
+}
+
+#[test]
+fn the_file_lets_dockers_tools_in_and_is_nowhere_but_in_the_task() {
+    let registry = Registry::start();
+    let installation = installation(&registry.address);
+    let auth = {
+        let script = format!("printf %s 'robot:{PASSWORD}' | base64 -w0");
+        let output = Command::new("sh").args(["-c", &script]).output().expect("base64 runs");
+        String::from_utf8(output.stdout).expect("text")
+    };
+    let expected = json!({"auths": {&registry.address: {"auth": auth}}}).to_string();
+    let script = "sha256sum </kaniko/.docker/config.json; cat /kaniko/.docker/config.json; grep -c . /proc/mounts >/dev/null";
+    let told = run(&installation, &login("team/app", &["sh", "-c", script]));
+    assert_eq!(told.exit, 0, "{told:#?}");
+    assert_eq!(told.stage("push")["outputs"]["code"], 0, "{told:#?}");
+    let lines = told.lines("push");
+    let digest = Digest::of(expected.as_bytes()).hex();
+    assert!(lines[0].starts_with(&digest), "the file is another: {lines:?}");
+    assert_says(&lines[1], &["\"auths\"", &registry.address, "***"]);
+    assert!(!lines[1].contains(&auth), "{lines:?}");
+
+    assert_says(&registry.tags(&expected), &["404"]);
+    assert_says(&registry.tags("{}"), &["auth"]);
+    let found = Command::new("grep")
+        .args(["--recursive", "--files-with-matches", "--text", "-e", PASSWORD, "-e", &auth])
+        .arg(installation.state())
+        .output()
+        .expect("grep runs");
+    assert_eq!(String::from_utf8_lossy(&found.stdout), "", "the state holds the credentials");
+}
+
+#[test]
+fn what_cannot_be_logged_in_to_is_said_with_a_remedy() {
+    let installation = installation("127.0.0.1:9");
+    let said = |with: &Json| {
+        let told = run(&installation, with);
+        let outputs = &told.stage("push")["outputs"];
+        let text = |name: &str| outputs[name].as_str().unwrap_or_else(|| panic!("{told:#?}")).to_owned();
+        (text("said"), text("message"))
+    };
+    let (code, message) = said(&login("open/app", &["true"]));
+    assert_eq!(code, "stageway/denied", "{message}");
+    assert_says(&message, &["open/app", "push"]);
+    let reading = |repository: &str| {
+        let login = json!({"path": "/config.json", "repository": repository, "actions": ["pull"]});
+        json!({"command": ["true"], "login": login})
+    };
+    let (code, message) = said(&reading("open/app"));
+    assert_eq!(code, "stageway/not-found", "{message}");
+    assert_says(&message, &["anonymous", "`login`"]);
+    let (code, message) = said(&reading("local/app"));
+    assert_eq!(code, "stageway/invalid-argument", "{message}");
+    assert_says(&message, &["image layouts", "`registry`"]);
+    let (code, message) = said(&json!({"command": ["true"], "identity": "deployer"}));
+    assert_eq!(code, "stageway/not-found", "{message}");
+    assert_says(&message, &["deployer", "Kubernetes"]);
+}
