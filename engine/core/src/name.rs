@@ -142,6 +142,16 @@ impl TaskName {
         }
         Self(format!("t{}", &crate::digest::Digest::of(readable.as_bytes()).hex()[..40]))
     }
+
+    /// The run, the stage and the attempt that started it; none where the name does not say so, because it would have been too
+    /// long.
+    pub fn origin(&self) -> Option<(RunId, StageName, u32)> {
+        // Only the run's own name may hold a dot.
+        let mut parts = self.0.rsplitn(4, '.');
+        let (seq, attempt, stage, run) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+        seq.parse::<u32>().ok()?;
+        Some((RunId::new(run).ok()?, StageName::new(stage).ok()?, attempt.parse().ok()?))
+    }
 }
 
 #[cfg(test)]
@@ -168,5 +178,8 @@ mod tests {
         let name = TaskName::of(&run, &stage, 1, 7);
         assert!(TaskName::new(name.as_str()).is_ok());
         assert_ne!(name, TaskName::of(&run, &stage, 1, 8));
+        assert_eq!(name.origin(), None);
+        let (run, stage) = (RunId::new("a.run").unwrap(), StageName::new("build").unwrap());
+        assert_eq!(TaskName::of(&run, &stage, 2, 7).origin(), Some((run, stage, 2)));
     }
 }

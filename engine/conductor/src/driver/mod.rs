@@ -6,6 +6,7 @@
 
 mod attempts;
 mod gate;
+mod leftovers;
 mod loaded;
 mod subject;
 mod take_up;
@@ -89,6 +90,8 @@ struct Driver {
     held: BTreeMap<StageName, Laid>,
     /// Tasks of attempts whose end is in the batch.
     forget: Vec<stageway_core::name::TaskName>,
+    /// Whether this engine or one before it may have left tasks behind.
+    sweeps: bool,
     inbox: mpsc::Receiver<Message>,
     outbox: mpsc::Sender<Message>,
     cancel: watch::Sender<bool>,
@@ -101,6 +104,7 @@ impl Driver {
         let (outbox, inbox) = mpsc::channel(256);
         let permits = Arc::new(Semaphore::new(engine.rules.parallel_stages.max(1)));
         let (cancel, _) = watch::channel(run.state.cancel.is_some());
+        let sweeps = lease.fence > 1;
         Self {
             engine,
             writer,
@@ -112,6 +116,7 @@ impl Driver {
             ready: Vec::new(),
             held: BTreeMap::new(),
             forget: Vec::new(),
+            sweeps,
             inbox,
             outbox,
             cancel,
@@ -127,6 +132,9 @@ impl Driver {
             self.settle().await?;
             self.commit().await?;
             if self.run.state.ended_at.is_some() {
+                if self.sweeps {
+                    leftovers::forget(&self.engine, &self.writer.tenant).await;
+                }
                 return Ok(self.run.state.status);
             }
             self.launch();
@@ -185,6 +193,7 @@ impl Driver {
         for event in &events {
             self.engine.observer.event(&self.writer.run, event);
         }
+        self.sweeps |= !self.forget.is_empty();
         for task in std::mem::take(&mut self.forget) {
             if let Err(error) = self.engine.executor.forget(&task).await {
                 tracing::warn!(task.name = %task, %error, "a task could not be forgotten");
