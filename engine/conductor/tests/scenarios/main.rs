@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, unreachable_pub)]
 
 mod chaos;
+mod life;
 mod s01_order;
 mod s02_retry;
 mod s03_parking;

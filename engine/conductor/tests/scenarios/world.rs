@@ -19,7 +19,7 @@ use stageway_ports::memory::{
     ManualClock, MemoryBlobs, MemoryExecutor, MemoryHttp, MemoryRegistry, MemorySecrets, MemorySource,
     MemoryStore, ScriptedGuests, ScriptedHost, ScriptedLife, TaskScript,
 };
-use stageway_ports::{ApprovalAnswer, Blobs, Clock, NewRun, Registry, Store, StoredLine, Writer};
+use stageway_ports::{ApprovalAnswer, Blobs, Clock, Guests, NewRun, Registry, Store, StoredLine, Writer};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -37,6 +37,8 @@ pub struct World {
     pub source: MemorySource,
     pub clock: ManualClock,
     pub guests: ScriptedGuests,
+    /// What runs components, where that is not `guests` itself.
+    pub host: Option<Arc<dyn Guests>>,
     pub seen: Arc<Seen>,
     pub rules: Rules,
     pub tree: Tree,
@@ -96,6 +98,7 @@ impl World {
             source: MemorySource::default(),
             clock: ManualClock::new(START),
             guests: ScriptedGuests::new(),
+            host: None,
             seen: Arc::default(),
             rules: Rules { skip: false, ..Rules::default() },
             tree: Tree::default(),
@@ -106,7 +109,7 @@ impl World {
     /// An engine over a handle of the store.
     pub fn engine(&self, store: &MemoryStore) -> Arc<Engine> {
         Arc::new(Engine {
-            guests: Arc::new(self.guests.clone()),
+            guests: self.host.clone().unwrap_or_else(|| Arc::new(self.guests.clone())),
             store: Arc::new(store.clone()),
             blobs: Arc::new(self.blobs.clone()),
             executor: Arc::new(self.executor.clone()),

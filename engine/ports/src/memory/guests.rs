@@ -9,7 +9,6 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use tokio::sync::watch;
 
 /// What a script answers: the outputs, or how else it ends.
 pub type Scripted = Result<Json, GuestEnd>;
@@ -21,8 +20,7 @@ type Guest = dyn for<'a> Fn(ScriptedHost<'a>) -> ScriptedLife<'a> + Send + Sync;
 
 /// Guests whose components are Rust: each drives its `Calls` as the real host does for WebAssembly.
 ///
-/// It counts the instances that are in memory, and [`ScriptedGuests::halt_at`] lets the process stand still at a call, so that
-/// a test can drop what runs there.
+/// It counts the instances that are in memory.
 #[derive(Clone, Default)]
 pub struct ScriptedGuests {
     inner: Arc<Inner>,
@@ -35,8 +33,6 @@ struct Inner {
     most: AtomicUsize,
     instances: AtomicUsize,
     calls: AtomicU64,
-    halt_at: AtomicU64,
-    halted: watch::Sender<bool>,
 }
 
 /// What a script has of its host: the calls, numbered, and its configuration.
@@ -89,19 +85,6 @@ impl ScriptedGuests {
         self.inner.calls.load(Ordering::SeqCst)
     }
 
-    /// Before the call with this number, counted from 1 over all instances, everything stands still: the call is never made,
-    /// and [`ScriptedGuests::halted`] returns. 0 takes that back.
-    pub fn halt_at(&self, call: u64) {
-        self.inner.halted.send_replace(false);
-        self.inner.halt_at.store(call, Ordering::SeqCst);
-    }
-
-    /// Returns when a guest stands still.
-    pub async fn halted(&self) {
-        // The sender lives as long as `self`, so waiting ends only with the value.
-        let _ = self.inner.halted.subscribe().wait_for(|halted| *halted).await;
-    }
-
     fn guests(&self) -> MutexGuard<'_, BTreeMap<Digest, Arc<Guest>>> {
         self.inner.guests.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -128,11 +111,7 @@ impl<'a> ScriptedHost<'a> {
     /// # Errors
     /// The end of the instance, where the reply stops it; to be handed on with `?`.
     pub async fn call(&mut self, function: Function) -> Result<Answer, GuestEnd> {
-        let number = self.inner.calls.fetch_add(1, Ordering::SeqCst) + 1;
-        if number == self.inner.halt_at.load(Ordering::SeqCst) {
-            self.inner.halted.send_replace(true);
-            std::future::pending::<()>().await;
-        }
+        self.inner.calls.fetch_add(1, Ordering::SeqCst);
         if function.class().is_journaled() {
             self.last += 1;
         }

@@ -43,9 +43,9 @@ pub async fn chaos(mut host: ScriptedHost<'_>, steps: &[Step]) -> Scripted {
     Ok(json!({"told": guest.told}))
 }
 
-/// What the tasks of the steps do.
+/// What the tasks of the steps do: `./quick CODE` writes, leaves `out` and ends; `./endless` goes on.
 pub fn task_script(spec: &TaskSpec, collected: Content) -> TaskScript {
-    if spec.process.arguments.first().is_some_and(|word| word == "endless") {
+    if spec.process.arguments.first().is_some_and(|word| word == "./endless") {
         return TaskScript::runs().writing("goes on\n");
     }
     let code = spec.process.arguments.get(1).and_then(|text| text.parse().ok()).unwrap_or(0);
@@ -135,9 +135,9 @@ impl Guest {
                 name: format!("task-{task}"),
                 command: Box::new(Command {
                     arguments: if *endless {
-                        vec!["endless".into()]
+                        vec!["./endless".into()]
                     } else {
-                        vec!["quick".into(), (task % 3).to_string()]
+                        vec!["./quick".into(), (task % 3).to_string()]
                     },
                     workspace: Some(Mount { path: "/workspace".into(), writable: true }),
                     collect: [("out".to_owned(), format!("/workspace/out-{task}"))].into(),
