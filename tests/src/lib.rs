@@ -1,5 +1,9 @@
 //! What the black-box tests share: the built binary, a state directory each, and work trees made for one test.
 
+pub mod killing;
+pub mod loopback;
+pub mod processes;
+
 use serde_json::Value as Json;
 use std::fs;
 use std::io::{BufRead as _, BufReader, Lines};
@@ -9,10 +13,14 @@ use std::sync::OnceLock;
 use tempfile::TempDir;
 
 /// An installation of its own: a state directory and the plugins that the test command built.
+///
+/// Its supervisor goes with it.
 pub struct Installation {
     state: TempDir,
     /// Where `stageway/config.yaml` lies, if there is one.
     configuration: TempDir,
+    /// Where it finds plugins.
+    plugins: PathBuf,
 }
 
 /// A run that goes on, with what it says.
@@ -46,6 +54,17 @@ pub fn binary() -> PathBuf {
     binary
 }
 
+/// The bytes of a guest of the tests.
+pub fn guest(name: &str) -> Vec<u8> {
+    let folder = built().join("guests");
+    let files = fs::read_dir(&folder)
+        .unwrap_or_else(|e| panic!("{}: {e}: run the tests with `tests/run`", folder.display()));
+    let names = |path: &PathBuf| path.file_name().is_some_and(|file| file.to_string_lossy().contains(name));
+    let found = files.flatten().map(|file| file.path()).find(names);
+    fs::read(found.unwrap_or_else(|| panic!("no guest {name} in {}", folder.display())))
+        .expect("the component")
+}
+
 /// The root of the project.
 pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests/ lies in the project").to_owned()
@@ -54,8 +73,29 @@ pub fn root() -> PathBuf {
 impl Installation {
     /// A new one with an empty state directory.
     pub fn new() -> Self {
+        Self::with_plugins("plugins")
+    }
+
+    /// A new one that finds the guests of the tests instead of the first-party plugins.
+    pub fn of_guests() -> Self {
+        Self::with_plugins("guests")
+    }
+
+    fn with_plugins(folder: &str) -> Self {
+        let plugins = built().join(folder);
         let folder = || tempfile::tempdir().expect("a temporary directory");
-        Self { state: folder(), configuration: folder() }
+        Self { state: folder(), configuration: folder(), plugins }
+    }
+
+    /// A new one of the same kind, where everything that this one has compiled is compiled already.
+    pub fn warm(&self) -> Self {
+        let mut warm = Self::new();
+        warm.plugins.clone_from(&self.plugins);
+        let from = self.state().join("compiled");
+        let copied =
+            Command::new("cp").arg("--recursive").args([&from, &warm.state().join("compiled")]).status();
+        assert!(copied.expect("cp runs").success(), "{} is copied", from.display());
+        warm
     }
 
     /// One with an operator's configuration, and files beside it such as a policy.
@@ -81,7 +121,7 @@ impl Installation {
             .current_dir(tree)
             .env("STAGEWAY_STATE", self.state())
             .env("XDG_CONFIG_HOME", self.configuration.path())
-            .env("STAGEWAY_PLUGINS", built().join("plugins"));
+            .env("STAGEWAY_PLUGINS", &self.plugins);
         command.env("NO_COLOR", "1").stdin(Stdio::null());
         command
     }
@@ -261,7 +301,7 @@ pub fn tree(files: &[(&str, &str)]) -> TempDir {
         let path = tree.path().join(path);
         fs::create_dir_all(path.parent().expect("a file lies in a folder")).expect("a folder");
         fs::write(&path, text).expect("a file");
-        if path.extension().is_some_and(|extension| extension == "sh") {
+        if text.starts_with("#!") {
             fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("permissions");
         }
     }
@@ -281,6 +321,12 @@ pub fn orderbook() -> TempDir {
         fs::create_dir_all(to.parent().expect("a file lies in a folder")).expect("a folder");
         fs::copy(root().join(file), &to).expect("a copy");
     }
+    committed(clone.path());
+    clone
+}
+
+/// Makes a repository of a folder, with everything in its first commit.
+pub fn committed(folder: &Path) {
     for arguments in [
         &["init", "--quiet", "--initial-branch", "main"][..],
         &["add", "--all"],
@@ -295,10 +341,9 @@ pub fn orderbook() -> TempDir {
             "all",
         ],
     ] {
-        let done = Command::new("git").args(arguments).current_dir(clone.path()).status().expect("git runs");
+        let done = Command::new("git").args(arguments).current_dir(folder).status().expect("git runs");
         assert!(done.success(), "git {arguments:?}");
     }
-    clone
 }
 
 /// A folder with the first-party plugins and `acme/probe`, built once for a process.

@@ -1,15 +1,49 @@
 //! The example, as a newcomer runs it.
 
 use serde_json::Value as Json;
-use stageway_tests::{Installation, orderbook};
+use stageway_tests::{Installation, Told, orderbook, told};
 use std::fs;
-use std::process::Command;
+use std::io::{BufRead as _, BufReader};
+use std::path::Path;
+use std::process::{Command, Stdio};
 
-fn image(told: &stageway_tests::Told) -> String {
+const STAGES: [&str; 4] = ["unit-test", "image", "integration-test", "promote"];
+
+fn image(told: &Told) -> String {
     told.stage("image")["outputs"]["digest"]
         .as_str()
         .unwrap_or_else(|| panic!("no image: {told:#?}"))
         .to_owned()
+}
+
+/// When the engine is killed: at the first event of this kind of this stage.
+const MOMENTS: [(&str, &str); 5] = [
+    ("unit-test", "line"),
+    ("unit-test", "attempt-ended"),
+    ("image", "attempt-ended"),
+    ("integration-test", "line"),
+    ("promote", "attempt-started"),
+];
+
+fn killed_five_times(installation: &Installation, tree: &Path) -> Told {
+    let mut command = "run";
+    for (stage, kind) in MOMENTS {
+        let mut engine = installation.stageway(tree);
+        engine.args([command, "--json"]).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut engine = engine.spawn().expect("the binary starts");
+        let mut said = BufReader::new(engine.stdout.take().expect("its output")).lines();
+        let is = |event: &Json| match kind {
+            "line" => event["line"]["stage"] == stage,
+            _ => event["event"]["kind"] == kind && event["event"]["stage"] == stage,
+        };
+        let reached =
+            said.any(|line| line.is_ok_and(|line| serde_json::from_str(&line).is_ok_and(|event| is(&event))));
+        assert!(reached, "{stage} never comes to {kind}");
+        engine.kill().expect("kill -9");
+        engine.wait().expect("it is gone");
+        command = "resume";
+    }
+    told(&installation.output(tree, &[command, "--json"]))
 }
 
 #[test]
@@ -20,14 +54,18 @@ fn two_clones_make_one_image_and_what_is_unchanged_is_skipped() {
     let first = here.run(one.path(), &[]);
     assert_eq!(first.exit, 0, "{first:#?}");
     assert_eq!(first.end()["status"], "succeeded");
-    for stage in ["unit-test", "image", "integration-test", "promote"] {
+    for stage in STAGES {
         assert_eq!(first.stage(stage)["status"], "succeeded", "{stage}: {first:#?}");
     }
 
-    // The other clone is at another path, with a state of its own: nothing is skipped, and the digest is the same.
-    let second = there.run(other.path(), &[]);
+    // The other clone is at another path, with a state of its own, and its engine is killed five times: nothing is skipped, and
+    // the digest is the same.
+    let second = killed_five_times(&there, other.path());
     assert_eq!(second.exit, 0, "{second:#?}");
-    assert_eq!(second.stage("unit-test")["status"], "succeeded");
+    for stage in STAGES {
+        assert_eq!(second.stage(stage)["status"], "succeeded", "{stage}: {second:#?}");
+        assert_eq!(second.stage(stage)["attempts"], 1, "{stage}: {second:#?}");
+    }
     assert_eq!(image(&first), image(&second));
 
     // skopeo reads what was written, and computes the digest that was told.
