@@ -3,6 +3,7 @@
 use stageway_tests::processes::{kill, until};
 use stageway_tests::{Installation, told, tree};
 use std::path::Path;
+use std::process::Stdio;
 use tempfile::TempDir;
 
 const TASK: &str = "#!/bin/sh\necho start >> /count/starts\nsleep 2\necho end >> /count/ends\nsleep 3600\n";
@@ -44,7 +45,8 @@ fn a_retry_is_an_attempt_of_its_own() {
     let (installation, tree) =
         (Installation::new(), pipeline("    retry: { attempts: 2, on: [errored], backoff: 10ms }\n"));
     kill_both(&installation, tree.path());
-    let mut engine = installation.stageway(tree.path()).args(["resume", "--json"]).spawn().unwrap();
+    let mut engine = installation.stageway(tree.path());
+    let mut engine = engine.args(["resume", "--json"]).stdout(Stdio::null()).spawn().unwrap();
     until("the task of the second attempt has started", || installation.counted("starts").len() == 2);
     // Only the second attempt's task runs: it is one of two that were ever started, each under its own name.
     assert_eq!(installation.task_directories().len(), 1);

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, unreachable_pub)]
 
 mod chaos;
+#[allow(dead_code)]
 #[path = "../../../engine/conductor/tests/scenarios/life.rs"]
 mod life;
 mod parked;

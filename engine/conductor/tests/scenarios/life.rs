@@ -24,7 +24,8 @@ pub const CALLS: usize = 200;
 pub enum Player {
     /// The script.
     Script,
-    /// A component that the host has prepared.
+    /// A component that the host has prepared: the tests of the whole workspace have one.
+    #[allow(dead_code)]
     Component(Arc<dyn Guests>, Digest),
 }
 
