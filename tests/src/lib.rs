@@ -13,8 +13,6 @@ use std::sync::OnceLock;
 use tempfile::TempDir;
 
 /// An installation of its own: a state directory and the plugins that the test command built.
-///
-/// Its supervisor goes with it.
 pub struct Installation {
     state: TempDir,
     /// Where `stageway/config.yaml` lies, if there is one.
@@ -147,10 +145,14 @@ impl Installation {
     pub fn start_with(&self, tree: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Running {
         let mut command = self.stageway(tree);
         command.args(["run", "--json"]).args(arguments).envs(variables.iter().copied());
-        command.stdout(Stdio::piped()).stderr(Stdio::null());
-        let mut child = command.spawn().expect("the binary starts");
-        let lines = BufReader::new(child.stdout.take().expect("its output")).lines();
-        Running { child, lines, seen: Vec::new() }
+        Running::start(command)
+    }
+
+    /// `stageway resume --json`, left to itself.
+    pub fn go_on(&self, tree: &Path) -> Running {
+        let mut command = self.stageway(tree);
+        command.args(["resume", "--json"]);
+        Running::start(command)
     }
 
     /// What a command says on standard output, as one JSON value.
@@ -187,6 +189,13 @@ impl Drop for Installation {
 }
 
 impl Running {
+    fn start(mut command: Command) -> Self {
+        command.stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut child = command.spawn().expect("the binary starts");
+        let lines = BufReader::new(child.stdout.take().expect("its output")).lines();
+        Self { child, lines, seen: Vec::new() }
+    }
+
     /// Its process, for signals.
     pub fn process(&self) -> String {
         self.child.id().to_string()

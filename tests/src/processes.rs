@@ -85,11 +85,3 @@ impl Installation {
         entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()
     }
 }
-
-impl Drop for Installation {
-    fn drop(&mut self) {
-        if let Some(supervisor) = self.supervisor() {
-            kill(supervisor);
-        }
-    }
-}

@@ -3,7 +3,6 @@
 use stageway_tests::processes::{kill, until};
 use stageway_tests::{Installation, told, tree};
 use std::path::Path;
-use std::process::Stdio;
 use tempfile::TempDir;
 
 const TASK: &str = "#!/bin/sh\necho start >> /count/starts\nsleep 2\necho end >> /count/ends\nsleep 3600\n";
@@ -18,10 +17,9 @@ fn pipeline(retry: &str) -> TempDir {
 
 /// Kills engine and supervisor while the task runs.
 fn kill_both(installation: &Installation, tree: &Path) {
-    let mut engine = installation.start(tree);
+    let engine = installation.start(tree);
     until("the task has started", || !installation.counted("starts").is_empty());
-    engine.kill().unwrap();
-    engine.wait().unwrap();
+    engine.kill();
     kill(installation.supervisor().expect("a supervisor"));
 }
 
@@ -45,14 +43,13 @@ fn a_retry_is_an_attempt_of_its_own() {
     let (installation, tree) =
         (Installation::new(), pipeline("    retry: { attempts: 2, on: [errored], backoff: 10ms }\n"));
     kill_both(&installation, tree.path());
-    let mut engine = installation.stageway(tree.path());
-    let mut engine = engine.args(["resume", "--json"]).stdout(Stdio::null()).spawn().unwrap();
+    let engine = installation.go_on(tree.path());
     until("the task of the second attempt has started", || installation.counted("starts").len() == 2);
     // Only the second attempt's task runs: it is one of two that were ever started, each under its own name.
     assert_eq!(installation.task_directories().len(), 1);
     let cancelled = installation.output(tree.path(), &["cancel", "latest"]);
     assert!(cancelled.status.success(), "{cancelled:?}");
-    assert_eq!(engine.wait().unwrap().code(), Some(14));
+    assert_eq!(engine.end().exit, 14);
     assert_eq!(installation.counted("starts").len(), 2);
     until("nothing of it runs", || installation.tasks_running().is_empty());
 }
