@@ -1,0 +1,160 @@
+//! Appends of the kind that the end of a pure stage makes, and SQLite alone.
+
+use crate::Bench;
+use crate::cost::{Paired, since};
+use crate::table::{Row, Target};
+use anyhow::{Context as _, Result};
+use serde_json::{Map, json};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
+use sqlx::{ConnectOptions as _, Connection as _};
+use stageway_core::digest::Digest;
+use stageway_core::journal::{End, FORMAT, Header, Outcome, Record};
+use stageway_core::limits::AttemptLimits;
+use stageway_core::name::{PipelineName, RunId, StageName, TenantId};
+use stageway_core::run::{AttemptEnding, RunEvent, Usage};
+use stageway_ports::{Batch, NewProof, NewRun, Store as _, Writer};
+use stageway_stores::{FsBlobs, SqliteStore};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+use tempfile::TempDir;
+
+/// Appends of one turn.
+const TURN: u32 = 20;
+
+/// A database with one run that takes one append after the other.
+pub(crate) struct Appends {
+    store: SqliteStore,
+    writer: Writer,
+    version: u64,
+    _directory: TempDir,
+}
+
+impl Appends {
+    pub(crate) async fn open(parent: &Path) -> Result<Self> {
+        let directory = tempfile::tempdir_in(parent)?;
+        let blobs = Arc::new(FsBlobs::open(directory.path().join("blobs"))?);
+        let store = SqliteStore::open(directory.path().join("db"), blobs).await?;
+        let (tenant, run) = (TenantId::local(), RunId::new("floor")?);
+        let pipeline = PipelineName::new("floor")?;
+        store
+            .create_run(&tenant, NewRun { id: run.clone(), pipeline, plan: json!({}), at: 1, events: vec![] })
+            .await?;
+        let lease = store.lease(&tenant, &run, "bench", 1, 2, true).await?.context("a new run is free")?;
+        let writer = Writer { tenant, run, fence: lease.fence };
+        Ok(Self { store, writer, version: 0, _directory: directory })
+    }
+
+    /// Seconds of one append.
+    pub(crate) async fn seconds(&mut self, count: u32) -> Result<f64> {
+        let begun = Instant::now();
+        for _ in 0..count {
+            let batch = end_of_stage(self.version)?;
+            self.version = self.store.append(&self.writer, batch).await?;
+        }
+        Ok(since(begun) / f64::from(count))
+    }
+}
+
+/// What becomes durable when a pure stage ends and the next one starts: its journal, its proof, both events.
+fn end_of_stage(version: u64) -> Result<Batch> {
+    let stage = StageName::new(format!("s{version}"))?;
+    let (digest, at) = (Digest::of(&version.to_le_bytes()), 1_767_225_600_000 + version);
+    let configuration = json!({ "round": "7", "number": version });
+    let outputs: Map<_, _> = configuration.as_object().cloned().unwrap_or_default();
+    let header = Header {
+        format: FORMAT,
+        contract: "0.1.0".into(),
+        component: digest,
+        configuration,
+        tree: digest,
+        limits: AttemptLimits::default(),
+        seed: digest.hex(),
+        at,
+    };
+    let end = End { seq: 1, at, outcome: Outcome::Ok(json!(outputs)), facts: Vec::new() };
+    let records = [Record::Header(Box::new(header)), Record::End(Box::new(end))];
+    let ending = AttemptEnding::Succeeded { outputs, artifacts: Default::default() };
+    let compared = ["plugin", "workspace", "configuration", "limits", "grants", "sandbox"];
+    Ok(Batch {
+        expected: version,
+        events: vec![
+            RunEvent::AttemptEnded { at, stage: stage.clone(), attempt: 1, ending, usage: Usage::default() },
+            RunEvent::AttemptStarted { at, stage: StageName::new(format!("s{}", version + 1))?, attempt: 1 },
+        ],
+        proofs: vec![NewProof {
+            key: digest,
+            stage: stage.clone(),
+            attempt: 1,
+            trust: 2,
+            compared: compared
+                .iter()
+                .map(|what| ((*what).to_owned(), json!(digest)))
+                .collect::<Map<_, _>>()
+                .into(),
+        }],
+        records: records.map(|record| (stage.clone(), 1, record)).into(),
+        ..Batch::default()
+    })
+}
+
+/// One table, and nothing of ours.
+struct Alone {
+    connection: SqliteConnection,
+    key: i64,
+    _directory: TempDir,
+}
+
+impl Alone {
+    async fn open(parent: &Path) -> Result<Self> {
+        let directory = tempfile::tempdir_in(parent)?;
+        let options = SqliteConnectOptions::new()
+            .filename(directory.path().join("db"))
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full);
+        let mut connection = options.connect().await?;
+        sqlx::query("CREATE TABLE body (key INTEGER PRIMARY KEY, body TEXT NOT NULL)")
+            .execute(&mut connection)
+            .await?;
+        Ok(Self { connection, key: 0, _directory: directory })
+    }
+
+    async fn seconds(&mut self, count: u32) -> Result<f64> {
+        let begun = Instant::now();
+        for _ in 0..count {
+            let Batch { events, proofs, records, .. } = end_of_stage(self.key.unsigned_abs())?;
+            let mut bodies = Vec::new();
+            for event in &events {
+                bodies.push(serde_json::to_string(event)?);
+            }
+            for (_, _, record) in &records {
+                bodies.push(serde_json::to_string(record)?);
+            }
+            bodies.extend(proofs.iter().map(|proof| proof.compared.to_string()));
+            let mut transaction = self.connection.begin().await?;
+            for body in bodies {
+                self.key += 1;
+                let insert =
+                    sqlx::query("INSERT INTO body (key, body) VALUES (?1, ?2)").bind(self.key).bind(body);
+                insert.execute(&mut *transaction).await?;
+            }
+            transaction.commit().await?;
+        }
+        Ok(since(begun) / f64::from(count))
+    }
+}
+
+pub(crate) async fn measure(bench: &Bench) -> Result<Vec<Row>> {
+    let mut appends = Appends::open(&bench.directory).await?;
+    let mut alone = Alone::open(&bench.directory).await?;
+    let mut paired = Paired::default();
+    for round in 0..=bench.rounds(15, 3) {
+        let floor = alone.seconds(TURN).await?;
+        let value = appends.seconds(TURN).await?;
+        if round > 0 {
+            paired.push(value, floor);
+        }
+    }
+    Ok(vec![Row::paired("an append: the end of a pure stage", &paired, Target::None)])
+}
