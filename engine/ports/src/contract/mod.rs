@@ -11,6 +11,7 @@
 
 pub mod blobs;
 pub mod executor;
+pub mod forge;
 pub mod registry;
 pub mod store;
 

@@ -7,7 +7,7 @@ use stageway_core::digest::Digest;
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-const ID: &str = "x-memory-delivery";
+const ID: &str = "x-request-id";
 const SECRET: &str = "x-memory-secret";
 
 /// A status that a forge was told.
@@ -80,7 +80,7 @@ impl Forge for MemoryForge {
         secrets: &[SecretValue],
         _now_ms: u64,
     ) -> Result<(), Unauthentic> {
-        if secrets.is_empty() {
+        if secrets.iter().all(|secret| secret.expose().is_empty()) {
             return Err(Unauthentic::NoSecret);
         }
         let mut given = delivery.headers.all(SECRET);
@@ -125,6 +125,7 @@ impl Forge for MemoryForge {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::contract::forge as contract;
     use stageway_core::delivery::ReportState;
 
     #[test]
@@ -137,6 +138,21 @@ mod tests {
         assert_eq!(forge.authenticate(&delivery, &[], 0), Err(Unauthentic::NoSecret));
         assert_eq!(forge.delivery_id(&delivery).as_str(), "d1");
         assert_eq!(forge.read(&delivery), Ok(Meaning::Ping));
+    }
+
+    #[tokio::test]
+    async fn it_keeps_the_contract() {
+        let push = serde_json::json!({
+            "kind": "push", "repository": {"name": "acme/demo"},
+            "changes": [{"reference": "refs/heads/main", "after": "a".repeat(40)}],
+        });
+        let delivery = MemoryForge::delivery("d1", "s3cret", &serde_json::from_value(push).unwrap());
+        let secret = SecretValue::new(b"s3cret".to_vec());
+        let forge = MemoryForge::default();
+        contract::check_deliveries(&forge, &contract::ForgeSample { delivery, secret, now_ms: 0 });
+        let (repository, revision) = ("acme/demo".parse().unwrap(), "a".repeat(40).parse().unwrap());
+        contract::check_reports(&forge, &repository, &revision).await;
+        assert_eq!(forge.reported().len(), 14);
     }
 
     #[tokio::test]

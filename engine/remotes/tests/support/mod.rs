@@ -138,6 +138,8 @@ pub(crate) struct Request {
     pub(crate) line: String,
     /// The whole head in lower case.
     pub(crate) head: String,
+    /// The body, as text.
+    pub(crate) body: String,
     /// How many came before it.
     pub(crate) number: usize,
 }
@@ -193,12 +195,12 @@ impl Scripted {
             while let Ok((mut stream, _)) = listener.accept().await {
                 let (kept, script) = (Arc::clone(&kept), Arc::clone(&script));
                 tokio::spawn(async move {
-                    let Some(head) = read(&mut stream).await else { return };
+                    let Some((head, body)) = read(&mut stream).await else { return };
                     let request = {
                         let mut kept = kept.lock().unwrap();
                         let line = head.lines().next().unwrap_or_default();
                         let line = line.trim_end_matches(" HTTP/1.1").to_owned();
-                        let request = Request { line, head: head.to_lowercase(), number: kept.len() };
+                        let request = Request { line, head: head.to_lowercase(), body, number: kept.len() };
                         kept.push(request.clone());
                         request
                     };
@@ -219,24 +221,23 @@ impl Scripted {
     }
 }
 
-/// The head of a request; its body is read and dropped.
-async fn read(stream: &mut tokio::net::TcpStream) -> Option<String> {
+/// The head and the body of a request.
+async fn read(stream: &mut tokio::net::TcpStream) -> Option<(String, String)> {
     let mut bytes = Vec::new();
     loop {
-        if let Some(end) = bytes.windows(4).position(|w| w == b"\r\n\r\n") {
-            let head = String::from_utf8_lossy(&bytes[..end]).into_owned();
-            let lower = head.to_lowercase();
-            let length = lower.split("content-length: ").nth(1).and_then(|rest| rest.lines().next());
-            let length: usize = length.and_then(|text| text.trim().parse().ok()).unwrap_or(0);
-            let mut rest = length.saturating_sub(bytes.len() - end - 4);
-            let mut buffer = vec![0; 64 << 10];
-            while rest > 0 {
-                rest -= stream.read(&mut buffer).await.ok().filter(|n| *n > 0)?.min(rest);
-            }
-            return Some(head);
-        }
-        let mut buffer = [0; 4096];
+        let mut buffer = vec![0; 64 << 10];
         let n = stream.read(&mut buffer).await.ok().filter(|n| *n > 0)?;
         bytes.extend_from_slice(&buffer[..n]);
+        let Some(end) = bytes.windows(4).position(|w| w == b"\r\n\r\n") else { continue };
+        let head = String::from_utf8_lossy(&bytes[..end]).into_owned();
+        let lower = head.to_lowercase();
+        let length = lower.split("content-length: ").nth(1).and_then(|rest| rest.lines().next());
+        let length: usize = length.and_then(|text| text.trim().parse().ok()).unwrap_or(0);
+        while bytes.len() < end + 4 + length {
+            let n = stream.read(&mut buffer).await.ok().filter(|n| *n > 0)?;
+            bytes.extend_from_slice(&buffer[..n]);
+        }
+        let body = String::from_utf8_lossy(&bytes[end + 4..]).into_owned();
+        return Some((head, body));
     }
 }
