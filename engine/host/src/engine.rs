@@ -16,7 +16,8 @@ pub(crate) const CORE_INSTANCES: u32 = 128;
 /// Everything that decides which code is accepted and generated.
 ///
 /// A stage needs plain WebAssembly with SIMD and several tables; every other proposal is off, because most defects of a
-/// young proposal's implementation cannot be reached where it is not accepted.
+/// young proposal's implementation cannot be reached where it is not accepted. Several memories in one module are wasmtime's own,
+/// in the adapters that it makes between the components inside a component; a guest's modules are refused them before.
 fn code() -> Config {
     let mut config = Config::new();
     config
@@ -30,7 +31,7 @@ fn code() -> Config {
         .wasm_shared_everything_threads(false)
         .shared_memory(false)
         .wasm_memory64(false)
-        .wasm_multi_memory(false)
+        .wasm_multi_memory(true)
         .wasm_tail_call(false)
         .wasm_relaxed_simd(false)
         .wasm_custom_page_sizes(false)

@@ -62,9 +62,12 @@ pub struct CompileLimits {
     pub parallel: usize,
 }
 
+/// Seconds of a compilation. Python takes a tenth of them in a release; a compiler that was not optimized takes six times as long.
+const COMPILE_SECONDS: u64 = if cfg!(debug_assertions) { 360 } else { 60 };
+
 impl Default for CompileLimits {
     fn default() -> Self {
-        Self { memory_bytes: 1 << 30, time: Duration::from_secs(60), parallel: 2 }
+        Self { memory_bytes: 1 << 30, time: Duration::from_secs(COMPILE_SECONDS), parallel: 2 }
     }
 }
 

@@ -17,6 +17,8 @@ const CPU_MS: u64 = 1_000;
 const WALL: Duration = Duration::from_secs(20);
 /// Bytes of log that become part of a message.
 const LOG_BYTES: u64 = 4 << 10;
+/// Where time stands still: 2000-01-01T00:00Z. Runtimes take a clock that shows 0 for a broken one.
+const NOW: f64 = 946_684_800_000.0;
 /// Calls, nearly all of which are log lines.
 const CALLS: u64 = 10_000;
 
@@ -102,7 +104,7 @@ impl Calls for Alone {
                 }
                 Reply::Answer(Ok(Value::Done))
             }
-            Function::Clock(Clock::NowMs) => Reply::Answer(Ok(Value::Number(0.0))),
+            Function::Clock(Clock::NowMs) => Reply::Answer(Ok(Value::Number(NOW))),
             function => {
                 let (interface, name) = function.name();
                 self.refused = Some(format!("{interface}.{name}"));

@@ -55,6 +55,12 @@ async fn too_much_of_anything() {
     assert!(malformed(&bench, &table.encode()).contains("a table of 1000000 elements"));
     let tables = Plugin::echo().with(&"(table 1 funcref)".repeat(20));
     assert!(malformed(&bench, &tables.encode()).contains("more than the 16 tables allowed"));
+    for module in ["(memory 1) (memory 1)", r#"(import "" "m" (memory 1)) (memory 1)"#] {
+        let bytes = wat::parse_str(format!("(component (core module {module}))")).unwrap();
+        assert!(malformed(&bench, &bytes).contains("more than the 1 memory of one module"));
+    }
+    let apart = wat::parse_str("(component (core module (memory 1)) (core module (memory 1)))").unwrap();
+    assert!(matches!(bench.host.inspect(&apart), Err(GuestError::WrongWorld(_))), "one memory each");
 }
 
 #[tokio::test]

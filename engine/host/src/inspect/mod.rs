@@ -95,6 +95,7 @@ impl Frame {
                 self.keep_manifest(section.data())?;
             }
             Payload::FunctionSection(section) => self.counts.functions(section.count(), limits)?,
+            Payload::ImportSection(section) => self.counts.imports(section)?,
             Payload::MemorySection(section) => self.counts.memories(section, limits)?,
             Payload::TableSection(section) => self.counts.tables(section, limits)?,
             _ => {}

@@ -5,8 +5,8 @@ use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use stageway_core::call::{Clock, Function, HostError, LogLevel};
 
-/// A guest sleeps at most this long in one call: 49 days.
-const LONGEST_SLEEP: f64 = u32::MAX as f64;
+/// Nanoseconds of a millisecond.
+pub(super) const MILLI: u64 = 1_000_000;
 
 /// What the baseline remembers for one instance.
 pub(crate) struct Baseline {
@@ -59,20 +59,30 @@ impl Guest {
         Ok(self.wasi.latest)
     }
 
-    /// Sleeps until a logical time. A guest of WASI cannot see that its stage is being cancelled: the sleep is only shorter.
+    /// Logical time in nanoseconds since 1970: whole numbers, because a fraction of 64 bits cannot tell as many apart, and a timer
+    /// that is due by one clock and not by another is polled for ever.
     ///
     /// # Errors
     /// The end of the instance.
-    pub(super) async fn sleep_until(&mut self, due: f64) -> wasmtime::Result<()> {
+    pub(super) async fn logical_nanoseconds(&mut self) -> wasmtime::Result<u64> {
+        Ok(nanoseconds(self.logical_now().await?))
+    }
+
+    /// Sleeps until a logical time in nanoseconds. A guest of WASI cannot see that its stage is being cancelled: the sleep is only
+    /// shorter.
+    ///
+    /// # Errors
+    /// The end of the instance.
+    pub(super) async fn sleep_until(&mut self, due: u64) -> wasmtime::Result<()> {
         loop {
-            let left = due - self.logical_now().await?;
-            if left <= 0.0 {
+            let left = due.saturating_sub(self.logical_nanoseconds().await?).div_ceil(MILLI);
+            if left == 0 {
                 return Ok(());
             }
-            // A number between 0 and LONGEST_SLEEP, rounded up: the conversion loses nothing.
-            let milliseconds = left.ceil().min(LONGEST_SLEEP) as u32;
+            // A guest sleeps at most 49 days in one call.
+            let milliseconds = u32::try_from(left).unwrap_or(u32::MAX);
             match self.ask::<()>(Function::Clock(Clock::Sleep { milliseconds })).await {
-                Ok(()) if left > LONGEST_SLEEP => {}
+                Ok(()) if left > u64::from(milliseconds) => {}
                 Ok(()) | Err(Refusal::Answer(HostError::Cancelled)) => return Ok(()),
                 Err(Refusal::Answer(error)) => {
                     return Err(wasmtime::format_err!("sleeping was refused: {error}"));
@@ -91,5 +101,25 @@ impl Guest {
             self.log(level, &line).await?;
         }
         Ok(())
+    }
+}
+
+/// From milliseconds, which logical time counts in and which are never negative.
+fn nanoseconds(milliseconds: f64) -> u64 {
+    let whole = milliseconds.floor();
+    let rest = (milliseconds - whole) * MILLI as f64;
+    (whole as u64).saturating_mul(MILLI).saturating_add(rest as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_millisecond_of_this_century_is_rounded() {
+        for milliseconds in [1_767_225_600_253_u64, 1_767_225_600_258, 4_102_444_799_999, 0] {
+            assert_eq!(nanoseconds(milliseconds as f64), milliseconds * MILLI);
+        }
+        assert_eq!(nanoseconds(1.5), 1_500_000);
     }
 }

@@ -7,7 +7,7 @@ const MOST: usize = 1024;
 
 /// Something to wait for: a logical time, or nothing at all.
 pub(super) struct Pollable {
-    due: Option<f64>,
+    due: Option<u64>,
 }
 
 impl Handle for Pollable {
@@ -19,8 +19,8 @@ impl Pollable {
     /// Ready at once, as everything is that never comes or is always there.
     pub(super) const READY: Self = Self { due: None };
 
-    /// Ready at a logical time.
-    pub(super) fn at(due: f64) -> Self {
+    /// Ready at a logical time in nanoseconds.
+    pub(super) fn at(due: u64) -> Self {
         Self { due: Some(due) }
     }
 }
@@ -46,7 +46,7 @@ impl Guest {
     async fn is_ready(&mut self, pollable: &Resource<Pollable>) -> Result<bool> {
         match self.handles.get(pollable)?.due {
             None => Ok(true),
-            Some(due) => Ok(due <= self.logical_now().await?),
+            Some(due) => Ok(due <= self.logical_nanoseconds().await?),
         }
     }
 
@@ -56,18 +56,18 @@ impl Guest {
         if pollables.is_empty() || pollables.len() > MOST {
             return Err(format_err!("`poll` takes between 1 and {MOST} pollables, not {}", pollables.len()));
         }
-        let dues: Vec<Option<f64>> =
+        let dues: Vec<Option<u64>> =
             pollables.iter().map(|pollable| Ok(self.handles.get(pollable)?.due)).collect::<Result<_>>()?;
-        let mut reached = f64::NEG_INFINITY;
+        let mut reached = 0;
         if dues.iter().all(Option::is_some) {
-            let first = dues.iter().flatten().copied().fold(f64::INFINITY, f64::min);
+            let first = dues.iter().flatten().copied().min().unwrap_or_default();
             self.sleep_until(first).await?;
             // What was slept for is ready, also when the answer's time was rounded or the stage is being cancelled.
-            reached = self.logical_now().await?.max(first);
+            reached = self.logical_nanoseconds().await?.max(first);
         } else if dues.iter().any(Option::is_some) {
-            reached = self.logical_now().await?;
+            reached = self.logical_nanoseconds().await?;
         }
-        let ready = |due: &Option<f64>| due.is_none_or(|due| due <= reached);
+        let ready = |due: &Option<u64>| due.is_none_or(|due| due <= reached);
         let places = (0_u32..).zip(&dues).filter(|(_, due)| ready(due)).map(|(place, _)| place);
         Ok(places.collect())
     }
