@@ -2,17 +2,16 @@
 
 use super::BuildError;
 use super::contract::{GRANTED, short_name};
-use super::package::Package;
 use crate::inspect::MANIFEST_SECTION;
 use stageway_core::manifest::Manifest;
 use stageway_ports::Guests;
 use std::collections::BTreeSet;
 use wasm_encoder::{ComponentSection, CustomSection};
 
-/// The component with its manifest inside, and what should be known about it.
+/// The component with its manifest inside, and what should be known about it. `asked` are the interfaces that its sources name.
 pub(super) async fn embed(
     component: Vec<u8>,
-    package: &Package,
+    asked: &[String],
     guests: &dyn Guests,
 ) -> Result<(Vec<u8>, Vec<String>), BuildError> {
     let digest = guests.prepare(&component).await?;
@@ -22,7 +21,7 @@ pub(super) async fn embed(
         return Err(BuildError::NotRepeatable { first, second });
     }
     let imports = guests.inspect(&component)?.imports;
-    let warnings = check(&first, &imports, package)?;
+    let warnings = check(&first, &imports, asked)?;
     let mut bytes = component;
     CustomSection { name: MANIFEST_SECTION.into(), data: first.as_bytes().into() }
         .append_to_component(&mut bytes);
@@ -30,7 +29,7 @@ pub(super) async fn embed(
 }
 
 /// Checks the manifest by itself and against what the component imports.
-fn check(manifest: &str, imports: &[String], package: &Package) -> Result<Vec<String>, BuildError> {
+fn check(manifest: &str, imports: &[String], asked: &[String]) -> Result<Vec<String>, BuildError> {
     let manifest = Manifest::parse(manifest.as_bytes()).map_err(BuildError::Manifest)?;
     let grants = manifest.grants.required.iter().chain(&manifest.grants.optional);
     let wanted: BTreeSet<&str> = grants.map(|grant| grant.interface.as_str()).collect();
@@ -46,7 +45,7 @@ fn check(manifest: &str, imports: &[String], package: &Package) -> Result<Vec<St
     let unused = wanted
         .difference(&imported)
         .map(|name| format!("the manifest wants `{name}`, but the component never calls it"));
-    let unneeded = package.interfaces.iter().filter(|name| !imported.contains(name.as_str()));
+    let unneeded = asked.iter().filter(|name| !imported.contains(name.as_str()));
     let unneeded =
         unneeded.map(|name| format!("`interfaces` names `{name}`, but the component never calls it"));
     Ok(unused.chain(unneeded).collect())

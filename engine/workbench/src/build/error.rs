@@ -114,7 +114,9 @@ impl BuildError {
                 "add {} to `interfaces` in `[package.metadata.stageway]` of Cargo.toml, or do not call it",
                 quoted(interfaces)
             ),
-            Self::Encode(_) => "export a stage with `stageway_sdk::export!(Type)`, built with an SDK of this contract".to_owned(),
+            Self::Encode(_) | Self::Describe(GuestError::WrongWorld(_)) => {
+                "export a stage of this contract: in Rust with `stageway_sdk::export!(Type)`, elsewhere from bindings made of its WIT".to_owned()
+            }
             Self::Describe(_) => "`describe` must answer its manifest without calling the host".to_owned(),
             Self::NotRepeatable { .. } => "build the manifest from constants only".to_owned(),
             Self::Manifest(found) => found.first().map(|diagnostic| diagnostic.remedy.clone()).unwrap_or_default(),

@@ -2,15 +2,20 @@
 //!
 //! compile → check the imports → encode against the narrow world → describe, twice → embed the manifest. The bytes depend on the
 //! sources, the lock file, the compiler and the linker, not on the folder: paths are written out of them.
+//!
+//! `stageway plugin embed` is the end of that way for every other language: encode what is a core module → describe, twice → embed
+//! the manifest.
 
 mod compile;
 mod component;
 mod contract;
 mod describe;
+mod embed;
 mod error;
 mod package;
 
 pub use contract::{ALWAYS_LINKED, GRANTED, VERSION};
+pub use embed::{EmbedRequest, embed};
 pub use error::BuildError;
 
 use crate::inspect::{Inspection, inspect};
@@ -63,12 +68,9 @@ pub async fn build(
         .await
         .map_err(|error| BuildError::Interrupted(error.to_string()))??;
     progress.say("asking the component for its manifest, twice");
-    let (bytes, warnings) = describe::embed(component, &package, guests).await?;
+    let (bytes, warnings) = describe::embed(component, &package.interfaces, guests).await?;
     let inspection = inspect(&bytes).map_err(|error| BuildError::Encode(error.to_string()))?;
-    let path = match request.output {
-        Some(file) if file.extension().is_some_and(|extension| extension == "wasm") => file,
-        folder => folder.unwrap_or_else(|| package.directory.clone()).join(file_name(&inspection, &package)),
-    };
+    let path = place(request.output, &package.directory, &inspection, &package.name);
     write(&path, &bytes)?;
     Ok(Built { path, inspection, warnings })
 }
@@ -88,9 +90,16 @@ fn compile_component(
     Ok((package, component))
 }
 
-fn file_name(inspection: &Inspection, package: &Package) -> String {
-    let name = inspection.name.as_deref().and_then(|name| name.rsplit('/').next());
-    format!("{}.wasm", name.unwrap_or(&package.name))
+/// Where a component goes: to the file that was named, or into a folder, without a name into `own`. `unnamed` is what it is called
+/// if its manifest had no name.
+fn place(output: Option<PathBuf>, own: &Path, inspection: &Inspection, unnamed: &str) -> PathBuf {
+    match output {
+        Some(file) if file.extension().is_some_and(|extension| extension == "wasm") => file,
+        folder => {
+            let name = inspection.name.as_deref().and_then(|name| name.rsplit('/').next());
+            folder.unwrap_or_else(|| own.to_owned()).join(format!("{}.wasm", name.unwrap_or(unnamed)))
+        }
+    }
 }
 
 /// Writes the file by one rename, so that nobody reads half of it.
