@@ -1,8 +1,11 @@
 //! What the black-box tests share: the built binary, a state directory each, and work trees made for one test.
 
+mod guests;
 pub mod killing;
 pub mod loopback;
 pub mod processes;
+
+pub use guests::{copy, from_wit, guest, guests};
 
 use serde_json::Value as Json;
 use std::fs;
@@ -50,17 +53,6 @@ pub fn binary() -> PathBuf {
     let binary = built().join("stageway");
     assert!(binary.exists(), "{} is missing: run the tests with `tests/run`", binary.display());
     binary
-}
-
-/// The bytes of a guest of the tests.
-pub fn guest(name: &str) -> Vec<u8> {
-    let folder = built().join("guests");
-    let files = fs::read_dir(&folder)
-        .unwrap_or_else(|e| panic!("{}: {e}: run the tests with `tests/run`", folder.display()));
-    let names = |path: &PathBuf| path.file_name().is_some_and(|file| file.to_string_lossy().contains(name));
-    let found = files.flatten().map(|file| file.path()).find(names);
-    fs::read(found.unwrap_or_else(|| panic!("no guest {name} in {}", folder.display())))
-        .expect("the component")
 }
 
 /// The root of the project.
@@ -336,20 +328,9 @@ pub fn orderbook() -> TempDir {
 
 /// Makes a repository of a folder, with everything in its first commit.
 pub fn committed(folder: &Path) {
-    for arguments in [
-        &["init", "--quiet", "--initial-branch", "main"][..],
-        &["add", "--all"],
-        &[
-            "-c",
-            "user.name=test",
-            "-c",
-            "user.email=test@example.invalid",
-            "commit",
-            "--quiet",
-            "--message",
-            "all",
-        ],
-    ] {
+    let author = ["-c", "user.name=test", "-c", "user.email=test@example.invalid"];
+    let commit = [&author[..], &["commit", "--quiet", "--message", "all"]].concat();
+    for arguments in [&["init", "--quiet", "--initial-branch", "main"][..], &["add", "--all"], &commit] {
         let done = Command::new("git").args(arguments).current_dir(folder).status().expect("git runs");
         assert!(done.success(), "git {arguments:?}");
     }

@@ -28,6 +28,6 @@ fn host(name: &str) -> (Arc<dyn Guests>, Digest) {
     options.instances = INSTANCES;
     let host = Arc::new(Host::new(options).unwrap());
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    let component = runtime.block_on(host.prepare(&guest(name))).unwrap();
+    let component = runtime.block_on(host.prepare(&std::fs::read(guest(name)).unwrap())).unwrap();
     (host, component)
 }
