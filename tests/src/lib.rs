@@ -347,7 +347,7 @@ pub fn plugins_with_probe() -> &'static Path {
             fs::copy(&from, folder.join(from.file_name().expect("a name"))).expect("a copy");
         }
         let mut build = Command::new(binary());
-        build.args(["plugin", "build"]).arg(root().join("tests/probe")).arg("--output").arg(&folder);
+        build.args(["plugin", "build"]).arg(root().join("tests/guests/probe")).arg("--output").arg(&folder);
         let output = build.stdin(Stdio::null()).output().expect("the binary starts");
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         folder

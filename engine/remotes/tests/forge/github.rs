@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 
 /// Every example of `@octokit/webhooks-examples`, signed by `@octokit/webhooks-methods`.
 fn octokit() -> Vec<Json> {
-    let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
+    let cache = std::env::var_os("XDG_CACHE_HOME").filter(|path| !path.is_empty()).map(PathBuf::from);
     let cache = cache.or_else(|| std::env::home_dir().map(|home| home.join(".cache"))).unwrap();
     let modules = cache.join("stageway/octokit");
     let installed = std::fs::read(modules.join("package-lock.json")).unwrap_or_default();
