@@ -1,5 +1,7 @@
 //! Forges: what they deliver, signed by somebody else than the engine, and what they are told.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "helpers of tests are tests")]
+
 mod bitbucket;
 mod gitea;
 mod github;

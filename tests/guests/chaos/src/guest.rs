@@ -206,7 +206,7 @@ impl Guest {
             }
             _ => told(
                 environments::releases(ENVIRONMENT, 1000)
-                    .map(|all| all.iter().map(plain).collect::<Vec<_>>()),
+                    .map(|all| all.iter().map(|release| plain(release)).collect::<Vec<_>>()),
             ),
         }
     }
@@ -242,7 +242,7 @@ fn letters(count: u32) -> String {
 }
 
 /// A release without its id and its time, which belong to the run.
-fn plain(release: &String) -> Told {
+fn plain(release: &str) -> Told {
     let release: Value = serde_json::from_str(release).unwrap_or_default();
     told((&release["what"], &release["verdict"]))
 }
