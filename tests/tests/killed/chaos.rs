@@ -2,6 +2,7 @@
 //! engine that is killed by SIGKILL again and again. What is outside at the end must be what it is without a death.
 //!
 //! `CHAOS_KILLS=2000` looks closer, `CHAOS_FIRST=17` begins with another seed; a seed decides the calls and the points.
+//! Seeds whose endless tasks fill the machine are left out.
 
 use serde_json::Value as Json;
 use stageway_core::call::{Answer, Class, Function, HostError, Http, Tasks};
@@ -9,7 +10,7 @@ use stageway_core::journal::{Cursor, Record};
 use stageway_core::log::Origin;
 use stageway_core::name::{RunId, StageName, TenantId};
 use stageway_ports::contract::registry::{push, sample};
-use stageway_ports::memory::MemoryBlobs;
+use stageway_ports::memory::{MemoryBlobs, Step, steps};
 use stageway_ports::{Registry, RunFilter, RunSummary, Store};
 use stageway_remotes::registry::LayoutRegistry;
 use stageway_stores::{FsBlobs, SqliteStore};
@@ -29,6 +30,8 @@ const CALLS: u64 = 200;
 const DEATHS: u64 = 12;
 /// Lives at the same time.
 const TOGETHER: usize = 2;
+/// Tasks that run at once on the smallest machine; more of a state directory wait for their place.
+const PLACES: usize = 4;
 
 const PIPELINE: &str = r#"
 pipeline: chaos
@@ -392,6 +395,19 @@ fn seed(world: &World, seed: u64) -> u64 {
     life.killed.len() as u64
 }
 
+/// Whether tasks that go on until they are cancelled take every place at some time, so that another one would wait for ever.
+fn is_crowded(seed: u64) -> bool {
+    let mut open = BTreeSet::new();
+    steps(seed, CALLS as usize).into_iter().any(|step| {
+        match step {
+            Step::Start { task, endless: true } => open.insert(task),
+            Step::Cancel { task } => open.remove(&task),
+            _ => false,
+        };
+        open.len() >= PLACES
+    })
+}
+
 fn variable(name: &str, usual: u64) -> u64 {
     std::env::var(name).map_or(usual, |text| text.parse().unwrap_or_else(|_| panic!("{name} is a number")))
 }
@@ -405,7 +421,8 @@ fn what_is_outside_is_the_same_after_two_hundred_kills() {
         for _ in 0..TOGETHER {
             scope.spawn(|| {
                 while *killed.lock().unwrap() < wanted {
-                    let died = seed(&world, next.fetch_add(1, Ordering::SeqCst));
+                    let number = next.fetch_add(1, Ordering::SeqCst);
+                    let died = if is_crowded(number) { 0 } else { seed(&world, number) };
                     *killed.lock().unwrap() += died;
                 }
             });
