@@ -23,6 +23,7 @@ pub mod egress;
 pub mod event;
 pub mod expression;
 pub mod grant;
+pub mod head;
 pub mod image;
 pub mod manifest;
 pub mod operator;

@@ -118,6 +118,18 @@ name!(
     EnvironmentName, "environment name", is_label, RULE
 );
 name!(
+    /// A repository as the operator calls it; what its forge calls it is another matter.
+    RepositoryId, "repository", is_label, RULE
+);
+name!(
+    /// An address of ours that a forge sends to: the last part of its path.
+    WebhookId, "webhook id", is_identifier, "1 to 128 letters, digits, `-`, `_` and `.`"
+);
+name!(
+    /// A delivery that is stored: sorts by the time it came. The forge's own id is another one.
+    ReceiptId, "delivery", is_identifier, "1 to 128 letters, digits, `-`, `_` and `.`"
+);
+name!(
     /// A run: sorts by the time it was made.
     RunId, "run id", is_identifier, "1 to 128 letters, digits, `-`, `_` and `.`"
 );

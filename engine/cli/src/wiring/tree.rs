@@ -2,14 +2,11 @@
 
 use crate::exit::Refused;
 use anyhow::{Context, Result};
+use stageway_core::definition::{PIPELINE_FILE as FILE, PIPELINE_FOLDER as FOLDER, is_pipeline_file};
 use stageway_core::workspace::{Node, Tree, WorkspacePath};
 use stageway_ports::{Blobs, Source};
 use std::path::{Path, PathBuf};
 
-/// The pipeline file of most repositories.
-const FILE: &str = "stageway.yaml";
-/// Where several pipelines are.
-const FOLDER: &str = ".stageway";
 /// A pipeline file has at most this many bytes; more is told by its parser.
 const MOST_BYTES: u64 = 2 << 20;
 
@@ -53,11 +50,6 @@ impl Place {
         }
         Ok(files)
     }
-}
-
-fn is_pipeline_file(path: &str) -> bool {
-    path == FILE
-        || path.strip_prefix(".stageway/").is_some_and(|name| !name.contains('/') && name.ends_with(".yaml"))
 }
 
 /// A work tree at one moment, and the bytes of its pipeline files.

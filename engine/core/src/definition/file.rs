@@ -6,6 +6,17 @@ use super::{needs, pipeline};
 use crate::diagnostic::{Diagnostic, any_error, sort};
 use crate::document::{Reader, load};
 
+/// The pipeline file of most repositories, at their root.
+pub const PIPELINE_FILE: &str = "stageway.yaml";
+/// The folder where several pipelines are.
+pub const PIPELINE_FOLDER: &str = ".stageway";
+
+/// Whether a path below the root of the tree is a pipeline file's.
+pub fn is_pipeline_file(path: &str) -> bool {
+    let below = path.strip_prefix(PIPELINE_FOLDER).and_then(|rest| rest.strip_prefix('/'));
+    path == PIPELINE_FILE || below.is_some_and(|name| !name.contains('/') && name.ends_with(".yaml"))
+}
+
 /// What was understood of a file.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Parsed {

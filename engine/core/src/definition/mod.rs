@@ -21,7 +21,7 @@ mod types;
 pub use expand::{to_json, to_yaml};
 pub(crate) use expressions::check_with;
 pub use expressions::{Known, check as check_expressions};
-pub use file::{Parsed, parse};
+pub use file::{PIPELINE_FILE, PIPELINE_FOLDER, Parsed, is_pipeline_file, parse};
 pub(crate) use graph::{Graph, asked};
 pub use json_schema::json_schema;
 pub use needs::{order, reachable};

@@ -4,6 +4,9 @@
 //! it are relative to its own folder; whoever reads the file resolves them.
 
 mod parse;
+mod parse_service;
+mod service;
 mod types;
 
+pub use service::{ForgeCredentials, ForgeEntry, MAX_SECRETS, Repository, Service, Tenant, Webhook};
 pub use types::{Connection, Login, Operator, RegistryConnection};

@@ -1,5 +1,6 @@
 //! Reading the operator's configuration, with all its problems.
 
+use super::parse_service;
 use super::types::{Connection, Login, Operator, RegistryConnection};
 use crate::diagnostic::{Diagnostic, any_error, codes, sort};
 use crate::document::{Entry, Map, Node, Reader, Value, load, reader::cut};
@@ -7,6 +8,10 @@ use crate::policy::{egress, source};
 use std::collections::BTreeMap;
 
 const KEYS: [&str; 6] = ["state", "plugins", "policy", "connections", "toolbox", "egress"];
+
+fn keys() -> Vec<&'static str> {
+    KEYS.into_iter().chain(parse_service::KEYS).collect()
+}
 
 impl Operator {
     /// Reads a configuration. An empty file says nothing, and nothing is wrong with that.
@@ -32,7 +37,7 @@ impl Operator {
 }
 
 fn operator(reader: &mut Reader, root: &Node) -> Option<Operator> {
-    let map = reader.map(root, &root.place, &KEYS)?;
+    let map = reader.map(root, &root.place, &keys())?;
     Some(Operator {
         state: place(reader, &map, "state"),
         plugins: places(reader, &map, "plugins"),
@@ -40,11 +45,12 @@ fn operator(reader: &mut Reader, root: &Node) -> Option<Operator> {
         connections: map.get("connections").map(|node| connections(reader, node)).unwrap_or_default(),
         toolbox: places(reader, &map, "toolbox"),
         egress: map.get("egress").map(|node| egress(reader, node)).unwrap_or_default(),
+        service: parse_service::service(reader, &map),
     })
 }
 
 /// A path of the machine.
-fn place(reader: &mut Reader, map: &Map<'_>, key: &str) -> Option<String> {
+pub(super) fn place(reader: &mut Reader, map: &Map<'_>, key: &str) -> Option<String> {
     map.get(key).and_then(|node| path(reader, node))
 }
 
@@ -138,7 +144,7 @@ fn address(reader: &mut Reader, node: &Node) -> Option<String> {
     Some(text.to_owned())
 }
 
-fn login(reader: &mut Reader, node: &Node) -> Option<Login> {
+pub(super) fn login(reader: &mut Reader, node: &Node) -> Option<Login> {
     let map = reader.map(node, &node.place, &["user", "password"])?;
     let user = reader.needed(&map, "user").and_then(|node| reader.text(node)).map(str::to_owned);
     let password = reader.needed(&map, "password").and_then(|node| source(reader, node, "password"));

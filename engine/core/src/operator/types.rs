@@ -1,5 +1,6 @@
 //! The configuration as data.
 
+use super::service::Service;
 use crate::policy::{Egress, SecretSource};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -24,6 +25,9 @@ pub struct Operator {
     pub toolbox: Option<Vec<String>>,
     /// What may be reached although it is always denied.
     pub egress: Egress,
+    /// What a server needs beyond that.
+    #[serde(flatten)]
+    pub service: Service,
 }
 
 /// Where images of a connection are.
