@@ -14,6 +14,8 @@ mod fault;
 mod forge;
 mod guests;
 mod http;
+mod inbox;
+mod mirror;
 mod plugins;
 mod registry;
 mod secrets;
@@ -35,6 +37,11 @@ pub use fault::{Blame, Retry};
 pub use forge::{Forge, ForgeError, Unauthentic, Unreadable};
 pub use guests::{Component, ConfigIssue, GuestEnd, GuestError, GuestRun, Guests, Linking};
 pub use http::{Egress, Http, HttpError, HttpRequest, HttpResponse};
+pub use inbox::{
+    Admission, Admitted, Claimant, Claimed, Delivery, DeliveryFilter, Inbox, Moved, NewDelivery, NewStatus, Outcome,
+    PendingStatus, PlacedMove, Received, RunKey, RunOrigin, Settlement, Skipped, Telling,
+};
+pub use mirror::{CommitFacts, Mirror, Mirrors};
 pub use plugins::{FoundPlugin, PluginError, Plugins};
 pub use registry::{BlobStatus, Login, LoginCredentials, Manifest, Registry, RegistryError};
 pub use secrets::{SecretError, SecretValue, Secrets};

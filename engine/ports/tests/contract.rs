@@ -4,6 +4,7 @@
 
 use async_trait::async_trait;
 use stageway_ports::contract::blobs::BlobsFixture;
+use stageway_ports::contract::inbox::{InboxFixture, Memory};
 use stageway_ports::contract::store::StoreFixture;
 use stageway_ports::memory::{MemoryBlobs, MemoryStore};
 use stageway_ports::{Blobs, Store};
@@ -31,6 +32,13 @@ impl StoreFixture for InMemory {
 }
 
 #[async_trait]
+impl InboxFixture for InMemory {
+    async fn open(&self) -> Arc<dyn Memory> {
+        Arc::new(self.store.reopen())
+    }
+}
+
+#[async_trait]
 impl BlobsFixture for InMemory {
     async fn open(&self) -> Arc<dyn Blobs> {
         Arc::new(self.blobs.clone())
@@ -44,6 +52,11 @@ impl BlobsFixture for InMemory {
 mod store {
     use super::InMemory;
     stageway_ports::store_contract!(InMemory::new());
+}
+
+mod inbox {
+    use super::InMemory;
+    stageway_ports::inbox_contract!(InMemory::new());
 }
 
 mod blobs {

@@ -35,7 +35,7 @@ pub(super) fn pipeline(name: &str) -> PipelineName {
     PipelineName::new(name).unwrap()
 }
 
-pub(super) fn new_run(id: &str) -> NewRun {
+pub(in crate::contract) fn new_run(id: &str) -> NewRun {
     NewRun {
         id: run_id(id),
         pipeline: pipeline("shop"),

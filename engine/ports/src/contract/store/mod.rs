@@ -14,6 +14,7 @@ pub use append::*;
 pub use changes::*;
 pub use environments::*;
 pub use fixture::StoreFixture;
+pub(super) use fixture::new_run;
 pub use lines::*;
 pub use people::*;
 pub use proofs::*;

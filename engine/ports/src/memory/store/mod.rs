@@ -1,6 +1,7 @@
 mod append;
 mod environments;
 mod fault;
+mod inbox;
 mod people;
 mod port;
 mod runs;
@@ -10,12 +11,14 @@ pub use fault::Fault;
 use crate::{Approval, NewProof, StoreError, StoredLine, Writer};
 use environments::Environment;
 use fault::Faults;
+use inbox::Letters;
 use serde_json::Value as Json;
 use stageway_core::journal::Record;
 use stageway_core::log::{Line, Origin, Report};
 use stageway_core::name::{EnvironmentName, PipelineName, RunId, StageName, TenantId};
 use stageway_core::run::{RunEvent, Standing};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
 
@@ -39,6 +42,8 @@ pub struct MemoryStore {
 #[derive(Debug)]
 struct Data {
     tenants: Mutex<BTreeMap<TenantId, Tenant>>,
+    /// Of deliveries and statuses, over all tenants.
+    numbers: AtomicU64,
     changes: watch::Sender<()>,
 }
 
@@ -48,6 +53,7 @@ struct Tenant {
     runs: BTreeMap<RunId, Run>,
     proofs: Vec<(RunId, NewProof)>,
     environments: BTreeMap<EnvironmentName, Environment>,
+    letters: Letters,
     /// Grows with what a reader can see, and with nothing else: a claim that finds its environment busy wakes nobody.
     changes: u64,
 }
@@ -82,7 +88,7 @@ impl Default for MemoryStore {
 impl MemoryStore {
     /// A store with nothing in it.
     pub fn new() -> Self {
-        let data = Data { tenants: Mutex::default(), changes: watch::Sender::new(()) };
+        let data = Data { tenants: Mutex::default(), numbers: AtomicU64::new(0), changes: watch::Sender::new(()) };
         Self { data: Arc::new(data), faults: Arc::new(Faults::none()) }
     }
 
@@ -116,6 +122,20 @@ impl MemoryStore {
             Some(tenant) => look(tenant),
             None => look(&Tenant::default()),
         }
+    }
+
+    /// In order, from 1.
+    fn next_number(&self) -> u64 {
+        self.data.numbers.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// One transaction over all tenants, which no reader sees.
+    async fn everywhere<T>(
+        &self,
+        act: impl FnOnce(&mut BTreeMap<TenantId, Tenant>) -> T,
+    ) -> Result<T, StoreError> {
+        self.faults.alive().await;
+        Ok(act(&mut self.tenants()))
     }
 
     /// One transaction: `act` checks everything before it changes anything.

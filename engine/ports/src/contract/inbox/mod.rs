@@ -1,0 +1,49 @@
+//! The contract of the port [`Inbox`].
+
+mod claims;
+mod deliveries;
+mod fixture;
+mod heads;
+mod runs;
+mod statuses;
+
+pub use claims::*;
+pub use deliveries::*;
+pub use fixture::{InboxFixture, Memory};
+pub use heads::*;
+pub use runs::*;
+pub use statuses::*;
+
+#[allow(unused_imports, reason = "for the documentation")]
+use crate::Inbox;
+
+/// Runs every case of the inbox's contract; the expression makes an [`InboxFixture`] with a set of data of its own.
+#[macro_export]
+macro_rules! inbox_contract {
+    ($fixture:expr) => {
+        $crate::contract_cases! { inbox, $fixture,
+            a_delivery_is_received_once
+            every_webhook_and_tenant_has_keys_of_its_own
+            a_delivery_is_kept_as_it_came
+            deliveries_are_listed_newest_first
+            a_delivery_that_needs_nothing_is_not_given_out
+            open_deliveries_are_given_out_in_order_and_once
+            a_claim_ends_with_its_time_or_when_it_is_forgotten
+            only_the_newest_claim_settles
+            a_repository_waits_for_its_oldest_delivery
+            a_settled_delivery_may_be_opened_again
+            a_move_that_is_told_twice_has_one_generation
+            a_head_that_comes_back_has_another_generation
+            a_move_told_again_after_a_late_one_is_the_same
+            a_head_that_a_fetch_found_learns_where_it_came_from
+            many_refs_of_one_delivery_have_histories_of_their_own
+            a_run_is_admitted_once_by_its_key
+            unfinished_runs_have_their_origins
+            a_run_is_told_when_it_was_made_and_when_it_has_ended
+            what_has_no_run_is_told_once
+            the_newest_status_of_a_commit_and_context_counts
+            what_could_not_be_told_is_tried_again_or_never
+            a_tenant_sees_no_letter_of_another
+        }
+    };
+}

@@ -1,0 +1,71 @@
+use super::super::store::new_run;
+use super::fixture::{main_branch, receipt, repository, revision, tenant};
+use super::{InboxFixture, Memory};
+use crate::{Admission, Admitted, Batch, RunKey, StoreError, Writer};
+use stageway_core::name::RunId;
+use stageway_core::plan::{Concurrency, WhenNewer};
+use stageway_core::run::{RunEvent, RunStatus};
+
+pub(super) fn admission(id: &str, generation: u64) -> Admission {
+    let run = new_run(id);
+    Admission {
+        key: RunKey {
+            repository: repository(),
+            pipeline: run.pipeline.clone(),
+            reference: main_branch(),
+            generation,
+            kind: "push".into(),
+            parameters: String::new(),
+        },
+        run,
+        revision: revision('a'),
+        delivery: Some(receipt("d1")),
+        concurrency: Some(Concurrency { group: "main".into(), when_newer: WhenNewer::CancelQueued }),
+        context: "stageway/shop".into(),
+    }
+}
+
+pub(super) async fn end(store: &dyn Memory, id: &str, status: RunStatus) {
+    let run = RunId::new(id).unwrap();
+    let lease = store.lease(&tenant("one"), &run, "test", 1, 2, true).await.unwrap().unwrap();
+    let writer = Writer { tenant: tenant("one"), run, fence: lease.fence };
+    let events = vec![RunEvent::Ended { at: 9, status }];
+    store.append(&writer, Batch { expected: 1, events, ..Batch::default() }).await.unwrap();
+}
+
+/// Queued, running and finished runs count alike; another generation is another run.
+pub async fn a_run_is_admitted_once_by_its_key(fixture: &dyn InboxFixture) {
+    let (one, other) = (fixture.open().await, fixture.open().await);
+    let new = |run: &str, number, new| Admitted { run: RunId::new(run).unwrap(), number, new };
+    assert_eq!(one.admit(&tenant("one"), admission("r1", 1)).await.unwrap(), new("r1", 1, true));
+    assert_eq!(other.admit(&tenant("one"), admission("r2", 1)).await.unwrap(), new("r1", 1, false));
+    end(&*one, "r1", RunStatus::Succeeded).await;
+    assert_eq!(other.admit(&tenant("one"), admission("r3", 1)).await.unwrap(), new("r1", 1, false));
+    assert_eq!(one.admit(&tenant("one"), admission("r4", 2)).await.unwrap(), new("r4", 2, true));
+    assert_eq!(one.admit(&tenant("two"), admission("r1", 1)).await.unwrap(), new("r1", 1, true));
+    assert_eq!(one.run(&tenant("one"), &RunId::new("r2").unwrap()).await.unwrap().map(|run| run.id), None);
+    let conflict = one.admit(&tenant("one"), admission("r1", 3)).await;
+    assert!(matches!(conflict, Err(StoreError::Conflict(_))), "{conflict:?}");
+}
+
+/// Oldest first; runs that nobody admitted are not among them.
+pub async fn unfinished_runs_have_their_origins(fixture: &dyn InboxFixture) {
+    let store = fixture.open().await;
+    store.create_run(&tenant("one"), new_run("alone")).await.unwrap();
+    for (id, generation) in [("r1", 1), ("r2", 2), ("r3", 3)] {
+        store.admit(&tenant("one"), admission(id, generation)).await.unwrap();
+    }
+    end(&*store, "r2", RunStatus::Failed).await;
+    let found = store.unfinished(&tenant("one"), 9).await.unwrap();
+    assert_eq!(found.iter().map(|origin| origin.run.as_str()).collect::<Vec<_>>(), ["r1", "r3"]);
+    let expected = admission("r1", 1);
+    let first = &found[0];
+    assert_eq!((&first.key, &first.revision), (&expected.key, &expected.revision));
+    assert_eq!((&first.delivery, &first.concurrency), (&expected.delivery, &expected.concurrency));
+    assert_eq!((first.number, first.status), (2, RunStatus::Queued));
+    assert_eq!(store.unfinished(&tenant("one"), 1).await.unwrap().len(), 1);
+    assert_eq!(store.unfinished(&tenant("two"), 9).await.unwrap(), []);
+    let origin = async |id: &str| store.origin(&tenant("one"), &RunId::new(id).unwrap()).await.unwrap();
+    assert_eq!(origin("r2").await.map(|origin| origin.status), Some(RunStatus::Failed));
+    assert_eq!(origin("alone").await, None);
+}

@@ -1,0 +1,130 @@
+use super::super::MemoryStore;
+use crate::{
+    Admission, Admitted, Claimant, Claimed, Delivery, DeliveryFilter, Inbox, NewDelivery, PendingStatus,
+    Received, RunOrigin, Settlement, StoreError,
+};
+use async_trait::async_trait;
+use stageway_core::name::{ReceiptId, RunId, TenantId};
+
+#[async_trait]
+impl Inbox for MemoryStore {
+    async fn receive(&self, tenant: &TenantId, new: NewDelivery) -> Result<Received, StoreError> {
+        let number = self.next_number();
+        self.write(tenant, |tenant| {
+            let received = tenant.letters.receive(number, new);
+            tenant.changes += u64::from(received.first);
+            Ok(received)
+        })
+        .await
+    }
+
+    async fn deliveries(
+        &self,
+        tenant: &TenantId,
+        filter: &DeliveryFilter,
+    ) -> Result<Vec<Delivery>, StoreError> {
+        Ok(self.read(tenant, |tenant| tenant.letters.list(filter)).await)
+    }
+
+    async fn delivery(&self, tenant: &TenantId, id: &ReceiptId) -> Result<Option<Delivery>, StoreError> {
+        Ok(self.read(tenant, |tenant| tenant.letters.delivery(id)).await)
+    }
+
+    async fn body(&self, tenant: &TenantId, id: &ReceiptId) -> Result<Option<Vec<u8>>, StoreError> {
+        Ok(self.read(tenant, |tenant| tenant.letters.body(id)).await)
+    }
+
+    async fn take_up(&self, now: u64, until: u64, max: u32) -> Result<Vec<Claimed>, StoreError> {
+        self.everywhere(|tenants| {
+            let mut open: Vec<(u64, TenantId)> = Vec::new();
+            for (name, tenant) in tenants.iter() {
+                open.extend(tenant.letters.open(now).into_iter().map(|number| (number, name.clone())));
+            }
+            open.sort();
+            open.truncate(max as usize);
+            let claim = |(number, name): (u64, TenantId)| {
+                tenants.get_mut(&name)?.letters.claim(&name, number, until)
+            };
+            open.into_iter().filter_map(claim).collect()
+        })
+        .await
+    }
+
+    async fn forget_claims(&self) -> Result<(), StoreError> {
+        self.everywhere(|tenants| {
+            tenants.values_mut().for_each(|tenant| tenant.letters.forget_claims());
+        })
+        .await
+    }
+
+    async fn settle(&self, claimant: &Claimant, settlement: Settlement) -> Result<(), StoreError> {
+        let numbers: Vec<_> = settlement.statuses.iter().map(|_| self.next_number()).collect();
+        self.write(&claimant.tenant, |tenant| {
+            tenant.letters.settle(claimant, &settlement)?;
+            for (number, status) in numbers.into_iter().zip(settlement.statuses) {
+                tenant.tell(number, status);
+            }
+            tenant.changes += 1;
+            Ok(())
+        })
+        .await
+    }
+
+    async fn postpone(&self, claimant: &Claimant, due: u64, trouble: &str) -> Result<(), StoreError> {
+        self.write(&claimant.tenant, |tenant| {
+            tenant.letters.postpone(claimant, due, trouble)?;
+            tenant.changes += 1;
+            Ok(())
+        })
+        .await
+    }
+
+    async fn reopen(&self, tenant: &TenantId, id: &ReceiptId) -> Result<(), StoreError> {
+        self.write(tenant, |tenant| {
+            tenant.letters.reopen(id)?;
+            tenant.changes += 1;
+            Ok(())
+        })
+        .await
+    }
+
+    async fn admit(&self, tenant: &TenantId, admission: Admission) -> Result<Admitted, StoreError> {
+        let number = self.next_number();
+        self.write(tenant, |tenant| tenant.admit(number, admission)).await
+    }
+
+    async fn unfinished(&self, tenant: &TenantId, max: u32) -> Result<Vec<RunOrigin>, StoreError> {
+        Ok(self.read(tenant, |tenant| tenant.unfinished(max)).await)
+    }
+
+    async fn origin(&self, tenant: &TenantId, run: &RunId) -> Result<Option<RunOrigin>, StoreError> {
+        Ok(self.read(tenant, |tenant| tenant.origin(run)).await)
+    }
+
+    async fn pending(&self, now: u64, max: u32) -> Result<Vec<PendingStatus>, StoreError> {
+        self.everywhere(|tenants| {
+            let mut pending: Vec<_> =
+                tenants.iter().flat_map(|(name, tenant)| tenant.pending(name, now)).collect();
+            pending.sort_by_key(|pending| pending.number);
+            pending.truncate(max as usize);
+            pending
+        })
+        .await
+    }
+
+    async fn told(&self, pending: &PendingStatus) -> Result<(), StoreError> {
+        self.write(&pending.tenant, |tenant| {
+            tenant.told(pending);
+            Ok(())
+        })
+        .await
+    }
+
+    async fn untold(&self, pending: &PendingStatus, due: Option<u64>) -> Result<(), StoreError> {
+        self.write(&pending.tenant, |tenant| {
+            tenant.untold(pending, due);
+            Ok(())
+        })
+        .await
+    }
+}
