@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use stageway_ports::contract::blobs::BlobsFixture;
+use stageway_ports::contract::inbox::{InboxFixture, Memory};
 use stageway_ports::contract::store::StoreFixture;
 use stageway_ports::{Blobs, Store};
 use stageway_stores::{FsBlobs, SqliteStore};
@@ -25,6 +26,13 @@ impl StoreFixture for OnDisk {
 }
 
 #[async_trait]
+impl InboxFixture for OnDisk {
+    async fn open(&self) -> Arc<dyn Memory> {
+        Arc::new(SqliteStore::open(self.0.path().join("state/db")).await.expect("the database opens"))
+    }
+}
+
+#[async_trait]
 impl BlobsFixture for OnDisk {
     async fn open(&self) -> Arc<dyn Blobs> {
         Arc::new(FsBlobs::open(self.0.path().join("state/blobs")).expect("the directory opens"))
@@ -40,6 +48,11 @@ impl BlobsFixture for OnDisk {
 mod store {
     use super::OnDisk;
     stageway_ports::store_contract!(OnDisk::new());
+}
+
+mod inbox {
+    use super::OnDisk;
+    stageway_ports::inbox_contract!(OnDisk::new());
 }
 
 mod blobs {

@@ -27,6 +27,12 @@
 //! | `environment` | the lock of an environment: its fence and its holder | environment |
 //! | `environment_order` | the latest run of a group that held the lock | environment, group |
 //! | `release` | what was released to an environment, and its verdict | environment, id |
+//! | `delivery` | a delivery: its claim, and what became of it | id; once by (webhook, key) |
+//! | `delivery_body` | its bytes | id |
+//! | `moved` | a move that a delivery tells of | id, ordinal |
+//! | `head` | a move of a ref's head | repository, ref, generation |
+//! | `origin` | where a run came from | run; once by its key |
+//! | `status` | what a forge is to be told | number |
 //! | `approval` | a question to a person, and the answer | run, stage, attempt, seq |
 //!
 //! Every row carries its tenant, and every key and index begins with it or contains it; every statement names it. Events,
@@ -42,6 +48,7 @@ mod codec;
 mod environments;
 mod error;
 mod group;
+mod inbox;
 mod journal;
 mod leases;
 mod lines;

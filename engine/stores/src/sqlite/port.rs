@@ -15,7 +15,7 @@ use std::time::Duration;
 
 impl SqliteStore {
     /// The error of the port, with the file and a remedy.
-    fn told<T>(&self, done: Result<T>) -> std::result::Result<T, StoreError> {
+    pub(super) fn port<T>(&self, done: Result<T>) -> std::result::Result<T, StoreError> {
         done.map_err(|failure| failure.at(&self.inner.path))
     }
 
@@ -39,7 +39,7 @@ macro_rules! reading {
             read.end().await?;
             done
         };
-        $self.told(done.await)
+        $self.port(done.await)
     }};
 }
 
@@ -51,11 +51,13 @@ macro_rules! writing {
             let done = write.$method($($argument),*).await;
             $self.finish(write, done).await
         };
-        $self.told(done.await)
+        $self.port(done.await)
     }};
 }
 
-type Answer<T> = std::result::Result<T, StoreError>;
+pub(super) use {reading, writing};
+
+pub(super) type Answer<T> = std::result::Result<T, StoreError>;
 
 #[async_trait]
 impl Store for SqliteStore {

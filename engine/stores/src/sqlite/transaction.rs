@@ -18,7 +18,7 @@ pub(super) struct Transaction {
 }
 
 impl Transaction {
-    async fn begin(pool: &SqlitePool, statement: &'static str) -> Result<Self> {
+    pub(super) async fn begin(pool: &SqlitePool, statement: &'static str) -> Result<Self> {
         let mut begun = Self { connection: pool.acquire().await?, over: false };
         begun.run(statement).await?;
         Ok(begun)

@@ -1,0 +1,77 @@
+use super::super::Result;
+use super::super::codec::{from_json, int, name};
+use super::super::transaction::{Read, limit};
+use stageway_core::name::{ReceiptId, WebhookId};
+use stageway_ports::{Delivery, DeliveryFilter};
+
+/// The columns of a [`Row`].
+pub(super) const COLUMNS: &str =
+    "id, number, webhook, key, at, event, headers, size, repository, attempts, trouble, outcome";
+
+pub(super) type Row = (
+    String,
+    u64,
+    String,
+    String,
+    u64,
+    String,
+    String,
+    u64,
+    Option<String>,
+    u32,
+    Option<String>,
+    Option<String>,
+);
+
+pub(super) fn delivery(row: Row) -> Result<Delivery> {
+    let (id, number, webhook, key, at, event, headers, size, repository, attempts, trouble, outcome) = row;
+    Ok(Delivery {
+        id: name("the id of a delivery", id)?,
+        number,
+        webhook: name("a webhook", webhook)?,
+        key: name("the forge's id of a delivery", key)?,
+        at,
+        event,
+        headers: from_json("the headers of a delivery", &headers)?,
+        size,
+        repository: repository.map(|text| name("a repository", text)).transpose()?,
+        attempts,
+        trouble,
+        outcome: outcome.map(|text| from_json("the outcome of a delivery", &text)).transpose()?,
+    })
+}
+
+impl Read {
+    pub(super) async fn deliveries(&mut self, filter: &DeliveryFilter) -> Result<Vec<Delivery>> {
+        let statement = format!(
+            "SELECT {COLUMNS} FROM delivery WHERE tenant = ?1 AND number < ?2 AND (?4 IS NULL OR webhook = ?4)
+             ORDER BY number DESC LIMIT ?3"
+        );
+        let rows: Vec<Row> = sqlx::query_as(sqlx::AssertSqlSafe(statement))
+            .bind(self.tenant.as_str())
+            .bind(filter.before.map_or(i64::MAX, int))
+            .bind(limit(filter.max))
+            .bind(filter.webhook.as_ref().map(WebhookId::as_str))
+            .fetch_all(&mut *self.sql)
+            .await?;
+        rows.into_iter().map(delivery).collect()
+    }
+
+    pub(super) async fn delivery(&mut self, id: &ReceiptId) -> Result<Option<Delivery>> {
+        let statement = format!("SELECT {COLUMNS} FROM delivery WHERE tenant = ?1 AND id = ?2");
+        let row: Option<Row> = sqlx::query_as(sqlx::AssertSqlSafe(statement))
+            .bind(self.tenant.as_str())
+            .bind(id.as_str())
+            .fetch_optional(&mut *self.sql)
+            .await?;
+        row.map(delivery).transpose()
+    }
+
+    pub(super) async fn body(&mut self, id: &ReceiptId) -> Result<Option<Vec<u8>>> {
+        Ok(sqlx::query_scalar("SELECT body FROM delivery_body WHERE tenant = ?1 AND id = ?2")
+            .bind(self.tenant.as_str())
+            .bind(id.as_str())
+            .fetch_optional(&mut *self.sql)
+            .await?)
+    }
+}

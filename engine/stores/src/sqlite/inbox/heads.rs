@@ -1,0 +1,199 @@
+//! The history of every ref's head.
+
+use super::super::Result;
+use super::super::codec::{int, name};
+use super::super::transaction::Write;
+use stageway_core::delivery::{Reference, Revision};
+use stageway_core::head::{HeadMove, Placing, is_news, place};
+use stageway_core::name::RepositoryId;
+use stageway_ports::Moved;
+
+/// So often a move may be the same as one before it.
+const MOST_REPEATS: u32 = 1_000;
+
+impl Write {
+    /// Gives a told move its generation; answers it with the head that was known before.
+    pub(super) async fn place(
+        &mut self,
+        repository: &RepositoryId,
+        moved: &Moved,
+    ) -> Result<(u64, Option<Revision>)> {
+        let newest = self.newest_head(repository, &moved.reference).await?;
+        let last = self.last_generation(repository, &moved.reference).await?;
+        let (before, after) = (moved.before.as_ref(), moved.after.as_ref());
+        let placing = place(newest.as_ref(), last, None, before, after);
+        match &placing {
+            Placing::Next { generation, .. } => {
+                self.insert_head(repository, &moved.reference, *generation, before, after).await?;
+            }
+            Placing::Same { generation, learns: true } => {
+                sqlx::query(
+                    "UPDATE head SET before = ?5
+                     WHERE tenant = ?1 AND repository = ?2 AND reference = ?3 AND generation = ?4",
+                )
+                .bind(self.tenant.as_str())
+                .bind(repository.as_str())
+                .bind(moved.reference.as_str())
+                .bind(int(*generation))
+                .bind(before.map(Revision::as_str))
+                .execute(&mut *self.sql)
+                .await?;
+            }
+            Placing::Same { .. } => {}
+        }
+        Ok((placing.generation(), newest.and_then(|newest| newest.after)))
+    }
+
+    /// The newest move that has not turned out to be late.
+    async fn newest_head(
+        &mut self,
+        repository: &RepositoryId,
+        reference: &Reference,
+    ) -> Result<Option<HeadMove>> {
+        let found: Option<(u64, Option<String>, Option<String>)> = sqlx::query_as(
+            "SELECT generation, before, after FROM head
+             WHERE tenant = ?1 AND repository = ?2 AND reference = ?3 AND late = 0
+             ORDER BY generation DESC LIMIT 1",
+        )
+        .bind(self.tenant.as_str())
+        .bind(repository.as_str())
+        .bind(reference.as_str())
+        .fetch_optional(&mut *self.sql)
+        .await?;
+        let Some((generation, before, after)) = found else { return Ok(None) };
+        Ok(Some(HeadMove { generation, before: revision(before)?, after: revision(after)? }))
+    }
+
+    async fn last_generation(&mut self, repository: &RepositoryId, reference: &Reference) -> Result<u64> {
+        let last: Option<u64> = sqlx::query_scalar(
+            "SELECT max(generation) FROM head WHERE tenant = ?1 AND repository = ?2 AND reference = ?3",
+        )
+        .bind(self.tenant.as_str())
+        .bind(repository.as_str())
+        .bind(reference.as_str())
+        .fetch_one(&mut *self.sql)
+        .await?;
+        Ok(last.unwrap_or(0))
+    }
+
+    async fn insert_head(
+        &mut self,
+        repository: &RepositoryId,
+        reference: &Reference,
+        generation: u64,
+        before: Option<&Revision>,
+        after: Option<&Revision>,
+    ) -> Result<()> {
+        sqlx::query(
+            "INSERT INTO head (tenant, repository, reference, generation, before, after)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        )
+        .bind(self.tenant.as_str())
+        .bind(repository.as_str())
+        .bind(reference.as_str())
+        .bind(int(generation))
+        .bind(before.map(Revision::as_str))
+        .bind(after.map(Revision::as_str))
+        .execute(&mut *self.sql)
+        .await?;
+        Ok(())
+    }
+
+    /// A move that was told again after late ones has the generation of the first; says also whether it was told before.
+    pub(super) async fn resolve(
+        &mut self,
+        repository: &RepositoryId,
+        moved: &Moved,
+        generation: u64,
+    ) -> Result<(u64, bool)> {
+        let (mut resolved, mut repeated) = (generation, false);
+        for _ in 0..MOST_REPEATS {
+            let Some(earlier) = self.alike(repository, moved, resolved).await? else { break };
+            repeated = true;
+            if self.moved_between(repository, &moved.reference, earlier, resolved).await? {
+                break;
+            }
+            resolved = earlier;
+        }
+        Ok((resolved, repeated))
+    }
+
+    /// The newest move from and to the same heads before a generation.
+    async fn alike(
+        &mut self,
+        repository: &RepositoryId,
+        moved: &Moved,
+        generation: u64,
+    ) -> Result<Option<u64>> {
+        Ok(sqlx::query_scalar(
+            "SELECT max(generation) FROM head WHERE tenant = ?1 AND repository = ?2 AND reference = ?3
+             AND before IS ?4 AND after IS ?5 AND generation < ?6",
+        )
+        .bind(self.tenant.as_str())
+        .bind(repository.as_str())
+        .bind(moved.reference.as_str())
+        .bind(moved.before.as_ref().map(Revision::as_str))
+        .bind(moved.after.as_ref().map(Revision::as_str))
+        .bind(int(generation))
+        .fetch_one(&mut *self.sql)
+        .await?)
+    }
+
+    async fn moved_between(
+        &mut self,
+        repository: &RepositoryId,
+        reference: &Reference,
+        after: u64,
+        before: u64,
+    ) -> Result<bool> {
+        Ok(sqlx::query_scalar(
+            "SELECT EXISTS (SELECT 1 FROM head WHERE tenant = ?1 AND repository = ?2 AND reference = ?3
+             AND generation > ?4 AND generation < ?5 AND late = 0)",
+        )
+        .bind(self.tenant.as_str())
+        .bind(repository.as_str())
+        .bind(reference.as_str())
+        .bind(int(after))
+        .bind(int(before))
+        .fetch_one(&mut *self.sql)
+        .await?)
+    }
+
+    /// A head that a fetch found; one that nobody told of advances the ref.
+    pub(super) async fn found_head(
+        &mut self,
+        repository: &RepositoryId,
+        reference: &Reference,
+        found: &Revision,
+    ) -> Result<()> {
+        let newest = self.newest_head(repository, reference).await?;
+        if is_news(newest.as_ref(), found) {
+            let next = self.last_generation(repository, reference).await? + 1;
+            self.insert_head(repository, reference, next, None, Some(found)).await?;
+        }
+        Ok(())
+    }
+
+    pub(super) async fn late_head(
+        &mut self,
+        repository: &RepositoryId,
+        reference: &Reference,
+        generation: u64,
+    ) -> Result<()> {
+        sqlx::query(
+            "UPDATE head SET late = 1
+             WHERE tenant = ?1 AND repository = ?2 AND reference = ?3 AND generation = ?4",
+        )
+        .bind(self.tenant.as_str())
+        .bind(repository.as_str())
+        .bind(reference.as_str())
+        .bind(int(generation))
+        .execute(&mut *self.sql)
+        .await?;
+        Ok(())
+    }
+}
+
+pub(super) fn revision(text: Option<String>) -> Result<Option<Revision>> {
+    text.map(|text| name("a head", text)).transpose()
+}

@@ -1,0 +1,71 @@
+use super::super::SqliteStore;
+use super::super::port::{Answer, reading, writing};
+use async_trait::async_trait;
+use stageway_core::name::{ReceiptId, RunId, TenantId};
+use stageway_ports::{
+    Admission, Admitted, Claimant, Claimed, Delivery, DeliveryFilter, Inbox, NewDelivery, PendingStatus,
+    Received, RunOrigin, Settlement,
+};
+
+#[async_trait]
+impl Inbox for SqliteStore {
+    async fn receive(&self, tenant: &TenantId, new: NewDelivery) -> Answer<Received> {
+        writing!(self, tenant, receive(&new))
+    }
+
+    async fn deliveries(&self, tenant: &TenantId, filter: &DeliveryFilter) -> Answer<Vec<Delivery>> {
+        reading!(self, tenant, deliveries(filter))
+    }
+
+    async fn delivery(&self, tenant: &TenantId, id: &ReceiptId) -> Answer<Option<Delivery>> {
+        reading!(self, tenant, delivery(id))
+    }
+
+    async fn body(&self, tenant: &TenantId, id: &ReceiptId) -> Answer<Option<Vec<u8>>> {
+        reading!(self, tenant, body(id))
+    }
+
+    async fn take_up(&self, now: u64, until: u64, max: u32) -> Answer<Vec<Claimed>> {
+        self.port(self.claim_open(now, until, max).await)
+    }
+
+    async fn forget_claims(&self) -> Answer<()> {
+        self.port(self.end_claims().await)
+    }
+
+    async fn settle(&self, claimant: &Claimant, settlement: Settlement) -> Answer<()> {
+        writing!(self, &claimant.tenant, settle(claimant, &settlement))
+    }
+
+    async fn postpone(&self, claimant: &Claimant, due: u64, trouble: &str) -> Answer<()> {
+        writing!(self, &claimant.tenant, postpone(claimant, due, trouble))
+    }
+
+    async fn reopen(&self, tenant: &TenantId, id: &ReceiptId) -> Answer<()> {
+        writing!(self, tenant, reopen(id))
+    }
+
+    async fn admit(&self, tenant: &TenantId, admission: Admission) -> Answer<Admitted> {
+        writing!(self, tenant, admit(&admission))
+    }
+
+    async fn unfinished(&self, tenant: &TenantId, max: u32) -> Answer<Vec<RunOrigin>> {
+        reading!(self, tenant, unfinished(max))
+    }
+
+    async fn origin(&self, tenant: &TenantId, run: &RunId) -> Answer<Option<RunOrigin>> {
+        reading!(self, tenant, origin(run))
+    }
+
+    async fn pending(&self, now: u64, max: u32) -> Answer<Vec<PendingStatus>> {
+        self.port(self.pending_statuses(now, max).await)
+    }
+
+    async fn told(&self, pending: &PendingStatus) -> Answer<()> {
+        writing!(self, &pending.tenant, told(pending))
+    }
+
+    async fn untold(&self, pending: &PendingStatus, due: Option<u64>) -> Answer<()> {
+        writing!(self, &pending.tenant, untold(pending, due))
+    }
+}
