@@ -99,19 +99,34 @@ impl Git {
 
     /// Runs a command and takes what it writes.
     pub(super) async fn run(&self, arguments: &[&str]) -> Result<Vec<u8>, GitError> {
-        let subject = arguments.first().copied().unwrap_or_default();
-        tokio::time::timeout(PATIENCE, self.run_for_ever(arguments)).await.unwrap_or_else(|_| {
-            Err(GitError::Limit(format!("`git {subject}` took longer than {PATIENCE:?}")))
+        self.run_with(arguments, &[], PATIENCE).await
+    }
+
+    /// The same with more variables and another patience.
+    pub(super) async fn run_with(
+        &self,
+        arguments: &[&str],
+        variables: &[(String, String)],
+        patience: Duration,
+    ) -> Result<Vec<u8>, GitError> {
+        let subject = subject(arguments);
+        tokio::time::timeout(patience, self.run_for_ever(arguments, variables)).await.unwrap_or_else(|_| {
+            Err(GitError::Limit(format!("`git {subject}` took longer than {patience:?}")))
         })
     }
 
-    async fn run_for_ever(&self, arguments: &[&str]) -> Result<Vec<u8>, GitError> {
-        let subject = arguments.first().copied().unwrap_or_default();
+    async fn run_for_ever(
+        &self,
+        arguments: &[&str],
+        variables: &[(String, String)],
+    ) -> Result<Vec<u8>, GitError> {
+        let subject = subject(arguments);
         let broken = |error: std::io::Error| {
             let remedy = if error.kind() == std::io::ErrorKind::NotFound { "; install git" } else { "" };
             GitError::Broken(format!("`git {subject}` cannot be run: {error}{remedy}"))
         };
         let mut command = self.command(arguments);
+        command.envs(variables.iter().map(|(name, value)| (name, value)));
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().map_err(broken)?;
         let (output, complaint) =
             tokio::join!(take(child.stdout.take(), MAX_OUTPUT), drain(child.stderr.take()),);
@@ -147,6 +162,18 @@ impl Git {
         let found = self.line(&["rev-parse", "--verify", "--quiet", "--end-of-options", &wanted]).await;
         found.map_err(|error| error.or_not_found(&what))
     }
+}
+
+/// The command among the arguments, for people.
+fn subject<'a>(arguments: &[&'a str]) -> &'a str {
+    let mut words = arguments.iter();
+    while let Some(word) = words.next() {
+        match *word {
+            "-c" => drop(words.next()),
+            word => return word,
+        }
+    }
+    ""
 }
 
 /// One byte more than `max` says that there was more.

@@ -1,0 +1,186 @@
+//! What goes over the network.
+
+use super::Inner;
+use crate::source::git::GitError;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use stageway_core::delivery::{Reference, Revision};
+use stageway_ports::{SecretValue, SourceError};
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+/// A fetch may take this long: the first one brings everything.
+const PATIENCE: Duration = Duration::from_secs(900);
+/// Asking for refs may take this long.
+const LIST_PATIENCE: Duration = Duration::from_secs(60);
+/// Refs and commits of one command.
+const TOGETHER: usize = 200;
+
+/// Every way that leads somewhere, and no helper program.
+const WAYS: [&str; 10] = [
+    "-c",
+    "protocol.https.allow=always",
+    "-c",
+    "protocol.http.allow=always",
+    "-c",
+    "protocol.ssh.allow=always",
+    "-c",
+    "protocol.file.allow=always",
+    "-c",
+    // Credentials stay with the host that they are for.
+    "http.followRedirects=false",
+];
+
+/// Where a repository is fetched from.
+#[derive(Debug, Clone)]
+pub struct Remote {
+    /// `https:`, `http:` or `ssh:`, or a path of this machine.
+    pub address: String,
+    /// The user and the password, over HTTP.
+    pub login: Option<(String, SecretValue)>,
+}
+
+impl Remote {
+    /// Credentials go through the environment: a command line can be seen by everybody on the machine.
+    fn environment(&self) -> Vec<(String, String)> {
+        let mut variables = vec![
+            ("GIT_SSH_COMMAND".to_owned(), "ssh -oBatchMode=yes -oConnectTimeout=20".to_owned()),
+            ("GIT_HTTP_LOW_SPEED_LIMIT".to_owned(), "1".to_owned()),
+            ("GIT_HTTP_LOW_SPEED_TIME".to_owned(), "60".to_owned()),
+        ];
+        if let Some((user, password)) = &self.login {
+            let pair = [user.as_bytes(), b":", password.expose()].concat();
+            variables.push(("GIT_CONFIG_COUNT".into(), "1".into()));
+            variables.push(("GIT_CONFIG_KEY_0".into(), "http.extraHeader".into()));
+            let header = format!("Authorization: Basic {}", STANDARD.encode(pair));
+            variables.push(("GIT_CONFIG_VALUE_0".into(), header));
+        }
+        variables
+    }
+}
+
+impl Inner {
+    /// Brings refs up to date and answers their heads, as they are at the remote; those that are not there are missing in the
+    /// answer. Commits that none of them leads to are fetched by their names, as far as the remote gives them.
+    pub(super) async fn fetch(
+        &self,
+        refs: &[Reference],
+        revisions: &[Revision],
+    ) -> Result<BTreeMap<Reference, Revision>, SourceError> {
+        let _turn = self.fetching.lock().await;
+        let mut heads = BTreeMap::new();
+        for some in refs.chunks(TOGETHER) {
+            if !self.fetch_refs(some).await? {
+                let there = self.listed(some).await?;
+                let still: Vec<Reference> = some.iter().filter(|one| there.contains(one)).cloned().collect();
+                if !still.is_empty() && !self.fetch_refs(&still).await? {
+                    return Err(SourceError::Unavailable("refs come and go while they are fetched".into()));
+                }
+                self.heads(&still, &mut heads).await?;
+            } else {
+                self.heads(some, &mut heads).await?;
+            }
+        }
+        for revision in revisions {
+            if !self.has(revision).await? {
+                self.fetch_revision(revision).await?;
+            }
+        }
+        Ok(heads)
+    }
+
+    /// Answers whether all of them are there.
+    async fn fetch_refs(&self, refs: &[Reference]) -> Result<bool, SourceError> {
+        let specs: Vec<String> = refs.iter().map(|one| format!("+{one}:{one}")).collect();
+        match self.remote(&FETCH, &specs, PATIENCE).await {
+            Ok(_) => Ok(true),
+            Err(GitError::Refused(text)) if text.contains("couldn't find remote ref") => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// A commit that the remote does not give is not there; whoever needs it says so.
+    async fn fetch_revision(&self, revision: &Revision) -> Result<(), SourceError> {
+        match self.remote(&FETCH, &[revision.to_string()], PATIENCE).await {
+            Ok(_) | Err(GitError::Refused(_)) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn listed(&self, refs: &[Reference]) -> Result<BTreeSet<Reference>, SourceError> {
+        let names: Vec<String> = refs.iter().map(Reference::to_string).collect();
+        let output = self.remote(&["ls-remote", "--refs"], &names, LIST_PATIENCE).await?;
+        let lines = String::from_utf8_lossy(&output);
+        Ok(lines.lines().filter_map(|line| line.split_once('\t')?.1.parse().ok()).collect())
+    }
+
+    async fn heads(
+        &self,
+        refs: &[Reference],
+        heads: &mut BTreeMap<Reference, Revision>,
+    ) -> Result<(), SourceError> {
+        for reference in refs {
+            let mut objects = self.objects().await?;
+            let found = objects.name(reference.as_str()).await?;
+            if let Some(revision) = found.and_then(|name| Revision::new(name).ok()) {
+                heads.insert(reference.clone(), revision);
+            }
+        }
+        Ok(())
+    }
+
+    async fn remote(
+        &self,
+        command: &[&str],
+        more: &[String],
+        patience: Duration,
+    ) -> Result<Vec<u8>, GitError> {
+        let mut arguments: Vec<&str> = WAYS.to_vec();
+        arguments.extend(command);
+        arguments.extend(["--", &self.remote.address]);
+        arguments.extend(more.iter().map(String::as_str));
+        self.git.run_with(&arguments, &self.remote.environment(), patience).await.map_err(hide)
+    }
+}
+
+const FETCH: [&str; 7] = [
+    "fetch",
+    "--quiet",
+    "--no-tags",
+    "--no-write-fetch-head",
+    "--no-auto-maintenance",
+    "--no-recurse-submodules",
+    "--force",
+];
+
+/// git repeats addresses in its complaints; what is between `://` and `@` is nobody's business.
+fn hide(error: GitError) -> GitError {
+    let clean = |text: String| {
+        let mut parts = text.split("://");
+        let mut kept = parts.next().unwrap_or_default().to_owned();
+        for part in parts {
+            let end = part.find(['/', ' ', '\'']).unwrap_or(part.len());
+            let host = part[..end].rfind('@').map_or(0, |at| at + 1);
+            kept.push_str("://");
+            kept.push_str(&part[host..]);
+        }
+        kept
+    };
+    match error {
+        GitError::Refused(text) => GitError::Refused(clean(text)),
+        GitError::Broken(text) => GitError::Broken(clean(text)),
+        GitError::Limit(text) => GitError::Limit(clean(text)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_is_never_repeated() {
+        let said = GitError::Refused("cannot reach 'https://me:hunter2@host/x' or https://host/a@b".into());
+        let GitError::Refused(text) = hide(said) else { panic!("the same kind") };
+        assert_eq!(text, "cannot reach 'https://host/x' or https://host/a@b");
+    }
+}

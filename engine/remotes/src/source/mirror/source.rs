@@ -1,0 +1,47 @@
+//! One commit of a mirror as the source of a run.
+
+use super::Inner;
+use crate::source::history;
+use crate::source::revision;
+use crate::source::tree::{At, TreeLimits};
+use async_trait::async_trait;
+use serde_json::Value as Json;
+use stageway_core::workspace::Tree;
+use stageway_ports::{Source, SourceError};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+pub(super) struct Commit {
+    pub(super) inner: Arc<Inner>,
+    pub(super) revision: String,
+    /// What changes are counted from; without one every path has changed.
+    pub(super) base: Option<String>,
+}
+
+#[async_trait]
+impl Source for Commit {
+    async fn tree(&self) -> Result<Tree, SourceError> {
+        self.inner.tree(&self.revision, TreeLimits::default()).await
+    }
+
+    async fn changed_files(
+        &self,
+        since: Option<&str>,
+        after: Option<&str>,
+        max: u32,
+    ) -> Result<Vec<String>, SourceError> {
+        let git = &self.inner.git;
+        let changed: BTreeSet<String> = match since.or(self.base.as_deref()) {
+            None => revision::paths(git, &self.revision).await?.into_iter().collect(),
+            Some(since) => {
+                history::changed(git, since, &At::Revision(self.revision.clone()), &self.revision).await?
+            }
+        };
+        let rest = changed.into_iter().filter(|path| after.is_none_or(|after| path.as_str() > after));
+        Ok(rest.take(max as usize).collect())
+    }
+
+    async fn commits(&self, since: Option<&str>, max: u32) -> Result<Vec<Json>, SourceError> {
+        history::commits(&self.inner.git, since, &self.revision, max).await
+    }
+}
