@@ -4,5 +4,8 @@ pub mod attempt;
 mod cancel;
 pub mod driver;
 pub mod engine;
+pub mod intake;
 pub mod planner;
 pub mod replay;
+pub mod scheduler;
+pub mod service;

@@ -8,6 +8,7 @@ mod attempts;
 mod gate;
 mod leftovers;
 mod loaded;
+mod permit;
 mod subject;
 mod take_up;
 mod wake;
@@ -126,6 +127,9 @@ impl Driver {
     }
 
     async fn drive(mut self) -> Result<RunStatus, DriveError> {
+        // Who was asked to end before anybody drove it takes nothing up.
+        self.look().await?;
+        self.permitted().await?;
         self.watch();
         self.resume().await?;
         loop {

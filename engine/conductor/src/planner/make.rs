@@ -15,7 +15,9 @@ use stageway_core::plugin::PluginRef;
 use stageway_core::policy::Policy;
 use stageway_core::run::RunEvent;
 use stageway_core::workspace::Tree;
-use stageway_ports::{FoundPlugin, GuestError, Guests, NewRun, PluginError, Plugins, StoreError};
+use stageway_ports::{
+    BlobError, Blobs, FoundPlugin, GuestError, Guests, NewRun, PluginError, Plugins, StoreError,
+};
 use std::collections::{BTreeMap, BTreeSet};
 use thiserror::Error;
 
@@ -208,7 +210,7 @@ fn has_expressions(value: &Json) -> bool {
 pub enum CreateError {
     /// The plan's components or tree could not be kept.
     #[error(transparent)]
-    Blobs(#[from] stageway_ports::BlobError),
+    Blobs(#[from] BlobError),
     /// The store refused.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -225,18 +227,31 @@ pub async fn create(
     prepared: Prepared,
     tree: &Tree,
 ) -> Result<u64, CreateError> {
+    let new = keep(&*engine.blobs, engine.clock.now_ms(), run, prepared, tree).await?;
+    Ok(engine.store.create_run(tenant, new).await?)
+}
+
+/// Keeps what a run needs, its components and its tree; answers the run, which does not exist yet.
+///
+/// # Errors
+/// [`BlobError`]; what was kept before stays.
+pub async fn keep(
+    blobs: &dyn Blobs,
+    at: u64,
+    run: &RunId,
+    prepared: Prepared,
+    tree: &Tree,
+) -> Result<NewRun, BlobError> {
     for bytes in prepared.components.into_values() {
-        engine.blobs.put(bytes).await?;
+        blobs.put(bytes).await?;
     }
-    let tree = engine.blobs.put(tree.encode()).await?;
-    let at = engine.clock.now_ms();
+    let tree = blobs.put(tree.encode()).await?;
     let created = RunEvent::Created { at, plan: prepared.plan.digest(), tree: tree.digest };
-    let new = NewRun {
+    Ok(NewRun {
         id: run.clone(),
         pipeline: prepared.plan.pipeline.clone(),
         plan: serde_json::to_value(&prepared.plan).expect("a plan is plain data with texts as keys"),
         at,
         events: vec![created],
-    };
-    Ok(engine.store.create_run(tenant, new).await?)
+    })
 }

@@ -1,0 +1,218 @@
+//! From a stored delivery to its runs: what it means, what git says of it, and which pipelines it starts.
+//!
+//! Everything here may be done again: a run is made once by its key, and what became of a delivery is written with what the
+//! forge is told of it. A forge or repository that does not answer puts a delivery off; a pipeline file with errors does not.
+
+mod event;
+mod heads;
+mod pipelines;
+mod start;
+
+use crate::service::{Place, Site, Wake};
+use futures::stream::{StreamExt as _, iter};
+use start::Start;
+use stageway_core::delivery::{Headers, RawDelivery};
+use stageway_ports::{
+    Blobs, Claimant, Claimed, Clock, Guests, Inbox, Mirrors, Outcome, Plugins, Settlement, SourceError,
+    StoreError,
+};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+use thiserror::Error;
+
+/// Deliveries that are taken up together.
+const TOGETHER: u32 = 64;
+/// Repositories that are taken in at the same time.
+const AT_ONCE: usize = 8;
+/// Without anybody waking us; what was put off, and what another left, is due again then.
+const LOOK: Duration = Duration::from_secs(2);
+/// How long a claim lasts. A first fetch may take as long as it takes; whoever claims the delivery then finds the runs.
+const CLAIM_MS: u64 = 1_200_000;
+/// The pause after the first failed try, doubled after each other, in milliseconds.
+const FIRST_PAUSE: u64 = 1_000;
+const MOST_PAUSE: u64 = 300_000;
+/// After so many tries, some two hours, the delivery is given up; it can be opened again.
+const MOST_TRIES: u32 = 30;
+
+/// Takes deliveries in.
+pub struct Intake {
+    /// What the operator registered.
+    pub site: Arc<Site>,
+    /// Where deliveries are.
+    pub inbox: Arc<dyn Inbox>,
+    /// Repositories.
+    pub mirrors: Arc<dyn Mirrors>,
+    /// Where plugins come from.
+    pub plugins: Arc<dyn Plugins>,
+    /// Asks plugins about their configurations.
+    pub guests: Arc<dyn Guests>,
+    /// Keeps what a run needs.
+    pub blobs: Arc<dyn Blobs>,
+    /// Tells the time.
+    pub clock: Arc<dyn Clock>,
+    /// Makes the ids of runs, in order of time.
+    pub ids: Arc<dyn Fn() -> String + Send + Sync>,
+    /// Who wakes us, and whom we wake.
+    pub wake: Arc<Wake>,
+}
+
+/// Why a delivery was not taken in now.
+#[derive(Debug, Error)]
+enum Trouble {
+    /// It may be another time.
+    #[error("{0}")]
+    Later(String),
+    /// Our own memory failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl From<SourceError> for Trouble {
+    fn from(error: SourceError) -> Self {
+        Self::Later(error.to_string())
+    }
+}
+
+impl Intake {
+    /// Works until it is dropped; what was not finished then is given out again when its claim ends.
+    pub async fn work(&self) {
+        loop {
+            match self.look().await {
+                // There may be more.
+                Ok(taken) if taken > 0 => continue,
+                Ok(_) => {}
+                Err(error) => tracing::error!(%error, "deliveries cannot be taken in"),
+            }
+            let _ = tokio::time::timeout(LOOK, self.wake.intake.notified()).await;
+        }
+    }
+
+    /// Takes in what is due; answers how much that was.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn look(&self) -> Result<usize, StoreError> {
+        let now = self.clock.now_ms();
+        let claimed = self.inbox.take_up(now, now + CLAIM_MS, TOGETHER).await?;
+        let count = claimed.len();
+        let mut lanes: BTreeMap<_, Vec<Claimed>> = BTreeMap::new();
+        for one in claimed {
+            lanes.entry((one.tenant.clone(), one.delivery.repository.clone())).or_default().push(one);
+        }
+        iter(lanes.into_values()).for_each_concurrent(AT_ONCE, |lane| self.lane(lane)).await;
+        Ok(count)
+    }
+
+    /// The deliveries of one repository, in order: when one is put off, so are those after it.
+    async fn lane(&self, lane: Vec<Claimed>) {
+        let mut put_off: Option<(u64, String)> = None;
+        for claimed in lane {
+            let done = match &put_off {
+                Some((due, trouble)) => self.inbox.postpone(&claimant(&claimed), *due, trouble).await,
+                None => self.one(&claimed, &mut put_off).await,
+            };
+            if let Err(error) = done {
+                let delivery = &claimed.delivery.id;
+                tracing::error!(delivery.id = %delivery, %error, "it cannot be noted what became of a delivery");
+            }
+        }
+    }
+
+    async fn one(
+        &self,
+        claimed: &Claimed,
+        put_off: &mut Option<(u64, String)>,
+    ) -> Result<(), StoreError> {
+        let claimant = claimant(claimed);
+        match self.take_in(claimed).await {
+            Ok(settlement) => {
+                self.inbox.settle(&claimant, settlement).await?;
+                self.wake.scheduler.notify_one();
+                self.wake.reporter.notify_one();
+                Ok(())
+            }
+            Err(Trouble::Store(error)) => Err(error),
+            Err(Trouble::Later(trouble)) if claimed.delivery.attempts >= MOST_TRIES => {
+                let summary = format!("given up after {MOST_TRIES} tries: {trouble}");
+                self.inbox.settle(&claimant, self.settled(summary)).await
+            }
+            Err(Trouble::Later(trouble)) => {
+                let due = self.clock.now_ms() + pause(claimed.delivery.attempts);
+                tracing::warn!(delivery.id = %claimed.delivery.id, %trouble, "a delivery is put off");
+                self.inbox.postpone(&claimant, due, &trouble).await?;
+                *put_off = Some((due, "an earlier delivery of the repository is put off".into()));
+                Ok(())
+            }
+        }
+    }
+
+    async fn take_in(&self, claimed: &Claimed) -> Result<Settlement, Trouble> {
+        let delivery = &claimed.delivery;
+        let repository = delivery.repository.as_ref();
+        let Some(place) = repository.and_then(|id| self.site.place(&claimed.tenant, id)) else {
+            return Ok(self.settled("the repository is not registered any more".into()));
+        };
+        let Some(body) = self.inbox.body(&claimed.tenant, &delivery.id).await? else {
+            return Ok(self.settled("its bytes are gone".into()));
+        };
+        let headers = delivery.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
+        let Ok(headers) = Headers::new(headers) else {
+            return Ok(self.settled("its headers are over their limits".into()));
+        };
+        match place.forge.read(&RawDelivery { headers, body: body.into() }) {
+            Ok(meaning) => self.starts(claimed, place, start::of(&meaning, &claimed.moves)).await,
+            Err(problem) => Ok(self.settled(problem.to_string())),
+        }
+    }
+
+    /// Everything that a delivery starts, one ref after the other.
+    async fn starts(
+        &self,
+        claimed: &Claimed,
+        place: &Place,
+        starts: Vec<Start>,
+    ) -> Result<Settlement, Trouble> {
+        let repository = claimed.delivery.repository.clone();
+        let Some(repository) = repository else { return Ok(self.settled("it names no repository".into())) };
+        let Some(rules) = self.site.tenants.get(&claimed.tenant) else {
+            return Ok(self.settled("the tenant is not registered any more".into()));
+        };
+        let mirror = self.mirrors.open(&claimed.tenant, &repository).await?;
+        let heads = heads::fetch(&*mirror, place, &starts).await?;
+        let mut settlement = self.settled(String::new());
+        let mut summaries = Vec::new();
+        for start in starts {
+            let about = pipelines::About {
+                claimed,
+                repository: &repository,
+                place,
+                policy: &rules.policy,
+                mirror: &*mirror,
+                heads: &heads,
+                start: &start,
+            };
+            summaries.push(format!("{}: {}", start.moved.reference, self.start(&about, &mut settlement).await?));
+        }
+        settlement.outcome.summary = summaries.join("; ");
+        settlement.outcome.at = self.clock.now_ms();
+        Ok(settlement)
+    }
+
+    fn settled(&self, summary: String) -> Settlement {
+        let outcome = Outcome { at: self.clock.now_ms(), summary, ..Outcome::default() };
+        Settlement { outcome, ..Settlement::default() }
+    }
+}
+
+fn claimant(claimed: &Claimed) -> Claimant {
+    Claimant {
+        tenant: claimed.tenant.clone(),
+        delivery: claimed.delivery.id.clone(),
+        fence: claimed.fence,
+    }
+}
+
+fn pause(attempts: u32) -> u64 {
+    FIRST_PAUSE.saturating_mul(1 << attempts.saturating_sub(1).min(20)).min(MOST_PAUSE)
+}

@@ -1,0 +1,310 @@
+//! Which pipelines a start has, and what becomes of each.
+
+use super::event::event;
+use super::heads::{Heads, Standing, base, standing};
+use super::start::Start;
+use super::{Intake, Trouble};
+use crate::planner::{Prepared, Request, keep, make};
+use crate::service::Place;
+use stageway_core::definition::{Definition, PIPELINE_FILE, PIPELINE_FOLDER, is_pipeline_file, parse};
+use stageway_core::delivery::{ReportState, Revision, StatusReport};
+use stageway_core::diagnostic::{Diagnostic, any_error};
+use stageway_core::event::{Event, EventKind};
+use stageway_core::name::{PipelineName, RepositoryId, RunId};
+use stageway_core::policy::Policy;
+use stageway_core::workspace::Tree;
+use stageway_ports::{
+    Admission, Claimed, Mirror, NewStatus, RunKey, Settlement, Skipped, Source, SourceError,
+};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// A pipeline file has at most this many bytes; more is told by its parser.
+const MOST_BYTES: u64 = 2 << 20;
+/// A repository has at most this many pipelines.
+const MOST_FILES: usize = 100;
+/// With more changed paths everything may have changed.
+const MOST_CHANGES: u32 = 200_000;
+
+/// Everything that one start is about.
+pub(super) struct About<'a> {
+    pub(super) claimed: &'a Claimed,
+    pub(super) repository: &'a RepositoryId,
+    pub(super) place: &'a Place,
+    pub(super) policy: &'a Policy,
+    pub(super) mirror: &'a dyn Mirror,
+    pub(super) heads: &'a Heads,
+    pub(super) start: &'a Start,
+}
+
+/// A start whose commit is there.
+struct Known<'a> {
+    about: &'a About<'a>,
+    event: Event,
+    revision: Revision,
+    source: Arc<dyn Source>,
+    changed: Option<Vec<String>>,
+    tree: Option<Tree>,
+}
+
+impl Intake {
+    /// Takes one ref in; answers what became of it, in words.
+    pub(super) async fn start(
+        &self,
+        about: &About<'_>,
+        settlement: &mut Settlement,
+    ) -> Result<String, Trouble> {
+        let reference = &about.start.moved.reference;
+        if let Some(found) = about.heads.get(reference) {
+            settlement.found.push((reference.clone(), found.clone()));
+        }
+        match standing(about.mirror, about.heads, about.start).await? {
+            Standing::Current(commit) => {
+                let base =
+                    base(about.mirror, about.place, about.heads, about.start, &commit.revision).await?;
+                let source = about.mirror.at(&commit.revision, base.as_ref());
+                let changed = match &base {
+                    Some(_) => changed(&*source).await?,
+                    None => None,
+                };
+                let event = event(about.place, about.start, &commit, base.as_ref());
+                let revision = commit.revision;
+                let mut known = Known { about, event, revision, source, changed, tree: None };
+                self.pipelines(&mut known, settlement).await
+            }
+            Standing::Repeated => {
+                settlement.late.push(reference.clone());
+                Ok("was told before".into())
+            }
+            Standing::Outdated(later) => {
+                settlement.late.push(reference.clone());
+                self.outdated(about, &later, settlement).await?;
+                Ok(format!("outdated: {later} contains it and was known before"))
+            }
+            Standing::Lost(revision) => Ok(format!("commit {revision} is not to be had any more")),
+        }
+    }
+
+    async fn pipelines(
+        &self,
+        known: &mut Known<'_>,
+        settlement: &mut Settlement,
+    ) -> Result<String, Trouble> {
+        let files = files(known.about.mirror, &known.revision).await?;
+        if files.is_empty() {
+            return Ok(format!("the commit has no {PIPELINE_FILE}"));
+        }
+        for (file, bytes) in &files {
+            self.pipeline(known, (file, bytes), settlement).await?;
+        }
+        let Settlement { outcome, .. } = settlement;
+        Ok(format!(
+            "{} started, {} skipped, {}",
+            count(outcome.runs.len(), "run"),
+            count(outcome.skipped.len(), "pipeline"),
+            count(outcome.problems.len(), "problem")
+        ))
+    }
+
+    async fn pipeline(
+        &self,
+        known: &mut Known<'_>,
+        (file, bytes): (&str, &[u8]),
+        settlement: &mut Settlement,
+    ) -> Result<(), Trouble> {
+        let parsed = parse(file, bytes);
+        let Some(definition) = parsed.valid() else {
+            let name = parsed.definition.as_ref().map(|definition| definition.pipeline.as_str());
+            wrong(known, name.unwrap_or(file), parsed.diagnostics, settlement);
+            return Ok(());
+        };
+        match selects(definition, &known.event, known.changed.as_deref()) {
+            Selected::No => {}
+            Selected::Skipped(reason) => skip(known, &definition.pipeline, reason, settlement),
+            Selected::Yes => match self.plan(known, file, bytes).await {
+                Ok(prepared) => {
+                    let run = self.admit(known, prepared).await?;
+                    settlement.outcome.runs.push(run);
+                }
+                Err(problems) => wrong(known, definition.pipeline.as_str(), problems, settlement),
+            },
+        }
+        Ok(())
+    }
+
+    async fn plan(
+        &self,
+        known: &Known<'_>,
+        file: &str,
+        bytes: &[u8],
+    ) -> Result<Prepared, Vec<Diagnostic>> {
+        let none = BTreeMap::new();
+        let request = Request {
+            file,
+            bytes,
+            event: &known.event,
+            parameters: &none,
+            vars: &none,
+            policy: known.about.policy,
+            changed: known.changed.as_deref(),
+        };
+        make(&*self.guests, &*self.plugins, &request).await
+    }
+
+    async fn admit(&self, known: &mut Known<'_>, prepared: Prepared) -> Result<RunId, Trouble> {
+        let later = |error: &dyn std::fmt::Display| Trouble::Later(error.to_string());
+        if known.tree.is_none() {
+            known.tree = Some(known.source.tree().await?);
+        }
+        let tree = known.tree.as_ref().ok_or_else(|| later(&"the tree is gone"))?;
+        let id = RunId::new((self.ids)()).map_err(|error| later(&error))?;
+        let concurrency = prepared.plan.concurrency.clone();
+        let pipeline = prepared.plan.pipeline.clone();
+        let run = keep(&*self.blobs, self.clock.now_ms(), &id, prepared, tree).await;
+        let admission = Admission {
+            key: key(known, &pipeline),
+            run: run.map_err(|error| later(&error))?,
+            revision: known.revision.clone(),
+            delivery: Some(known.about.claimed.delivery.id.clone()),
+            concurrency,
+            context: context(pipeline.as_str(), known.event.kind),
+        };
+        let admitted = self.inbox.admit(&known.about.claimed.tenant, admission).await?;
+        tracing::info!(
+            tenant.id = %known.about.claimed.tenant, run.id = %admitted.run, run.number = admitted.number,
+            new = admitted.new, "a delivery has a run"
+        );
+        Ok(admitted.run)
+    }
+
+    /// Tells of every pipeline that would have been started that a later head is there.
+    async fn outdated(
+        &self,
+        about: &About<'_>,
+        later: &Revision,
+        settlement: &mut Settlement,
+    ) -> Result<(), Trouble> {
+        let Some(after) = &about.start.moved.after else { return Ok(()) };
+        let Some(commit) = about.mirror.commit(after).await? else { return Ok(()) };
+        let event = event(about.place, about.start, &commit, None);
+        let source = about.mirror.at(&commit.revision, None);
+        let revision = commit.revision;
+        let known = Known { about, event, revision, source, changed: None, tree: None };
+        for (file, bytes) in files(about.mirror, &known.revision).await? {
+            let parsed = parse(&file, &bytes);
+            let Some(definition) = parsed.valid() else { continue };
+            if let Selected::Yes = selects(definition, &known.event, None) {
+                let reason = format!("outdated: {} was there before", short(later));
+                skip(&known, &definition.pipeline, reason, settlement);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Every pipeline file of a commit, in order.
+async fn files(mirror: &dyn Mirror, revision: &Revision) -> Result<Vec<(String, Vec<u8>)>, SourceError> {
+    let mut paths = vec![PIPELINE_FILE.to_owned()];
+    paths.extend(mirror.folder(revision, PIPELINE_FOLDER).await?);
+    let mut files = Vec::new();
+    for path in paths.into_iter().filter(|path| is_pipeline_file(path)).take(MOST_FILES) {
+        if let Some(bytes) = mirror.file(revision, &path, MOST_BYTES).await? {
+            files.push((path, bytes));
+        }
+    }
+    Ok(files)
+}
+
+/// The changed paths; none if they are too many to be looked at.
+async fn changed(source: &dyn Source) -> Result<Option<Vec<String>>, Trouble> {
+    match source.changed_files(None, None, MOST_CHANGES).await {
+        Ok(changed) if changed.len() < MOST_CHANGES as usize => Ok(Some(changed)),
+        // Histories without a common commit have nothing to be compared.
+        Ok(_) | Err(SourceError::NotFound(_)) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+enum Selected {
+    Yes,
+    /// The pipeline minds events of this kind, but not this one.
+    Skipped(String),
+    /// It does not mind events of this kind at all.
+    No,
+}
+
+fn selects(definition: &Definition, event: &Event, changed: Option<&[String]>) -> Selected {
+    let on = &definition.on;
+    if on.select(event, changed) {
+        return Selected::Yes;
+    }
+    let minds = match event.kind {
+        EventKind::Push => on.push.as_ref().is_some_and(|rule| !rule.branches.is_empty() || rule.tags.is_empty()),
+        EventKind::Tag => on.push.as_ref().is_some_and(|rule| !rule.tags.is_empty()),
+        EventKind::PullRequest => on.pull_request.is_some(),
+        EventKind::Schedule | EventKind::Manual | EventKind::Pipeline => false,
+    };
+    match minds {
+        false => Selected::No,
+        true if on.select(event, None) => Selected::Skipped("no path that it minds has changed".into()),
+        true => Selected::Skipped(format!("it does not mind {}", event.reference)),
+    }
+}
+
+fn key(known: &Known<'_>, pipeline: &PipelineName) -> RunKey {
+    // A pull request that wants to enter another branch is asked again.
+    let target = known.event.target.as_deref();
+    RunKey {
+        repository: known.about.repository.clone(),
+        pipeline: pipeline.clone(),
+        reference: known.about.start.moved.reference.clone(),
+        generation: known.about.start.generation,
+        kind: known.event.kind.to_string(),
+        parameters: target.map(|target| format!("target={target}")).unwrap_or_default(),
+    }
+}
+
+/// The name at the forge: pushes and pull requests of one commit have a row each.
+fn context(pipeline: &str, kind: EventKind) -> String {
+    format!("stageway/{pipeline}/{kind}")
+}
+
+fn skip(known: &Known<'_>, pipeline: &PipelineName, reason: String, settlement: &mut Settlement) {
+    status(known, pipeline.as_str(), (ReportState::Skipped, reason.clone()), settlement);
+    settlement.outcome.skipped.push(Skipped { pipeline: pipeline.clone(), reason });
+}
+
+fn wrong(known: &Known<'_>, name: &str, problems: Vec<Diagnostic>, settlement: &mut Settlement) {
+    let errors = problems.iter().filter(|problem| problem.is_error()).count();
+    let first = problems.iter().find(|problem| problem.is_error());
+    let first = first.map(|problem| {
+        let place = problem.place.as_ref().map(|place| format!("{place}: ")).unwrap_or_default();
+        format!("{place}{} [{}]", problem.message, problem.code)
+    });
+    let description = format!("{}: {}", count(errors, "problem"), first.unwrap_or_default());
+    debug_assert!(any_error(&problems), "only errors stop a pipeline");
+    status(known, name, (ReportState::Errored, description), settlement);
+    settlement.outcome.problems.extend(problems);
+}
+
+fn status(
+    known: &Known<'_>,
+    name: &str,
+    (state, description): (ReportState, String),
+    settlement: &mut Settlement,
+) {
+    let report = StatusReport { context: context(name, known.event.kind), state, description, link: None };
+    settlement.statuses.push(NewStatus {
+        repository: known.about.repository.clone(),
+        revision: known.revision.clone(),
+        report,
+    });
+}
+
+fn short(revision: &Revision) -> &str {
+    revision.as_str().get(..12).unwrap_or(revision.as_str())
+}
+
+fn count(number: usize, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
+}

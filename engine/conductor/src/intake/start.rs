@@ -1,0 +1,53 @@
+//! What of a delivery may start runs: one entry for each ref.
+
+use stageway_core::delivery::{Meaning, PullRequest, Reference};
+use stageway_ports::{Moved, PlacedMove};
+
+/// A ref whose new head may start runs.
+#[derive(Debug, Clone)]
+pub(super) struct Start {
+    pub(super) moved: Moved,
+    pub(super) generation: u64,
+    pub(super) repeated: bool,
+    pub(super) known: Option<stageway_core::delivery::Revision>,
+    /// The account that caused it.
+    pub(super) by: Option<String>,
+    /// None is a push.
+    pub(super) pull_request: Option<PullRequest>,
+}
+
+impl Start {
+    /// Where the head is fetched from; none if it cannot be.
+    pub(super) fn fetched_from(&self) -> Option<Reference> {
+        match &self.pull_request {
+            None => Some(self.moved.reference.clone()),
+            Some(pull) if pull.fetchable => Some(pull.reference.clone()),
+            Some(pull) => {
+                let own = pull.source.repository.as_ref().is_some_and(|s| s.name == pull.repository.name);
+                Reference::of_branch(&pull.source.branch).ok().filter(|_| own)
+            }
+        }
+    }
+}
+
+/// The moves of a meaning with the places that they were given when it came.
+pub(super) fn of(meaning: &Meaning, placed: &[PlacedMove]) -> Vec<Start> {
+    let (by, pull_request) = match meaning {
+        Meaning::Push(push) => (push.sender.clone(), None),
+        Meaning::PullRequest(pull) => (pull.sender.clone(), Some((**pull).clone())),
+        Meaning::Ping | Meaning::Unsupported { .. } => return Vec::new(),
+    };
+    let moving = crate::service::moves_of(meaning).into_iter().filter(|moved| moved.after.is_some());
+    let start = |moved: Moved| {
+        let place = placed.iter().find(|one| one.moved == moved)?;
+        Some(Start {
+            moved,
+            generation: place.generation,
+            repeated: place.repeated,
+            known: place.known.clone(),
+            by: by.clone(),
+            pull_request: pull_request.clone(),
+        })
+    };
+    moving.filter_map(start).collect()
+}

@@ -1,0 +1,12 @@
+use tokio::sync::Notify;
+
+/// How the parts of a server wake each other, so that none has to look around for work.
+#[derive(Debug, Default)]
+pub struct Wake {
+    /// A delivery was stored.
+    pub intake: Notify,
+    /// A run was admitted, or something about one is different.
+    pub scheduler: Notify,
+    /// There is something to tell a forge.
+    pub reporter: Notify,
+}
