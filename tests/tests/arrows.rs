@@ -13,8 +13,9 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("remotes", &["core", "ports"]),
     ("stores", &["core", "ports"]),
     ("conductor", &["core", "ports"]),
+    ("web", &["core", "ports", "conductor"]),
     ("workbench", &["core", "ports", "conductor"]),
-    ("cli", &["core", "ports", "conductor", "host", "executors", "remotes", "stores", "workbench"]),
+    ("cli", &["core", "ports", "conductor", "host", "executors", "remotes", "stores", "web", "workbench"]),
 ];
 
 /// Heavy or powerful dependencies and the only rooms that may name them.

@@ -50,6 +50,8 @@ pub(crate) enum Command {
     Schema(commands::schema::Args),
     /// Make, build and inspect plugins
     Plugin(commands::plugin::Args),
+    /// Receive webhooks and run what they start, until SIGTERM
+    Serve(commands::serve::Args),
     /// Print the completion script of a shell
     Completion(commands::completion::Args),
     /// The process that tasks belong to; started when it is needed
@@ -97,6 +99,7 @@ mod tests {
             "plugin inspect x.wasm --json",
             "plugin new coverage --name acme/coverage",
             "completion bash",
+            "serve --config c --listen 127.0.0.1:0",
             "supervisor serve --directory d --blobs b --toolbox t --toolbox u",
         ] {
             let words: Vec<&str> = words.split(' ').collect();

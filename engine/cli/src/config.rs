@@ -13,7 +13,8 @@
 use crate::exit::{Exit, Invalid, Refused};
 use crate::terminal::Sources;
 use anyhow::Result;
-use stageway_core::operator::{Connection, Operator};
+use stageway_core::name::TenantId;
+use stageway_core::operator::{Connection, Operator, Service};
 use stageway_core::policy::{Egress, Policy};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -68,6 +69,10 @@ pub(crate) struct Settings {
     pub(crate) cargo_home: Option<PathBuf>,
     /// What may be reached although it is always denied.
     pub(crate) egress: Egress,
+    /// What a server needs beyond that.
+    pub(crate) service: Service,
+    /// The policies of tenants that have their own.
+    pub(crate) policies: BTreeMap<TenantId, Policy>,
     /// What is made again when it is gone, for every state directory of this user.
     pub(crate) cache: PathBuf,
 }
@@ -103,6 +108,12 @@ impl Settings {
             Some(path) => policy(&resolve(path))?,
             None => Policy::single_machine(),
         };
+        let mut policies = BTreeMap::new();
+        for (tenant, rules) in &operator.service.tenants {
+            if let Some(path) = &rules.policy {
+                policies.insert(tenant.clone(), self::policy(&resolve(path))?);
+            }
+        }
         let mut egress = operator.egress.clone();
         egress.allow.extend(policy.egress.allow.iter().cloned());
         let plugins = plugins(places, &operator, around, home.as_deref(), &resolve);
@@ -115,6 +126,8 @@ impl Settings {
             cache: cache.unwrap_or_else(|| state.join("cache")),
             connections: (!operator.connections.is_empty())
                 .then(|| connections(&operator.connections, &folder, home.as_deref())),
+            service: operator.service.clone(),
+            policies,
             cargo_home: home.map(|home| home.join(".cargo")).filter(|path| path.is_dir()),
             file,
             state,

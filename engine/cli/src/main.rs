@@ -65,6 +65,7 @@ async fn dispatch(context: &Context, command: Command) -> anyhow::Result<Exit> {
         Command::Explain(args) => commands::explain::run(context, args),
         Command::Schema(args) => commands::schema::run(context, args),
         Command::Plugin(args) => commands::plugin::run(context, args).await,
+        Command::Serve(args) => commands::serve::run(context, args).await,
         Command::Completion(args) => commands::completion::run(context, args),
         Command::Supervisor(args) => commands::supervisor::run(args).await,
     }

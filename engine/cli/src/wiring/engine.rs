@@ -7,7 +7,8 @@ use anyhow::{Context, Result};
 use stageway_conductor::engine::{Engine, Observer, Rules};
 use stageway_executors::local::{LocalExecutor, LocalOptions};
 use stageway_host::{CompileBy, Host, HostOptions};
-use stageway_ports::{Guests, Source};
+use stageway_core::policy::Policy;
+use stageway_ports::{Executor, Guests, Secrets, Source};
 use stageway_remotes::secrets::DeclaredSecrets;
 use stageway_remotes::source::WorkTree;
 use std::ffi::OsString;
@@ -38,6 +39,23 @@ pub(crate) fn guests(settings: &Settings) -> Result<Arc<dyn Guests>> {
         CompileBy::Child { program: THIS_PROGRAM.into(), arguments: vec![OsString::from("compile")] };
     let options = HostOptions::new(settings.state.join("compiled"), compile_by);
     Ok(Arc::new(Host::new(options).context("components cannot be run")?))
+}
+
+/// What engines do not have in common.
+pub(crate) struct Parts {
+    /// Where values of secrets come from.
+    pub(crate) secrets: Arc<dyn Secrets>,
+    /// Runs tasks.
+    pub(crate) executor: Arc<dyn Executor>,
+    /// Sees what happens.
+    pub(crate) observer: Arc<dyn Observer>,
+}
+
+/// The rules of runs under a policy.
+pub(crate) fn rules(policy: &Policy) -> Rules {
+    let usual = Rules::default();
+    let parallel = policy.limits.parallel_stages;
+    Rules { parallel_stages: parallel.map_or(usual.parallel_stages, |number| number as usize), ..usual }
 }
 
 impl Blueprint {
@@ -74,32 +92,46 @@ impl Blueprint {
         origin: &Origin,
         observer: Arc<dyn Observer>,
     ) -> Result<Arc<Engine>> {
-        let secrets = DeclaredSecrets::new(&self.settings.folder)
-            .with_tenant(&self.home.tenant, &self.settings.policy.secrets);
-        let parallel = self.settings.policy.limits.parallel_stages;
-        let usual = Rules::default();
+        let policy = &self.settings.policy;
+        let secrets =
+            DeclaredSecrets::new(&self.settings.folder).with_tenant(&self.home.tenant, &policy.secrets);
+        let parts = Parts { secrets: Arc::new(secrets), executor: self.executor(), observer };
+        let rules = Rules { unconfined: origin.unconfined, skip: origin.skip, ..rules(policy) };
+        self.assemble(source, parts, rules)
+    }
+
+    /// An engine of the installation's ports and what is particular to its runs.
+    ///
+    /// # Errors
+    /// When the client for requests cannot be had.
+    pub(crate) fn assemble(
+        &self,
+        source: Arc<dyn Source>,
+        parts: Parts,
+        rules: Rules,
+    ) -> Result<Arc<Engine>> {
         Ok(Arc::new(Engine {
             guests: self.guests.clone(),
             store: self.home.store.clone(),
             blobs: self.home.blobs.clone(),
-            executor: Arc::new(LocalExecutor::new(LocalOptions {
-                state: self.home.directory.join("tasks"),
-                supervisor: self.supervisor(),
-                start_within: START_WITHIN,
-            })),
+            executor: parts.executor,
             registries: Arc::new(Connections::new(self.settings.clone())),
             http: super::http::client(&self.settings)?,
-            secrets: Arc::new(secrets),
+            secrets: parts.secrets,
             source,
             cluster: None,
             clock: Arc::new(SystemClock),
-            observer,
-            rules: Rules {
-                parallel_stages: parallel.map_or(usual.parallel_stages, |number| number as usize),
-                unconfined: origin.unconfined,
-                skip: origin.skip,
-                ..usual
-            },
+            observer: parts.observer,
+            rules,
+        }))
+    }
+
+    /// The executor of this machine.
+    pub(crate) fn executor(&self) -> Arc<dyn Executor> {
+        Arc::new(LocalExecutor::new(LocalOptions {
+            state: self.home.directory.join("tasks"),
+            supervisor: self.supervisor(),
+            start_within: START_WITHIN,
         }))
     }
 

@@ -5,6 +5,8 @@
 //! | `stageway.db` | runs, journals, lines |
 //! | `blobs/` | bytes by digest |
 //! | `images/NAME/` | the image layouts of connection NAME, where the configuration does not say otherwise |
+//! | `mirrors/TENANT/REPOSITORY.git` | what a server fetched |
+//! | `serve.lock` | that a server works here |
 //! | `compiled/` | compiled components |
 //! | `tasks/` | the supervisor and its tasks |
 //! | `runs/RUN.lock`, `runs/RUN.json` | who drives a run, and where it came from |
@@ -15,7 +17,7 @@ use crate::config::Settings;
 use crate::exit::Refused;
 use anyhow::Result;
 use stageway_core::name::TenantId;
-use stageway_ports::{Blobs, RunFilter, RunSummary, Store};
+use stageway_ports::{Blobs, Inbox, RunFilter, RunSummary, Store};
 use stageway_stores::{FsBlobs, SqliteStore};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
@@ -30,6 +32,8 @@ pub(crate) struct Home {
     pub(crate) directory: PathBuf,
     /// The engine's memory.
     pub(crate) store: Arc<dyn Store>,
+    /// What came from outside: the same file.
+    pub(crate) inbox: Arc<dyn Inbox>,
     /// Bytes.
     pub(crate) blobs: Arc<dyn Blobs>,
     /// Whose runs these are.
@@ -66,6 +70,14 @@ impl Home {
         let filter = RunFilter { unfinished: true, max: MOST_UNFINISHED, ..RunFilter::default() };
         let mut runs = self.store.runs(&self.tenant, &filter).await?;
         runs.retain(|run| !RunLock::is_held(&self.directory, &run.id));
+        // A server takes its own runs up by itself.
+        let mut own = Vec::new();
+        for run in runs {
+            if self.inbox.origin(&self.tenant, &run.id).await?.is_none() {
+                own.push(run);
+            }
+        }
+        let mut runs = own;
         runs.reverse();
         Ok(runs)
     }

@@ -1,0 +1,67 @@
+//! The engines of a server's runs.
+
+use super::engine::{Blueprint, Parts, rules};
+use async_trait::async_trait;
+use stageway_conductor::engine::{Blind, Engine, Rules};
+use stageway_conductor::scheduler::Engines;
+use stageway_conductor::service::Site;
+use stageway_core::delivery::Revision;
+use stageway_core::name::TenantId;
+use stageway_core::plan::Plan;
+use stageway_ports::{Executor, Mirrors, RunOrigin, Secrets};
+use stageway_remotes::secrets::DeclaredSecrets;
+use std::sync::Arc;
+
+/// What all engines of a server have in common.
+pub(crate) struct Fleet {
+    blueprint: Arc<Blueprint>,
+    site: Arc<Site>,
+    mirrors: Arc<dyn Mirrors>,
+    executor: Arc<dyn Executor>,
+    secrets: Arc<dyn Secrets>,
+    unconfined: bool,
+}
+
+impl Fleet {
+    /// Every tenant's secrets are those of its own policy.
+    pub(crate) fn new(
+        blueprint: Arc<Blueprint>,
+        site: Arc<Site>,
+        mirrors: Arc<dyn Mirrors>,
+        unconfined: bool,
+    ) -> Self {
+        let none = DeclaredSecrets::new(&blueprint.settings.folder);
+        let secrets = site
+            .tenants
+            .iter()
+            .fold(none, |all, (tenant, rules)| all.with_tenant(tenant, &rules.policy.secrets));
+        let executor = blueprint.executor();
+        Self { blueprint, site, mirrors, executor, secrets: Arc::new(secrets), unconfined }
+    }
+
+    /// The base that changes are counted from stands in the plan.
+    async fn base(&self, tenant: &TenantId, origin: &RunOrigin) -> Result<Option<Revision>, String> {
+        let record = self.blueprint.home.store.run(tenant, &origin.run).await.map_err(|e| e.to_string())?;
+        let plan = record.ok_or_else(|| format!("run {} is gone", origin.run))?.plan;
+        let plan: Plan = serde_json::from_value(plan).map_err(|error| error.to_string())?;
+        Ok(plan.event.base.and_then(|base| Revision::new(base).ok()))
+    }
+}
+
+#[async_trait]
+impl Engines for Fleet {
+    async fn engine(&self, tenant: &TenantId, origin: &RunOrigin) -> Result<Arc<Engine>, String> {
+        let mirror = self.mirrors.open(tenant, &origin.key.repository).await.map_err(|e| e.to_string())?;
+        let base = self.base(tenant, origin).await?;
+        let source = mirror.at(&origin.revision, base.as_ref());
+        let policy = self.site.tenants.get(tenant).map(|rules| &rules.policy);
+        let rules = policy.map_or_else(Rules::default, rules);
+        let parts = Parts {
+            secrets: self.secrets.clone(),
+            executor: self.executor.clone(),
+            observer: Arc::new(Blind),
+        };
+        let rules = Rules { unconfined: self.unconfined, ..rules };
+        self.blueprint.assemble(source, parts, rules).map_err(|error| format!("{error:#}"))
+    }
+}

@@ -1,0 +1,195 @@
+//! A server: its parts, their start, and their end.
+
+use super::engine::Blueprint;
+use super::fleet::Fleet;
+use super::mirrors::LocalMirrors;
+use super::site::site;
+use super::{Home, SystemClock, plugins};
+use crate::config::Settings;
+use crate::exit::{Exit, Refused};
+use anyhow::{Context, Result};
+use rustix::fs::{FlockOperation, flock};
+use stageway_conductor::intake::Intake;
+use stageway_conductor::scheduler::Scheduler;
+use stageway_conductor::service::{Reception, Reporter, Site, Wake};
+use stageway_core::delivery::ForgeKind;
+use stageway_ports::{Clock, Forge};
+use stageway_remotes::forge::{ForgeConnection, connect};
+use stageway_remotes::http::EgressHttp;
+use stageway_remotes::registry::Credentials;
+use stageway_web::{App, Ids, Limits, Metrics, serve};
+use std::fs::File;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+/// Runs that are driven at once, where nothing else is said.
+const PARALLEL_RUNS: u64 = 200;
+/// How long a stopping server waits for what ends by itself.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A server that is ready to work.
+pub(crate) struct Server {
+    blueprint: Arc<Blueprint>,
+    site: Arc<Site>,
+    unconfined: bool,
+    /// Held as long as the server works here.
+    _lock: File,
+}
+
+fn ids() -> Ids {
+    Arc::new(|| ulid::Ulid::generate().to_string())
+}
+
+/// That this process alone works as a server here; the kernel gives the lock back when it dies.
+fn lock(home: &Home) -> Result<File> {
+    let path = home.directory.join("serve.lock");
+    let file = File::options().create(true).write(true).truncate(false).open(&path);
+    let file = file.with_context(|| format!("{} cannot be opened", path.display()))?;
+    let held = |_| {
+        let message = format!("another server works in {}", home.directory.display());
+        Refused::usage(message, "stop it, or give this one a state directory of its own")
+    };
+    flock(&file, FlockOperation::NonBlockingLockExclusive).map_err(held)?;
+    Ok(file)
+}
+
+impl Server {
+    /// Opens everything that the configuration names.
+    ///
+    /// # Errors
+    /// [`Refused`] when nothing is registered, or another server works here.
+    pub(crate) async fn open(settings: Settings, unconfined: bool) -> Result<Self> {
+        if settings.service.webhooks.is_empty() {
+            let remedy = "describe `forges`, `repositories` and `webhooks` in the configuration";
+            return Err(Refused::new(Exit::Invalid, "no webhook is registered", remedy).into());
+        }
+        let blueprint = Arc::new(Blueprint::new(settings).await?);
+        let lock = lock(&blueprint.home)?;
+        // Whoever held a claim here is dead.
+        blueprint.home.inbox.forget_claims().await?;
+        let allow = blueprint.settings.egress.allow.clone();
+        let http: Arc<dyn stageway_ports::Http> = Arc::new(EgressHttp::new(allow));
+        let site = Arc::new(site(&blueprint.settings, &http).await?);
+        Ok(Self { blueprint, site, unconfined, _lock: lock })
+    }
+
+    /// Works until `stop` turns true: no delivery is taken then, what runs may end or park for a while, and the rest goes on
+    /// after the next start.
+    ///
+    /// # Errors
+    /// When the socket fails.
+    pub(crate) async fn work(self, listener: TcpListener, stop: watch::Receiver<bool>) -> Result<()> {
+        let wake = Arc::new(Wake::default());
+        let mirrors = Arc::new(LocalMirrors::new(
+            self.blueprint.settings.clone(),
+            self.blueprint.home.blobs.clone(),
+        ));
+        let stopping = Arc::new(AtomicBool::new(false));
+        let app = self.app(&wake, &stopping)?;
+        let intake = self.intake(&wake, mirrors.clone());
+        let reporter = self.reporter(&wake);
+        let scheduler = self.scheduler(&wake, mirrors);
+        let answering = tokio::spawn(serve(Arc::new(app), listener, stopped(stop.clone())));
+        let intake = tokio::spawn(async move { intake.work().await });
+        let reporting = tokio::spawn(async move { reporter.work().await });
+        let end = stop.clone();
+        tokio::spawn(async move {
+            stopped(end).await;
+            stopping.store(true, Ordering::Relaxed);
+        });
+        let stop_intake = intake.abort_handle();
+        let until = async {
+            stopped(stop).await;
+            stop_intake.abort();
+        };
+        scheduler.work(until, PATIENCE).await;
+        // What ended last is told if the forge answers at once; else it is told after the next start.
+        let _ = tokio::time::timeout(Duration::from_secs(2), self.reporter(&wake).look()).await;
+        reporting.abort();
+        match tokio::time::timeout(PATIENCE, answering).await {
+            Ok(served) => Ok(served??),
+            Err(_) => Ok(()),
+        }
+    }
+
+    fn app(&self, wake: &Arc<Wake>, stopping: &Arc<AtomicBool>) -> Result<App> {
+        let http = Arc::new(EgressHttp::new(Default::default()));
+        let decoy: Arc<dyn Forge> = connect(ForgeConnection {
+            kind: ForgeKind::GitHub,
+            api: "https://localhost".into(),
+            credentials: Credentials::Anonymous,
+            http,
+        })?;
+        let reception = Reception {
+            site: self.site.clone(),
+            inbox: self.blueprint.home.inbox.clone(),
+            clock: Arc::new(SystemClock),
+            wake: wake.clone(),
+            decoy,
+        };
+        let service = &self.blueprint.settings.service;
+        let of_webhook = service.webhooks.iter();
+        let of_tenant = service.tenants.iter();
+        let limits = Limits {
+            of_webhook: of_webhook.filter_map(|(id, w)| Some((id.clone(), w.deliveries_a_minute?))).collect(),
+            of_tenant: of_tenant.filter_map(|(id, t)| Some((id.clone(), t.deliveries_a_minute?))).collect(),
+            ..Limits::default()
+        };
+        Ok(App::new(reception, ids(), limits, Arc::new(Metrics::default()), stopping.clone()))
+    }
+
+    fn intake(&self, wake: &Arc<Wake>, mirrors: Arc<LocalMirrors>) -> Intake {
+        let settings = &self.blueprint.settings;
+        // A repository's own components and lock are not on this disk: plugins are the operator's.
+        let nowhere = settings.state.join("no-plugins-beside-pipelines");
+        Intake {
+            site: self.site.clone(),
+            inbox: self.blueprint.home.inbox.clone(),
+            mirrors,
+            plugins: Arc::new(plugins(settings, self.blueprint.guests.clone(), &nowhere)),
+            guests: self.blueprint.guests.clone(),
+            blobs: self.blueprint.home.blobs.clone(),
+            clock: Arc::new(SystemClock),
+            ids: ids(),
+            wake: wake.clone(),
+        }
+    }
+
+    fn reporter(&self, wake: &Arc<Wake>) -> Reporter {
+        Reporter {
+            site: self.site.clone(),
+            inbox: self.blueprint.home.inbox.clone(),
+            clock: Arc::new(SystemClock),
+            wake: wake.clone(),
+        }
+    }
+
+    fn scheduler(&self, wake: &Arc<Wake>, mirrors: Arc<LocalMirrors>) -> Scheduler {
+        let clock = SystemClock;
+        let service = &self.blueprint.settings.service;
+        let fleet = Fleet::new(self.blueprint.clone(), self.site.clone(), mirrors, self.unconfined);
+        Scheduler {
+            site: self.site.clone(),
+            inbox: self.blueprint.home.inbox.clone(),
+            store: self.blueprint.home.store.clone(),
+            engines: Arc::new(fleet),
+            clock: Arc::new(clock),
+            wake: wake.clone(),
+            holder: format!("serve {} {}", std::process::id(), clock.now_ms()),
+            alone: true,
+            parallel_runs: usize::try_from(service.parallel_runs.unwrap_or(PARALLEL_RUNS)).unwrap_or(usize::MAX),
+            lease_ms: stageway_conductor::engine::Rules::default().lease_ms,
+            driving: AtomicUsize::new(0),
+            draining: AtomicBool::new(false),
+        }
+    }
+}
+
+/// Resolves when the server is to stop.
+async fn stopped(mut stop: watch::Receiver<bool>) {
+    // A sender that is gone stops it as well.
+    let _ = stop.wait_for(|stop| *stop).await;
+}

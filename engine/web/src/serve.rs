@@ -1,0 +1,30 @@
+use crate::app::App;
+use crate::{status, webhooks};
+use axum::Router;
+use axum::routing::{get, post};
+use std::sync::Arc;
+use tokio::net::TcpListener;
+
+/// Every route.
+pub fn router(app: Arc<App>) -> Router {
+    Router::new()
+        .route("/webhooks/{id}", post(webhooks::deliver))
+        .route("/health", get(status::health))
+        .route("/ready", get(status::ready))
+        .route("/metrics", get(status::metrics))
+        .fallback(status::not_there)
+        .method_not_allowed_fallback(status::not_there)
+        .with_state(app)
+}
+
+/// Answers requests until `stop` resolves; those that have begun are answered to their end.
+///
+/// # Errors
+/// When the socket fails.
+pub async fn serve(
+    app: Arc<App>,
+    listener: TcpListener,
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> std::io::Result<()> {
+    axum::serve(listener, router(app)).with_graceful_shutdown(stop).await
+}
