@@ -1,0 +1,103 @@
+//! A forge that takes commit statuses in the way of Gitea, and remembers them.
+
+use serde_json::Value as Json;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+/// A status as it came: the commit, the context, the state.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Told {
+    pub(crate) revision: String,
+    pub(crate) context: String,
+    pub(crate) state: String,
+    pub(crate) description: String,
+}
+
+pub(crate) struct ScriptedForge {
+    pub(crate) port: u16,
+    told: Arc<Mutex<Vec<Told>>>,
+}
+
+impl ScriptedForge {
+    /// Answers on a port of its own until the test ends.
+    pub(crate) fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let port = listener.local_addr().expect("an address").port();
+        let told = Arc::new(Mutex::new(Vec::new()));
+        let kept = Arc::clone(&told);
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let kept = Arc::clone(&kept);
+                std::thread::spawn(move || answer(stream, &kept));
+            }
+        });
+        Self { port, told }
+    }
+
+    pub(crate) fn told(&self) -> Vec<Told> {
+        self.told.lock().expect("no test panics while it holds this").clone()
+    }
+
+    /// The states of a commit and context, in order, once the last is one of a run that has ended.
+    pub(crate) fn ended(&self, revision: &str, context: &str) -> Vec<String> {
+        let begun = Instant::now();
+        loop {
+            let told = self.told();
+            let mine = told.iter().filter(|told| told.revision == revision && told.context == context);
+            let states: Vec<String> = mine.map(|told| told.state.clone()).collect();
+            if states.last().is_some_and(|state| !matches!(state.as_str(), "pending" | "running")) {
+                return states;
+            }
+            assert!(begun.elapsed() < Duration::from_secs(60), "the forge was told only {told:#?}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+fn answer(stream: TcpStream, kept: &Mutex<Vec<Told>>) {
+    let mut reader = BufReader::new(stream);
+    loop {
+        let mut first = String::new();
+        if reader.read_line(&mut first).unwrap_or(0) == 0 {
+            return;
+        }
+        let mut length = 0;
+        loop {
+            let mut line = String::new();
+            if reader.read_line(&mut line).unwrap_or(0) == 0 {
+                return;
+            }
+            if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
+                length = value.trim().parse().unwrap_or(0);
+            }
+            if line.trim().is_empty() {
+                break;
+            }
+        }
+        let mut body = vec![0; length];
+        if reader.read_exact(&mut body).is_err() {
+            return;
+        }
+        remember(&first, &body, kept);
+        let answer = "HTTP/1.1 201 Created\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}";
+        if reader.get_mut().write_all(answer.as_bytes()).is_err() {
+            return;
+        }
+    }
+}
+
+/// `POST /api/v1/repos/acme/demo/statuses/REVISION HTTP/1.1`
+fn remember(first: &str, body: &[u8], kept: &Mutex<Vec<Told>>) {
+    let path = first.split(' ').nth(1).unwrap_or_default();
+    let Some(revision) = path.strip_prefix("/api/v1/repos/acme/demo/statuses/") else { return };
+    let body: Json = serde_json::from_slice(body).unwrap_or_default();
+    let text = |name: &str| body[name].as_str().unwrap_or_default().to_owned();
+    kept.lock().expect("no test panics while it holds this").push(Told {
+        revision: revision.to_owned(),
+        context: text("context"),
+        state: text("state"),
+        description: text("description"),
+    });
+}

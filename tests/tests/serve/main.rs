@@ -1,0 +1,9 @@
+//! `stageway serve`: signed deliveries of a scripted forge become runs of a local repository, once each, and the forge is told.
+//!
+//! The deliveries are signed by Python's `hmac`, not by our code.
+
+mod doubles;
+mod forge;
+mod kill;
+mod refused;
+mod world;

@@ -1,0 +1,244 @@
+//! A repository, a forge, a server, and how deliveries reach it.
+
+use crate::forge::ScriptedForge;
+use serde_json::{Value as Json, json};
+use stageway_tests::Installation;
+use std::fs;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+pub(crate) const SECRET: &str = "a secret of the tests";
+pub(crate) const CONTEXT: &str = "stageway/demo/push";
+const ZERO: &str = "0000000000000000000000000000000000000000";
+
+const PIPELINE: &str = "pipeline: demo
+on: { push: { paths: [\"src/**\"] } }
+stages:
+  check:
+    uses: stageway/unit-test@1
+    inputs: [\"ci/**\"]
+    with: { command: [./ci/check.sh] }
+";
+
+pub(crate) struct World {
+    pub(crate) installation: Installation,
+    pub(crate) forge: ScriptedForge,
+    place: TempDir,
+}
+
+/// An answer to a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) head: String,
+    pub(crate) body: String,
+}
+
+impl Answer {
+    pub(crate) fn json(&self) -> Json {
+        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+}
+
+pub(crate) struct Server {
+    child: Child,
+    pub(crate) port: u16,
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Server {
+    /// `kill -9`.
+    pub(crate) fn kill(mut self) {
+        self.child.kill().expect("it is killed");
+        self.child.wait().expect("it is gone");
+    }
+
+    /// SIGTERM; answers how it ended and how long that took.
+    pub(crate) fn terminate(mut self) -> (Option<i32>, Duration) {
+        let begun = Instant::now();
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &pid]).status().expect("kill runs").success());
+        let status = self.child.wait().expect("it ends");
+        (status.code(), begun.elapsed())
+    }
+
+    pub(crate) fn request(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
+        request(self.port, method, path, headers, body).expect("the server answers")
+    }
+}
+
+/// One request on a connection of its own.
+pub(crate) fn request(
+    port: u16,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &[u8],
+) -> std::io::Result<Answer> {
+    let mut stream = TcpStream::connect(("127.0.0.1", port))?;
+    stream.set_read_timeout(Some(Duration::from_secs(60)))?;
+    let mut head = format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n");
+    for (name, value) in headers {
+        head.push_str(&format!("{name}: {value}\r\n"));
+    }
+    head.push_str(&format!("Content-Length: {}\r\n\r\n", body.len()));
+    stream.write_all(head.as_bytes())?;
+    // Whoever refuses a body does not read it to its end.
+    let _ = stream.write_all(body);
+    let mut text = Vec::new();
+    stream.read_to_end(&mut text)?;
+    let text = String::from_utf8_lossy(&text).into_owned();
+    let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
+    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
+    let status = status.ok_or_else(|| std::io::Error::other(format!("no answer: {text}")))?;
+    Ok(Answer { status, head: head.to_owned(), body: body.to_owned() })
+}
+
+/// HMAC-SHA256 in hex, by Python.
+pub(crate) fn sign(secret: &str, body: &[u8]) -> String {
+    let code = "import hmac, sys; print(hmac.new(sys.argv[1].encode(), sys.stdin.buffer.read(), 'sha256').hexdigest())";
+    let mut python = Command::new("python3")
+        .args(["-c", code, secret])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("python3 runs");
+    python.stdin.take().expect("its input").write_all(body).expect("it reads");
+    let output = python.wait_with_output().expect("it ends");
+    String::from_utf8(output.stdout).expect("hex").trim().to_owned()
+}
+
+fn git(folder: &Path, arguments: &[&str]) -> String {
+    let output = Command::new("git")
+        .args(["-c", "user.name=test", "-c", "user.email=test@example.invalid"])
+        .args(arguments)
+        .current_dir(folder)
+        .output()
+        .expect("git runs");
+    assert!(output.status.success(), "git {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).expect("text").trim().to_owned()
+}
+
+impl World {
+    pub(crate) fn new() -> Self {
+        let place = tempfile::tempdir().expect("a temporary directory");
+        let world = Self { installation: Installation::new(), forge: ScriptedForge::start(), place };
+        git(world.place.path(), &["init", "--quiet", "--bare", "--initial-branch", "main", "demo.git"]);
+        git(world.place.path(), &["init", "--quiet", "--initial-branch", "main", "work"]);
+        world.write("stageway.yaml", PIPELINE);
+        world.write("ci/check.sh", "#!/bin/sh\nexit 0\n");
+        git(&world.work(), &["update-index", "--add", "--chmod=+x", "ci/check.sh"]);
+        fs::write(world.place.path().join("config.yaml"), world.configuration()).expect("the configuration");
+        world
+    }
+
+    fn configuration(&self) -> String {
+        let (port, clone) = (self.forge.port, self.place.path().join("demo.git"));
+        format!(
+            "forges: {{ git: {{ kind: gitea, api: \"http://127.0.0.1:{port}/api/v1\", token: env:TOKEN }} }}
+egress: {{ allow: [\"127.0.0.1:{port}\"] }}
+repositories:
+  demo: {{ forge: git, name: acme/demo, clone: {}, protected: [main] }}
+webhooks:
+  demo: {{ repositories: demo, secrets: [env:SECRET, env:OTHER_SECRET] }}
+  off: {{ repositories: demo, secrets: env:SECRET, enabled: false }}
+  slow: {{ repositories: demo, secrets: env:SECRET, deliveries-a-minute: 2 }}
+",
+            clone.display()
+        )
+    }
+
+    fn work(&self) -> PathBuf {
+        self.place.path().join("work")
+    }
+
+    /// Writes a file of the work tree and adds it.
+    pub(crate) fn write(&self, path: &str, text: &str) {
+        let file = self.work().join(path);
+        fs::create_dir_all(file.parent().expect("a file lies in a folder")).expect("a folder");
+        fs::write(file, text).expect("a file");
+        git(&self.work(), &["add", path]);
+    }
+
+    /// Commits what was written; answers the commit.
+    pub(crate) fn commit(&self, path: &str, text: &str) -> String {
+        self.write(path, text);
+        git(&self.work(), &["commit", "--quiet", "--message", "a change"]);
+        git(&self.work(), &["rev-parse", "HEAD"])
+    }
+
+    /// Pushes a commit to a branch, by force.
+    pub(crate) fn push(&self, revision: &str, branch: &str) {
+        let spec = format!("+{revision}:refs/heads/{branch}");
+        git(&self.work(), &["push", "--quiet", "../demo.git", &spec]);
+    }
+
+    pub(crate) fn start(&self) -> Server {
+        let mut child = self
+            .installation
+            .stageway(self.place.path())
+            .args(["--config", "config.yaml", "serve", "--listen", "127.0.0.1:0"])
+            .envs([("TOKEN", "t"), ("SECRET", SECRET), ("OTHER_SECRET", "the one before")])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::inherit())
+            .spawn()
+            .expect("the binary starts");
+        let mut line = String::new();
+        let mut out = BufReader::new(child.stdout.take().expect("its output"));
+        out.read_line(&mut line).expect("it says where it listens");
+        let port = line.trim().rsplit(':').next().and_then(|port| port.parse().ok());
+        Server { child, port: port.unwrap_or_else(|| panic!("no port in {line:?}")) }
+    }
+
+    /// The body of a push as Gitea sends it; an empty revision is none.
+    pub(crate) fn pushed(&self, branch: &str, before: &str, after: &str) -> Vec<u8> {
+        let or_zero = |revision: &str| if revision.is_empty() { ZERO.to_owned() } else { revision.to_owned() };
+        let body = json!({
+            "ref": format!("refs/heads/{branch}"),
+            "before": or_zero(before),
+            "after": or_zero(after),
+            "repository": { "id": 1, "full_name": "acme/demo", "name": "demo" },
+            "pusher": { "login": "ada", "username": "ada" },
+            "sender": { "login": "ada", "username": "ada" },
+            "commits": [],
+        });
+        serde_json::to_vec_pretty(&body).expect("JSON")
+    }
+
+    /// Delivers a push under an id.
+    pub(crate) fn deliver(&self, server: &Server, id: &str, body: &[u8]) -> Answer {
+        let signature = sign(SECRET, body);
+        server.request("POST", "/webhooks/demo", &headers("push", id, &signature), body)
+    }
+
+    /// The runs that the store has, oldest first, by `stageway runs`.
+    pub(crate) fn runs(&self) -> Vec<Json> {
+        let output = self.installation.output(self.place.path(), &["runs", "--json"]);
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let mut runs: Vec<Json> = text
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}")))
+            .collect();
+        runs.reverse();
+        runs
+    }
+}
+
+pub(crate) fn headers<'a>(event: &'a str, id: &'a str, signature: &'a str) -> [(&'a str, &'a str); 4] {
+    [
+        ("Content-Type", "application/json"),
+        ("X-Gitea-Event", event),
+        ("X-Gitea-Delivery", id),
+        ("X-Gitea-Signature", signature),
+    ]
+}
