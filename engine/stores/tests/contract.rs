@@ -15,20 +15,24 @@ impl OnDisk {
     fn new() -> Self {
         Self(tempfile::tempdir().expect("the temporary directory is writable"))
     }
-}
 
-#[async_trait]
-impl StoreFixture for OnDisk {
-    async fn open(&self) -> Arc<dyn Store> {
+    async fn store(&self) -> Arc<SqliteStore> {
         let blobs = BlobsFixture::open(self).await;
         Arc::new(SqliteStore::open(self.0.path().join("state/db"), blobs).await.expect("the database opens"))
     }
 }
 
 #[async_trait]
+impl StoreFixture for OnDisk {
+    async fn open(&self) -> Arc<dyn Store> {
+        self.store().await
+    }
+}
+
+#[async_trait]
 impl InboxFixture for OnDisk {
     async fn open(&self) -> Arc<dyn Memory> {
-        Arc::new(SqliteStore::open(self.0.path().join("state/db")).await.expect("the database opens"))
+        self.store().await
     }
 }
 

@@ -53,8 +53,8 @@ impl Home {
             Refused::usage(message, "name a directory that you may write with --state or STAGEWAY_STATE")
         })?;
         let blobs: Arc<dyn Blobs> = Arc::new(FsBlobs::open(directory.join("blobs"))?);
-        let store = SqliteStore::open(directory.join("stageway.db"), blobs.clone()).await?;
-        Ok(Self { directory, store: Arc::new(store), blobs, tenant: TenantId::local() })
+        let store = Arc::new(SqliteStore::open(directory.join("stageway.db"), blobs.clone()).await?);
+        Ok(Self { directory, store: store.clone(), inbox: store, blobs, tenant: TenantId::local() })
     }
 
     /// Where blobs are.
@@ -77,9 +77,8 @@ impl Home {
                 own.push(run);
             }
         }
-        let mut runs = own;
-        runs.reverse();
-        Ok(runs)
+        own.reverse();
+        Ok(own)
     }
 
     /// What should be known before a command does its own work: a line for each run that was interrupted.

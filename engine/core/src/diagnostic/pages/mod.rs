@@ -6,6 +6,7 @@ mod expression;
 mod grant;
 mod plan;
 mod plugin;
+mod service;
 mod yaml;
 
 use super::Page;
@@ -34,6 +35,7 @@ pub mod codes {
     pub use super::grant::codes::*;
     pub use super::plan::codes::*;
     pub use super::plugin::codes::*;
+    pub use super::service::codes::*;
     pub use super::yaml::codes::*;
 }
 
@@ -46,6 +48,7 @@ pub(super) const FAMILIES: &[&[Page]] = &[
     grant::PAGES,
     plugin::PAGES,
     build::PAGES,
+    service::PAGES,
 ];
 
 #[cfg(test)]
