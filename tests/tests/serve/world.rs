@@ -202,7 +202,8 @@ webhooks:
 
     /// The body of a push as Gitea sends it; an empty revision is none.
     pub(crate) fn pushed(&self, branch: &str, before: &str, after: &str) -> Vec<u8> {
-        let or_zero = |revision: &str| if revision.is_empty() { ZERO.to_owned() } else { revision.to_owned() };
+        let or_zero =
+            |revision: &str| if revision.is_empty() { ZERO.to_owned() } else { revision.to_owned() };
         let body = json!({
             "ref": format!("refs/heads/{branch}"),
             "before": or_zero(before),
@@ -223,7 +224,7 @@ webhooks:
 
     /// The runs that the store has, oldest first, by `stageway runs`.
     pub(crate) fn runs(&self) -> Vec<Json> {
-        let output = self.installation.output(self.place.path(), &["runs", "--json"]);
+        let output = self.installation.output(self.place.path(), &["runs", "--json", "--max", "10000"]);
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         let mut runs: Vec<Json> = text
             .lines()

@@ -33,12 +33,14 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<Exit> {
     let listener =
         TcpListener::bind(address).await.with_context(|| format!("{address} cannot be listened on"))?;
     if args.no_sandbox {
-        let warning = "THE SANDBOX IS OFF (--no-sandbox): tasks may read and change everything that the server may";
+        let warning =
+            "THE SANDBOX IS OFF (--no-sandbox): tasks may read and change everything that the server may";
         context.say(Style::Bad, warning);
     }
-    // Tools wait for this line.
+    let stop = stop()?;
+    // Tools wait for this line, and may stop us then.
     context.print(&format!("listening on {}\n", listener.local_addr()?))?;
-    server.work(listener, stop()?).await?;
+    server.work(listener, stop).await?;
     Ok(Exit::Ok)
 }
 

@@ -83,10 +83,8 @@ impl Server {
     /// When the socket fails.
     pub(crate) async fn work(self, listener: TcpListener, stop: watch::Receiver<bool>) -> Result<()> {
         let wake = Arc::new(Wake::default());
-        let mirrors = Arc::new(LocalMirrors::new(
-            self.blueprint.settings.clone(),
-            self.blueprint.home.blobs.clone(),
-        ));
+        let mirrors =
+            Arc::new(LocalMirrors::new(self.blueprint.settings.clone(), self.blueprint.home.blobs.clone()));
         let stopping = Arc::new(AtomicBool::new(false));
         let app = self.app(&wake, &stopping)?;
         let intake = self.intake(&wake, mirrors.clone());
@@ -180,7 +178,8 @@ impl Server {
             wake: wake.clone(),
             holder: format!("serve {} {}", std::process::id(), clock.now_ms()),
             alone: true,
-            parallel_runs: usize::try_from(service.parallel_runs.unwrap_or(PARALLEL_RUNS)).unwrap_or(usize::MAX),
+            parallel_runs: usize::try_from(service.parallel_runs.unwrap_or(PARALLEL_RUNS))
+                .unwrap_or(usize::MAX),
             lease_ms: stageway_conductor::engine::Rules::default().lease_ms,
             driving: AtomicUsize::new(0),
             draining: AtomicBool::new(false),

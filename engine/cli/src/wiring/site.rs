@@ -28,7 +28,8 @@ pub(crate) async fn secret(settings: &Settings, from: &SecretSource) -> Result<S
     let tenant = TenantId::local();
     let name: SecretName = NAME.parse().context("the name of a secret")?;
     let rule = SecretRule { from: from.clone(), to: BTreeSet::new() };
-    let secrets = DeclaredSecrets::new(&settings.folder).with_tenant(&tenant, &BTreeMap::from([(name, rule)]));
+    let secrets =
+        DeclaredSecrets::new(&settings.folder).with_tenant(&tenant, &BTreeMap::from([(name, rule)]));
     Ok(secrets.value(&tenant, NAME).await?)
 }
 

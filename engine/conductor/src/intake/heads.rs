@@ -46,11 +46,7 @@ pub(super) enum Standing {
 }
 
 /// Compares a told move with what the fetch found.
-pub(super) async fn standing(
-    mirror: &dyn Mirror,
-    heads: &Heads,
-    start: &Start,
-) -> Result<Standing, Trouble> {
+pub(super) async fn standing(mirror: &dyn Mirror, heads: &Heads, start: &Start) -> Result<Standing, Trouble> {
     let Some(after) = &start.moved.after else { return Ok(Standing::Repeated) };
     let commit = mirror.commit(after).await?;
     let found = start.fetched_from().and_then(|reference| heads.get(&reference));

@@ -10,12 +10,12 @@ mod start;
 
 use crate::service::{Place, Site, Wake};
 use futures::stream::{StreamExt as _, iter};
-use start::Start;
 use stageway_core::delivery::{Headers, RawDelivery};
 use stageway_ports::{
     Blobs, Claimant, Claimed, Clock, Guests, Inbox, Mirrors, Outcome, Plugins, Settlement, SourceError,
     StoreError,
 };
+use start::Start;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -119,11 +119,7 @@ impl Intake {
         }
     }
 
-    async fn one(
-        &self,
-        claimed: &Claimed,
-        put_off: &mut Option<(u64, String)>,
-    ) -> Result<(), StoreError> {
+    async fn one(&self, claimed: &Claimed, put_off: &mut Option<(u64, String)>) -> Result<(), StoreError> {
         let claimant = claimant(claimed);
         match self.take_in(claimed).await {
             Ok(settlement) => {
@@ -192,7 +188,11 @@ impl Intake {
                 heads: &heads,
                 start: &start,
             };
-            summaries.push(format!("{}: {}", start.moved.reference, self.start(&about, &mut settlement).await?));
+            summaries.push(format!(
+                "{}: {}",
+                start.moved.reference,
+                self.start(&about, &mut settlement).await?
+            ));
         }
         settlement.outcome.summary = summaries.join("; ");
         settlement.outcome.at = self.clock.now_ms();
@@ -206,11 +206,7 @@ impl Intake {
 }
 
 fn claimant(claimed: &Claimed) -> Claimant {
-    Claimant {
-        tenant: claimed.tenant.clone(),
-        delivery: claimed.delivery.id.clone(),
-        fence: claimed.fence,
-    }
+    Claimant { tenant: claimed.tenant.clone(), delivery: claimed.delivery.id.clone(), fence: claimed.fence }
 }
 
 fn pause(attempts: u32) -> u64 {

@@ -85,11 +85,7 @@ impl Intake {
         }
     }
 
-    async fn pipelines(
-        &self,
-        known: &mut Known<'_>,
-        settlement: &mut Settlement,
-    ) -> Result<String, Trouble> {
+    async fn pipelines(&self, known: &mut Known<'_>, settlement: &mut Settlement) -> Result<String, Trouble> {
         let files = files(known.about.mirror, &known.revision).await?;
         if files.is_empty() {
             return Ok(format!("the commit has no {PIPELINE_FILE}"));
@@ -132,12 +128,7 @@ impl Intake {
         Ok(())
     }
 
-    async fn plan(
-        &self,
-        known: &Known<'_>,
-        file: &str,
-        bytes: &[u8],
-    ) -> Result<Prepared, Vec<Diagnostic>> {
+    async fn plan(&self, known: &Known<'_>, file: &str, bytes: &[u8]) -> Result<Prepared, Vec<Diagnostic>> {
         let none = BTreeMap::new();
         let request = Request {
             file,
@@ -239,7 +230,9 @@ fn selects(definition: &Definition, event: &Event, changed: Option<&[String]>) -
         return Selected::Yes;
     }
     let minds = match event.kind {
-        EventKind::Push => on.push.as_ref().is_some_and(|rule| !rule.branches.is_empty() || rule.tags.is_empty()),
+        EventKind::Push => {
+            on.push.as_ref().is_some_and(|rule| !rule.branches.is_empty() || rule.tags.is_empty())
+        }
         EventKind::Tag => on.push.as_ref().is_some_and(|rule| !rule.tags.is_empty()),
         EventKind::PullRequest => on.pull_request.is_some(),
         EventKind::Schedule | EventKind::Manual | EventKind::Pipeline => false,

@@ -127,7 +127,11 @@ mod tests {
         let runs = |when| {
             let first = origin(1, Some(("main", when)), RunStatus::Running);
             let rest = (2..=3).map(|number| origin(number, Some(("main", when)), RunStatus::Queued));
-            [first].into_iter().chain(rest).chain([origin(4, Some(("other", when)), RunStatus::Queued)]).collect::<Vec<_>>()
+            [first]
+                .into_iter()
+                .chain(rest)
+                .chain([origin(4, Some(("other", when)), RunStatus::Queued)])
+                .collect::<Vec<_>>()
         };
         assert_eq!(chosen(&runs(WhenNewer::Wait), &["r1"], &[], 9), text("", "r4"));
         assert_eq!(chosen(&runs(WhenNewer::CancelQueued), &["r1"], &[], 9), text("r2<r3", "r2 r4"));

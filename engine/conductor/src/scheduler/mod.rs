@@ -213,7 +213,9 @@ impl Scheduler {
 async fn one(engine: Arc<Engine>, tenant: TenantId, run: RunId, lease: Lease) {
     let writer = Writer { tenant: tenant.clone(), run: run.clone(), fence: lease.fence };
     match drive(engine, writer, lease).await {
-        Ok(status) => tracing::info!(tenant.id = %tenant, run.id = %run, status = status.as_str(), "a run ended"),
+        Ok(status) => {
+            tracing::info!(tenant.id = %tenant, run.id = %run, status = status.as_str(), "a run ended")
+        }
         Err(error) => tracing::error!(tenant.id = %tenant, run.id = %run, %error, "a run was left"),
     }
 }

@@ -1,9 +1,7 @@
 //! Receiving deliveries: authentic before it is read, durable before it is answered, and no network in between.
 
 use super::{Hook, Site, Wake};
-use stageway_core::delivery::{
-    ForgeRepository, HeadChange, Meaning, PullRequest, Push, RawDelivery,
-};
+use stageway_core::delivery::{ForgeRepository, HeadChange, Meaning, PullRequest, Push, RawDelivery};
 use stageway_core::name::{ReceiptId, TenantId, WebhookId};
 use stageway_ports::{
     Clock, Forge, Inbox, Moved, NewDelivery, Outcome, Received, SecretValue, StoreError, Unreadable,
@@ -175,7 +173,9 @@ pub(crate) fn moves_of(meaning: &Meaning) -> Vec<Moved> {
         Meaning::PullRequest(pull_request) if pull_request.action.starts() => {
             let PullRequest { reference, head, .. } = &**pull_request;
             let whole = head.whole().into_iter();
-            whole.map(|head| Moved { reference: reference.clone(), before: None, after: Some(head) }).collect()
+            whole
+                .map(|head| Moved { reference: reference.clone(), before: None, after: Some(head) })
+                .collect()
         }
         Meaning::PullRequest(_) | Meaning::Ping | Meaning::Unsupported { .. } => Vec::new(),
     }
@@ -188,7 +188,9 @@ fn nothing_to_start(meaning: &Meaning, moves: &[Moved]) -> Option<String> {
         }
         Meaning::PullRequest(pull_request) if moves.is_empty() => {
             let number = pull_request.number;
-            Some(format!("the forge does not tell the whole head of pull request {number}, and it is not looked up"))
+            Some(format!(
+                "the forge does not tell the whole head of pull request {number}, and it is not looked up"
+            ))
         }
         _ if moves.is_empty() => Some("no head has moved".into()),
         _ if moves.iter().all(|moved| moved.after.is_none()) => {

@@ -1,9 +1,7 @@
 //! Reading the service's part, and whether its names fit together.
 
 use super::parse::{login, place};
-use super::service::{
-    ForgeCredentials, ForgeEntry, MAX_SECRETS, Repository, Service, Tenant, Webhook,
-};
+use super::service::{ForgeCredentials, ForgeEntry, MAX_SECRETS, Repository, Service, Tenant, Webhook};
 use crate::delivery::ForgeKind;
 use crate::diagnostic::{codes, nearest};
 use crate::document::{Entry, Map, Node, Reader, reader::cut};
@@ -164,7 +162,8 @@ fn repository(reader: &mut Reader, _: &Entry, map: &Map<'_>) -> Option<Repositor
 fn clone_address(reader: &mut Reader, node: &Node) -> Option<String> {
     let text = reader.text(node)?;
     let known = ["https://", "http://", "ssh://", "/"].iter().any(|start| text.starts_with(start));
-    let (before, _) = text.split_once("://").map_or(("", text), |(_, rest)| rest.split_once('/').unwrap_or((rest, "")));
+    let (before, _) =
+        text.split_once("://").map_or(("", text), |(_, rest)| rest.split_once('/').unwrap_or((rest, "")));
     let secret = before.split_once('@').is_some_and(|(user, _)| user.contains(':'));
     if !known || text.len() > 2048 || text.chars().any(|c| c.is_control() || c == ' ') {
         let message = format!("`{}` is no address to clone from", cut(text));
@@ -338,8 +337,20 @@ webhooks:
         let told: Vec<String> =
             found.iter().map(|d| format!("{}:{}", d.place.as_ref().unwrap().line, d.code)).collect();
         let expected = [
-            "1:SW0113", "2:SW0113", "4:SW0113", "5:SW0111", "6:SW0126", "8:SW0114", "9:SW0110", "9:SW0114",
-            "9:SW0113", "10:SW0113", "14:SW0113", "14:SW0113", "15:SW0113", "15:SW0125",
+            "1:SW0113",
+            "2:SW0113",
+            "4:SW0113",
+            "5:SW0111",
+            "6:SW0126",
+            "8:SW0114",
+            "9:SW0114",
+            "9:SW0113",
+            "9:SW0110",
+            "10:SW0113",
+            "14:SW0113",
+            "14:SW0113",
+            "15:SW0113",
+            "15:SW0125",
         ];
         assert_eq!(told, expected, "{found:#?}");
         assert!(!found.iter().any(|d| d.message.contains("hunter2")), "a password is never repeated");

@@ -38,7 +38,11 @@ pub(crate) async fn deliver(
     match taken(&app, &webhook, request).await {
         Ok(received) => {
             let metrics = &app.metrics;
-            Metrics::count(if received.first { &metrics.deliveries_stored } else { &metrics.deliveries_repeated });
+            Metrics::count(if received.first {
+                &metrics.deliveries_stored
+            } else {
+                &metrics.deliveries_repeated
+            });
             (StatusCode::ACCEPTED, Json(Accepted { delivery: &received.id })).into_response()
         }
         Err(problem) => problem.into_response(),
@@ -66,8 +70,7 @@ async fn taken(app: &App, webhook: &str, request: Request<Body>) -> Result<Recei
     let headers = parts.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
     let Ok(headers) = Headers::new(headers) else { return Err(not_authentic(app)) };
     let delivery = RawDelivery { headers, body };
-    let (webhook, tenant) =
-        app.reception.authenticate(webhook, &delivery).map_err(|_| not_authentic(app))?;
+    let (webhook, tenant) = app.reception.authenticate(webhook, &delivery).map_err(|_| not_authentic(app))?;
     within_rates(app, &webhook, &tenant)?;
     store(app, &webhook, &delivery).await
 }
@@ -109,7 +112,9 @@ fn within_rates(app: &App, webhook: &WebhookId, tenant: &TenantId) -> Result<(),
     let of_webhook = limits.of_webhook.get(webhook).copied().unwrap_or(limits.usual);
     let of_tenant = limits.of_tenant.get(tenant).copied().unwrap_or(limits.usual);
     let now = app.clock.now_ms();
-    for (name, a_minute) in [(format!("webhook {webhook}"), of_webhook), (format!("tenant {tenant}"), of_tenant)] {
+    for (name, a_minute) in
+        [(format!("webhook {webhook}"), of_webhook), (format!("tenant {tenant}"), of_tenant)]
+    {
         app.rates.take(&name, a_minute, now).map_err(|seconds| {
             Metrics::count(&app.metrics.deliveries_limited);
             Problem::new(StatusCode::TOO_MANY_REQUESTS, codes::TOO_MANY_REQUESTS)

@@ -18,7 +18,9 @@ pub async fn a_move_that_is_told_twice_has_one_generation(fixture: &dyn InboxFix
 pub async fn a_head_that_comes_back_has_another_generation(fixture: &dyn InboxFixture) {
     let inbox = fixture.open().await;
     let mut generations = Vec::new();
-    for (number, (before, after)) in [('a', 'b'), ('b', 'a'), ('a', 'b'), ('b', '-'), ('-', 'b')].iter().enumerate() {
+    for (number, (before, after)) in
+        [('a', 'b'), ('b', 'a'), ('a', 'b'), ('b', '-'), ('-', 'b')].iter().enumerate()
+    {
         let claimed = taken_in(&*inbox, &format!("d{number}"), vec![moved(*before, *after)], |_| {}).await;
         generations.push((claimed.moves[0].generation, claimed.moves[0].repeated));
     }

@@ -6,7 +6,12 @@ use stageway_core::delivery::{ReportState, StatusReport};
 use stageway_core::run::RunStatus;
 
 fn fixed(state: ReportState) -> StatusReport {
-    StatusReport { context: "stageway/shop".into(), state, description: "no path has changed".into(), link: None }
+    StatusReport {
+        context: "stageway/shop".into(),
+        state,
+        description: "no path has changed".into(),
+        link: None,
+    }
 }
 
 async fn pending(inbox: &dyn Memory) -> Vec<PendingStatus> {
@@ -35,11 +40,8 @@ pub async fn a_run_is_told_when_it_was_made_and_when_it_has_ended(fixture: &dyn 
 /// With the outcome that it belongs to.
 pub async fn what_has_no_run_is_told_once(fixture: &dyn InboxFixture) {
     let inbox = fixture.open().await;
-    let status = NewStatus {
-        repository: repository(),
-        revision: revision('b'),
-        report: fixed(ReportState::Skipped),
-    };
+    let status =
+        NewStatus { repository: repository(), revision: revision('b'), report: fixed(ReportState::Skipped) };
     taken_in(&*inbox, "d1", vec![moved('a', 'b')], |s| s.statuses.push(status)).await;
     let found = pending(&*inbox).await;
     assert_eq!(found.len(), 1);

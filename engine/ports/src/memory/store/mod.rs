@@ -88,7 +88,8 @@ impl Default for MemoryStore {
 impl MemoryStore {
     /// A store with nothing in it.
     pub fn new() -> Self {
-        let data = Data { tenants: Mutex::default(), numbers: AtomicU64::new(0), changes: watch::Sender::new(()) };
+        let data =
+            Data { tenants: Mutex::default(), numbers: AtomicU64::new(0), changes: watch::Sender::new(()) };
         Self { data: Arc::new(data), faults: Arc::new(Faults::none()) }
     }
 

@@ -3,6 +3,7 @@
 //! A mirror is only ever fetched into. Objects are read through one open `git cat-file`, so reading costs no process;
 //! comparing two commits costs one each. No hook, filter or configuration of the repository runs.
 
+mod difference;
 mod fetch;
 mod port;
 mod read;
@@ -44,11 +45,7 @@ impl GitMirror {
     ///
     /// # Errors
     /// [`SourceError::Unavailable`] when the directory cannot be made or git is not there.
-    pub async fn open(
-        directory: &Path,
-        remote: Remote,
-        blobs: Arc<dyn Blobs>,
-    ) -> Result<Self, SourceError> {
+    pub async fn open(directory: &Path, remote: Remote, blobs: Arc<dyn Blobs>) -> Result<Self, SourceError> {
         make(directory).await?;
         let inner = Inner {
             git: Git::new(directory),
@@ -77,9 +74,7 @@ async fn make(directory: &Path) -> Result<(), SourceError> {
     let fresh = fresh.keep();
     match tokio::fs::rename(&fresh, directory).await {
         Ok(()) => Ok(()),
-        Err(_) if directory.join("HEAD").is_file() => {
-            tokio::fs::remove_dir_all(&fresh).await.map_err(failed)
-        }
+        Err(_) if directory.join("HEAD").is_file() => tokio::fs::remove_dir_all(&fresh).await.map_err(failed),
         Err(error) => Err(failed(error)),
     }
 }

@@ -15,7 +15,7 @@ use tokio::sync::MutexGuard;
 const MAX_TREE: u64 = 64 << 20;
 const MAX_COMMIT: u64 = 4 << 20;
 /// Folders within folders.
-const MAX_DEPTH: usize = 200;
+pub(super) const MAX_DEPTH: usize = 200;
 
 /// The open command, for as long as it is held. What fails drops it: its answers are no longer in step.
 pub(super) struct Reading<'a>(MutexGuard<'a, Option<Objects>>);
@@ -119,7 +119,7 @@ impl Inner {
         Ok(tree)
     }
 
-    async fn level(&self, object: &str) -> Result<Vec<Entry>, SourceError> {
+    pub(super) async fn level(&self, object: &str) -> Result<Vec<Entry>, SourceError> {
         let found = self.objects().await?.object(object, MAX_TREE).await?;
         let (header, bytes) = found.ok_or_else(|| SourceError::NotFound(format!("tree `{object}`")))?;
         entries(&bytes, header.object.len() / 2)

@@ -31,9 +31,11 @@ impl Source for Commit {
         max: u32,
     ) -> Result<Vec<String>, SourceError> {
         let git = &self.inner.git;
-        let changed: BTreeSet<String> = match since.or(self.base.as_deref()) {
-            None => revision::paths(git, &self.revision).await?.into_iter().collect(),
-            Some(since) => {
+        let changed: BTreeSet<String> = match (since, &self.base) {
+            (None, None) => revision::paths(git, &self.revision).await?.into_iter().collect(),
+            // Where the head came from: after a push by force what was taken back has changed as well.
+            (None, Some(base)) => self.inner.differing(base, &self.revision).await?,
+            (Some(since), _) => {
                 history::changed(git, since, &At::Revision(self.revision.clone()), &self.revision).await?
             }
         };

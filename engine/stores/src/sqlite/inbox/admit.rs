@@ -55,7 +55,8 @@ impl Write {
 
 type Row = (String, u64, String, String, Option<String>, Option<String>, String);
 
-const SELECT: &str = "SELECT run.id, run.number, origin.key, origin.revision, origin.delivery, origin.concurrency, run.status
+const SELECT: &str =
+    "SELECT run.id, run.number, origin.key, origin.revision, origin.delivery, origin.concurrency, run.status
     FROM run JOIN origin ON origin.tenant = run.tenant AND origin.run = run.id WHERE run.tenant = ?1 ";
 
 impl Read {

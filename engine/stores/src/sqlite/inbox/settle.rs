@@ -77,12 +77,13 @@ impl Write {
 
     /// The repository of a delivery that the claimant still holds.
     async fn claimed(&mut self, claimant: &Claimant) -> Result<Option<RepositoryId>> {
-        let found: Option<(u64, Option<i64>, Option<String>)> =
-            sqlx::query_as("SELECT fence, settled_at, repository FROM delivery WHERE tenant = ?1 AND id = ?2")
-                .bind(self.tenant.as_str())
-                .bind(claimant.delivery.as_str())
-                .fetch_optional(&mut *self.sql)
-                .await?;
+        let found: Option<(u64, Option<i64>, Option<String>)> = sqlx::query_as(
+            "SELECT fence, settled_at, repository FROM delivery WHERE tenant = ?1 AND id = ?2",
+        )
+        .bind(self.tenant.as_str())
+        .bind(claimant.delivery.as_str())
+        .fetch_optional(&mut *self.sql)
+        .await?;
         match found {
             None => Err(no_delivery(&claimant.delivery).into()),
             Some((fence, None, repository)) if fence == claimant.fence => {

@@ -85,18 +85,8 @@ impl Write {
     }
 }
 
-type Row = (
-    u64,
-    String,
-    String,
-    String,
-    String,
-    u32,
-    Option<String>,
-    Option<u64>,
-    Option<String>,
-    Option<String>,
-);
+type Row =
+    (u64, String, String, String, String, u32, Option<String>, Option<u64>, Option<String>, Option<String>);
 
 const PENDING: &str = "SELECT s.number, s.tenant, s.repository, s.revision, s.context, s.attempts,
     run.id, run.number, run.status, s.fixed

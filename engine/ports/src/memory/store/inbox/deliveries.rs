@@ -1,7 +1,5 @@
 use super::{Kept, Letters};
-use crate::{
-    Claimant, Claimed, Delivery, DeliveryFilter, NewDelivery, Received, Settlement, StoreError,
-};
+use crate::{Claimant, Claimed, Delivery, DeliveryFilter, NewDelivery, Received, Settlement, StoreError};
 use stageway_core::name::{ReceiptId, TenantId};
 
 fn no_delivery(id: &ReceiptId) -> StoreError {
@@ -106,11 +104,7 @@ impl Letters {
     }
 
     /// Everything but the statuses.
-    pub(super) fn settle(
-        &mut self,
-        claimant: &Claimant,
-        settlement: &Settlement,
-    ) -> Result<(), StoreError> {
+    pub(super) fn settle(&mut self, claimant: &Claimant, settlement: &Settlement) -> Result<(), StoreError> {
         let kept = self.held(claimant)?;
         kept.delivery.outcome = Some(settlement.outcome.clone());
         kept.delivery.trouble = None;

@@ -42,9 +42,8 @@ impl Inbox for MemoryStore {
             }
             open.sort();
             open.truncate(max as usize);
-            let claim = |(number, name): (u64, TenantId)| {
-                tenants.get_mut(&name)?.letters.claim(&name, number, until)
-            };
+            let claim =
+                |(number, name): (u64, TenantId)| tenants.get_mut(&name)?.letters.claim(&name, number, until);
             open.into_iter().filter_map(claim).collect()
         })
         .await

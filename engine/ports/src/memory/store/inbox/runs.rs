@@ -1,8 +1,6 @@
 use super::super::Tenant;
 use super::{Origin, Status, What, closes};
-use crate::{
-    Admission, Admitted, NewStatus, PendingStatus, RunOrigin, StoreError, Telling,
-};
+use crate::{Admission, Admitted, NewStatus, PendingStatus, RunOrigin, StoreError, Telling};
 use stageway_core::delivery::Revision;
 use stageway_core::name::{RepositoryId, RunId, TenantId};
 
