@@ -4,8 +4,11 @@
 //! a field the schema has and this event lacks fails only when it is evaluated.
 
 use crate::diagnostic::{Diagnostic, codes};
+use crate::name::{PipelineName, RunId, StageName};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value as Json};
+use std::collections::BTreeMap;
 use std::fmt;
 
 /// How far the cause of a run is believed. Ordered: `Fork < Member < Protected`.
@@ -81,18 +84,20 @@ impl EventKind {
             Self::Push => &["branch"],
             Self::PullRequest => &["source", "target", "title"],
             Self::Tag => &["tag"],
-            Self::Schedule | Self::Manual | Self::Pipeline => &[],
+            Self::Pipeline => &["upstream"],
+            Self::Schedule | Self::Manual => &[],
         }
     }
 
     /// Fields that an event of this kind cannot have.
     fn forbidden(self) -> &'static [&'static str] {
         match self {
-            Self::Push => &["source", "target", "title", "number", "tag"],
-            Self::PullRequest => &["branch", "tag"],
-            Self::Tag | Self::Schedule | Self::Manual | Self::Pipeline => {
-                &["branch", "source", "target", "title", "number"]
+            Self::Push => &["source", "target", "title", "number", "tag", "upstream"],
+            Self::PullRequest => &["branch", "tag", "upstream"],
+            Self::Tag | Self::Schedule | Self::Manual => {
+                &["branch", "source", "target", "title", "number", "upstream"]
             }
+            Self::Pipeline => &["branch", "source", "target", "title", "number"],
         }
     }
 }
@@ -150,6 +155,27 @@ pub struct Event {
     /// Who or what caused it, as the engine knows it: a person's account, a schedule's or a pipeline's name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<String>,
+    /// The run whose success it is; events of pipelines only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub upstream: Option<Upstream>,
+}
+
+/// A run that has succeeded, as the pipelines after it see it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Upstream {
+    /// Its pipeline.
+    #[schemars(with = "String")]
+    pub pipeline: PipelineName,
+    /// Its id.
+    #[schemars(with = "String")]
+    pub run: RunId,
+    /// Its number.
+    pub number: u64,
+    /// What its stages put out, by stage and name. Stages whose outputs are larger than [`MAX_TEXT`] bytes as JSON are left out.
+    #[serde(default)]
+    #[schemars(with = "BTreeMap<String, Map<String, Json>>")]
+    pub outputs: BTreeMap<StageName, Map<String, Json>>,
 }
 
 /// Texts of an event may have this many bytes each.
@@ -175,6 +201,7 @@ impl Event {
             dirty: false,
             trust,
             by: None,
+            upstream: None,
         }
     }
 
@@ -225,7 +252,9 @@ impl Event {
     }
 
     fn has(&self, field: &str) -> bool {
-        field == "number" && self.number.is_some() || self.texts().iter().any(|(name, _)| *name == field)
+        field == "number" && self.number.is_some()
+            || field == "upstream" && self.upstream.is_some()
+            || self.texts().iter().any(|(name, _)| *name == field)
     }
 
     fn texts(&self) -> Vec<(&'static str, &str)> {

@@ -30,6 +30,7 @@ pub mod operator;
 pub mod plan;
 pub mod plugin;
 pub mod policy;
+pub mod schedule;
 pub mod trigger;
 
 mod shell;

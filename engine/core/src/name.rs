@@ -138,6 +138,13 @@ name!(
     TaskName, "task name", is_identifier, "1 to 128 letters, digits, `-`, `_` and `.`"
 );
 
+impl WebhookId {
+    /// Under which we deliver to ourselves; no webhook of a forge is called so.
+    pub fn own() -> Self {
+        Self("stageway".into())
+    }
+}
+
 impl TenantId {
     /// The tenant of a single machine.
     pub fn local() -> Self {

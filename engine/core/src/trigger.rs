@@ -6,6 +6,8 @@ use crate::document::{
     reader::{cut, glob},
 };
 use crate::event::{Event, EventKind};
+use crate::name::PipelineName;
+use crate::schedule::{Schedule, ScheduleError};
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use serde::Serialize;
 
@@ -22,6 +24,9 @@ pub struct Triggers {
     /// Times.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub schedule: Vec<ScheduleRule>,
+    /// Other pipelines that have succeeded.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub pipeline: Vec<PipelineRule>,
     /// Persons; always allowed, written for the reader.
     pub manual: bool,
 }
@@ -49,11 +54,24 @@ pub struct PullRequestRule {
 /// `schedule`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ScheduleRule {
-    /// Five fields, in UTC.
+    /// Five fields.
     pub cron: String,
+    /// The name of its time zone; none is UTC.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub zone: Option<String>,
     /// On which branch; none is the default branch.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub branch: Option<String>,
+}
+
+/// `pipeline`: the success of another pipeline of the same commit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PipelineRule {
+    /// Which.
+    pub name: PipelineName,
+    /// Patterns of the branch or tag that it ran for; empty takes every one.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub branches: Vec<String>,
 }
 
 /// Patterns of branches and tags: `*` stays within a `/`.
@@ -100,12 +118,16 @@ impl Triggers {
                 takes(&rule.target, event.target.as_deref()) && any_changed(&rule.paths, changed)
             }),
             EventKind::Schedule => !self.schedule.is_empty(),
-            EventKind::Manual | EventKind::Pipeline => true,
+            EventKind::Pipeline => event.upstream.as_ref().is_some_and(|upstream| {
+                let after = |rule: &&PipelineRule| rule.name == upstream.pipeline;
+                self.pipeline.iter().filter(after).any(|rule| takes(&rule.branches, Some(event.head())))
+            }),
+            EventKind::Manual => true,
         }
     }
 }
 
-const KINDS: [&str; 4] = ["push", "pull-request", "schedule", "manual"];
+const KINDS: [&str; 5] = ["push", "pull-request", "schedule", "pipeline", "manual"];
 
 /// Reads `on`: a map of rules, a list of kinds, or one kind.
 pub(crate) fn read(reader: &mut Reader, node: &Node) -> Triggers {
@@ -115,6 +137,7 @@ pub(crate) fn read(reader: &mut Reader, node: &Node) -> Triggers {
         triggers.push = map.raw("push").map(|node| push(reader, node));
         triggers.pull_request = map.raw("pull-request").map(|node| pull_request(reader, node));
         triggers.schedule = map.get("schedule").map(|node| schedules(reader, node)).unwrap_or_default();
+        triggers.pipeline = map.get("pipeline").map(|node| pipelines(reader, node)).unwrap_or_default();
         triggers.manual = map.raw("manual").is_some();
         return triggers;
     }
@@ -183,49 +206,58 @@ pub(crate) fn names(patterns: &[String], name: &str) -> bool {
 fn schedules(reader: &mut Reader, node: &Node) -> Vec<ScheduleRule> {
     let mut rules = Vec::new();
     for item in reader.list(node).unwrap_or_default() {
-        let Some(map) = reader.map(item, &item.place, &["cron", "branch"]) else { continue };
+        let Some(map) = reader.map(item, &item.place, &["cron", "zone", "branch"]) else { continue };
+        let text = |reader: &mut Reader, key: &str| {
+            map.get(key).and_then(|node| reader.text(node)).map(str::to_owned)
+        };
         let cron = reader.needed(&map, "cron").and_then(|node| Some((reader.text(node)?, node)));
-        let branch = map.get("branch").and_then(|node| reader.text(node)).map(str::to_owned);
-        let Some((text, node)) = cron else { continue };
-        if is_cron(text) {
-            rules.push(ScheduleRule { cron: text.to_owned(), branch });
-        } else {
-            let message = format!("`{}` is not a schedule", cut(text));
-            let remedy = "write minute, hour, day, month and weekday as numbers, as in `0 3 * * 1-5`";
-            reader.error(codes::BAD_VALUE, &node.place, message, remedy);
+        let (zone, branch) = (text(reader, "zone"), text(reader, "branch"));
+        let Some((cron, node)) = cron else { continue };
+        match Schedule::new(cron, zone.as_deref()) {
+            Ok(_) => rules.push(ScheduleRule { cron: cron.to_owned(), zone, branch }),
+            Err(ScheduleError::Cron(why)) => {
+                let message = format!("`{}` is not a schedule: {}", cut(cron), cut(&why));
+                let remedy = "write minute, hour, day, month and weekday, as in `0 3 * * 1-5`";
+                reader.error(codes::BAD_VALUE, &node.place, message, remedy);
+            }
+            Err(error @ ScheduleError::Zone(_)) => {
+                let place = map.get("zone").map_or(&node.place, |node| &node.place);
+                let remedy = "write a name of the IANA database, as in `Europe/Berlin`";
+                reader.error(codes::BAD_VALUE, place, error.to_string(), remedy);
+            }
         }
     }
     rules
 }
 
-/// Five fields of numbers, ranges, steps and lists.
-fn is_cron(text: &str) -> bool {
-    const BOUNDS: [(u32, u32); 5] = [(0, 59), (0, 23), (1, 31), (1, 12), (0, 7)];
-    let fields: Vec<&str> = text.split_whitespace().collect();
-    let number = |text: &str, (low, high): (u32, u32)| {
-        text.parse::<u32>()
-            .ok()
-            .filter(|n| (low..=high).contains(n) && text.bytes().all(|b| b.is_ascii_digit()))
+/// `pipeline`: a name, or a list of names and of maps.
+fn pipelines(reader: &mut Reader, node: &Node) -> Vec<PipelineRule> {
+    let items = match &node.value {
+        Value::List(items) => items.as_slice(),
+        _ => std::slice::from_ref(node),
     };
-    let part = |part: &str, bounds: (u32, u32)| {
-        let (range, step) = part.split_once('/').map_or((part, None), |(range, step)| (range, Some(step)));
-        let stepped = step.is_none_or(|step| number(step, (1, bounds.1)).is_some());
-        let ranged = match range.split_once('-') {
-            Some((from, to)) => {
-                matches!((number(from, bounds), number(to, bounds)), (Some(from), Some(to)) if from <= to)
-            }
-            None => range == "*" || number(range, bounds).is_some(),
-        };
-        stepped && ranged
+    let name = |reader: &mut Reader, node: &Node| {
+        let text = reader.text(node)?;
+        reader.parse::<PipelineName>(text, &node.place, codes::BAD_NAME)
     };
-    fields.len() == 5
-        && fields.iter().zip(BOUNDS).all(|(field, bounds)| field.split(',').all(|one| part(one, bounds)))
+    let mut rules = Vec::new();
+    for item in items {
+        if let Value::Text(_) = &item.value {
+            rules.extend(name(reader, item).map(|name| PipelineRule { name, branches: Vec::new() }));
+            continue;
+        }
+        let Some(map) = reader.map(item, &item.place, &["name", "branches"]) else { continue };
+        let named = reader.needed(&map, "name").and_then(|node| name(reader, node));
+        let branches = map.get("branches").map(|node| patterns(reader, node)).unwrap_or_default();
+        rules.extend(named.map(|name| PipelineRule { name, branches }));
+    }
+    rules
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::Trust;
+    use crate::event::{Trust, Upstream};
 
     fn rules() -> Triggers {
         Triggers {
@@ -269,12 +301,21 @@ mod tests {
     }
 
     #[test]
-    fn schedules() {
-        for good in ["0 3 * * *", "*/5 0-6 1,15 * 1-5", "59 23 31 12 7"] {
-            assert!(is_cron(good), "{good}");
-        }
-        for bad in ["", "0 3 * *", "60 3 * * *", "0 3 * * MON", "* * * * * *", "5-1 * * * *", "*/0 * * * *"] {
-            assert!(!is_cron(bad), "{bad}");
-        }
+    fn pipelines_follow_pipelines() {
+        let rule = PipelineRule { name: "build".parse().unwrap(), branches: vec!["main".into()] };
+        let triggers = Triggers { pipeline: vec![rule], ..Triggers::default() };
+        let after = |pipeline: &str, branch: &str| {
+            let upstream = Upstream {
+                pipeline: pipeline.parse().unwrap(),
+                run: "r1".parse().unwrap(),
+                number: 1,
+                outputs: std::collections::BTreeMap::new(),
+            };
+            let push = Event::push(branch, "abc", Trust::Member);
+            Event { kind: EventKind::Pipeline, branch: None, upstream: Some(upstream), ..push }
+        };
+        assert!(triggers.select(&after("build", "main"), None));
+        assert!(!triggers.select(&after("build", "next"), None) && !triggers.select(&after("test", "main"), None));
+        assert!(!triggers.select(&Event::push("main", "abc", Trust::Member), None));
     }
 }

@@ -63,7 +63,16 @@ fn triggers() -> Json {
             "pull-request": { "type": ["object", "null"], "additionalProperties": false,
                 "properties": { "target": paths, "paths": paths } },
             "schedule": { "type": "array", "items": { "type": "object", "additionalProperties": false,
-                "required": ["cron"], "properties": { "cron": { "type": "string" }, "branch": { "type": "string" } } } },
+                "required": ["cron"], "properties": {
+                    "cron": { "type": "string" }, "zone": { "type": "string" }, "branch": { "type": "string" } } } },
+            "pipeline": { "anyOf": [
+                { "type": "string" },
+                { "type": "array", "items": { "anyOf": [
+                    { "type": "string" },
+                    { "type": "object", "additionalProperties": false, "required": ["name"],
+                        "properties": { "name": { "type": "string" }, "branches": paths } },
+                ] } },
+            ] },
             "manual": true,
         } },
     ] })

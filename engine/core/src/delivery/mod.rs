@@ -7,6 +7,7 @@
 mod forge;
 mod meaning;
 mod name;
+mod occasion;
 mod raw;
 mod report;
 mod text;
@@ -16,6 +17,7 @@ pub use meaning::{
     ForgeRepository, HeadChange, MAX_CHANGES, Meaning, PullRequest, PullRequestAction, Push, SourceBranch,
 };
 pub use name::{DeliveryId, Reference, RepositoryName, Revision, RevisionPrefix};
+pub use occasion::Occasion;
 pub use raw::{Headers, MAX_HEADER_BYTES, MAX_HEADERS, RawDelivery, TooManyHeaders};
 pub use report::{ReportState, StatusReport};
 pub use text::cut;

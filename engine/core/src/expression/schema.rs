@@ -77,6 +77,7 @@ impl Schema {
             texts.iter().map(|name| ((*name).to_owned(), Type::Text)).collect();
         fields.insert("number".into(), Type::Int);
         fields.insert("dirty".into(), Type::Bool);
+        fields.insert("upstream".into(), Type::Object(upstream()));
         Object { fields, open: false }
     }
 
@@ -86,6 +87,13 @@ impl Schema {
             .iter()
             .find(|(name, _)| name.as_str() == written || name.as_str().replace('-', "_") == written)
     }
+}
+
+/// The run whose success the event is.
+fn upstream() -> Object {
+    let outputs = Type::Map(Box::new(Type::Map(Box::new(Type::Any))));
+    let fields = [("pipeline", Type::Text), ("run", Type::Text), ("number", Type::Int), ("outputs", outputs)];
+    Object { fields: fields.map(|(name, of)| (name.to_owned(), of)).into(), open: false }
 }
 
 #[cfg(test)]

@@ -2,10 +2,11 @@
 
 use super::parse::{login, place};
 use super::service::{ForgeCredentials, ForgeEntry, MAX_SECRETS, Repository, Service, Tenant, Webhook};
+use crate::definition::DAY;
 use crate::delivery::ForgeKind;
 use crate::diagnostic::{codes, nearest};
 use crate::document::{Entry, Map, Node, Reader, reader::cut};
-use crate::name::{RepositoryId, TenantId};
+use crate::name::{RepositoryId, TenantId, WebhookId};
 use crate::policy::{SecretSource, source};
 use crate::trigger::patterns;
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,14 +14,15 @@ use std::fmt::Display;
 use std::str::FromStr;
 
 /// The keys of the service at the top of the file.
-pub(super) const KEYS: [&str; 7] =
-    ["listen", "url", "parallel-runs", "tenants", "forges", "repositories", "webhooks"];
+pub(super) const KEYS: [&str; 8] =
+    ["listen", "url", "parallel-runs", "sweep", "tenants", "forges", "repositories", "webhooks"];
 
 pub(super) fn service(reader: &mut Reader, map: &Map<'_>) -> Service {
     let service = Service {
         listen: map.get("listen").and_then(|node| listen(reader, node)),
         url: map.get("url").and_then(|node| url(reader, node)),
         parallel_runs: number(reader, map, "parallel-runs"),
+        sweep_ms: map.get("sweep").and_then(|node| reader.duration(node, 1_000, 7 * DAY)),
         tenants: entries(reader, map, "tenants", tenant),
         forges: entries(reader, map, "forges", forge),
         repositories: entries(reader, map, "repositories", repository),
@@ -180,6 +182,10 @@ fn clone_address(reader: &mut Reader, node: &Node) -> Option<String> {
 }
 
 fn webhook(reader: &mut Reader, entry: &Entry, map: &Map<'_>) -> Option<Webhook> {
+    if entry.key == WebhookId::own().as_str() {
+        let message = format!("no webhook can be called `{}`: we deliver to ourselves under that name", entry.key);
+        reader.error(codes::BAD_NAME, &entry.at, message, "rename it");
+    }
     let repositories: Vec<RepositoryId> = match reader.needed(map, "repositories") {
         Some(node) => reader.parsed(node, codes::BAD_NAME),
         None => Vec::new(),
@@ -277,6 +283,7 @@ mod tests {
 listen: 127.0.0.1:8080
 url: https://ci.example.com/
 parallel-runs: 40
+sweep: 30m
 tenants:
   acme: { policy: acme.yaml, parallel-runs: 10, deliveries-a-minute: 600 }
 forges:
@@ -301,6 +308,7 @@ webhooks:
     fn a_whole_service_is_read() {
         let service = Operator::parse("config.yaml", SAMPLE.as_bytes()).unwrap().service;
         assert_eq!(service.url.as_deref(), Some("https://ci.example.com"));
+        assert_eq!(service.sweep_ms, Some(1_800_000));
         let token = SecretSource::Env("FORGE_TOKEN".into());
         assert_eq!(service.forges["git"].credentials, Some(ForgeCredentials::Token(token)));
         let demo = &service.repositories["demo"];

@@ -24,6 +24,9 @@ pub struct Service {
     /// Runs that are driven at once, over all tenants.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub parallel_runs: Option<u64>,
+    /// Between two looks for heads that no delivery told of, in milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sweep_ms: Option<u64>,
     /// What is said of tenants; those that only repositories name have the defaults.
     pub tenants: BTreeMap<TenantId, Tenant>,
     /// Connections to forges.
