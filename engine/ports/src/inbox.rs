@@ -3,9 +3,11 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use stageway_core::delivery::{DeliveryId, Reference, Revision, StatusReport};
 use stageway_core::diagnostic::Diagnostic;
+use stageway_core::event::EventKind;
 use stageway_core::name::{PipelineName, ReceiptId, RepositoryId, RunId, TenantId, WebhookId};
 use stageway_core::plan::Concurrency;
 use stageway_core::run::RunStatus;
+use std::collections::BTreeMap;
 
 /// A request to a webhook whose signature was right.
 #[derive(Debug, Clone)]
@@ -222,6 +224,10 @@ pub struct Admission {
     pub concurrency: Option<Concurrency>,
     /// Under which name the forge shows it.
     pub context: String,
+    /// The run that it repeats or follows.
+    pub after: Option<RunId>,
+    /// Other pipelines wait for its success.
+    pub listened: bool,
 }
 
 /// What came of an admission.
@@ -250,8 +256,18 @@ pub struct RunOrigin {
     pub delivery: Option<ReceiptId>,
     /// Runs of the pipeline with the same text mind each other.
     pub concurrency: Option<Concurrency>,
+    /// The run that it repeats or follows.
+    pub after: Option<RunId>,
     /// Where it stands.
     pub status: RunStatus,
+}
+
+impl RunOrigin {
+    /// Whether a person wanted the run that it names in [`RunOrigin::after`] once more: nothing is skipped then because nothing
+    /// has changed.
+    pub fn repeats(&self) -> bool {
+        self.after.is_some() && self.key.kind != EventKind::Pipeline.as_str()
+    }
 }
 
 /// Something that a forge is to be told.
@@ -350,6 +366,19 @@ pub trait Inbox: Send + Sync {
 
     /// Where a run came from; none for one that a person started on this machine.
     async fn origin(&self, tenant: &TenantId, run: &RunId) -> Result<Option<RunOrigin>, StoreError>;
+
+    /// The heads of the refs of a repository as they are known, without those that are gone.
+    async fn heads(
+        &self,
+        tenant: &TenantId,
+        repository: &RepositoryId,
+    ) -> Result<BTreeMap<Reference, Revision>, StoreError>;
+
+    /// Runs that have ended, that other pipelines wait for, and that are not [`Inbox::followed`] yet; oldest first.
+    async fn unfollowed(&self, max: u32) -> Result<Vec<(TenantId, RunOrigin)>, StoreError>;
+
+    /// What follows from the end of a run is durable.
+    async fn followed(&self, tenant: &TenantId, run: &RunId) -> Result<(), StoreError>;
 
     /// Statuses that forges are to be told and that are due at `now`, oldest first. A run is told when it was made and when
     /// it has ended. Of one (repository, commit, context) only the newest counts.

@@ -30,6 +30,12 @@ pub trait Mirror: Send + Sync {
         revisions: &[Revision],
     ) -> Result<BTreeMap<Reference, Revision>, SourceError>;
 
+    /// The heads of every branch and tag as they are where the repository is at home; nothing is fetched.
+    ///
+    /// # Errors
+    /// [`SourceError::Unavailable`]; [`SourceError::Limit`] if there are more than 100,000.
+    async fn heads(&self) -> Result<BTreeMap<Reference, Revision>, SourceError>;
+
     /// The commit that a revision leads to; none if it is not here.
     async fn commit(&self, revision: &Revision) -> Result<Option<CommitFacts>, SourceError>;
 

@@ -1,7 +1,8 @@
 use super::InboxFixture;
-use super::fixture::{main_branch, moved, revision, taken_in};
+use super::fixture::{main_branch, moved, repository, revision, taken_in, tenant};
 use crate::Moved;
 use stageway_core::delivery::Reference;
+use std::collections::BTreeMap;
 
 /// By whatever webhook.
 pub async fn a_move_that_is_told_twice_has_one_generation(fixture: &dyn InboxFixture) {
@@ -52,6 +53,19 @@ pub async fn a_head_that_a_fetch_found_learns_where_it_came_from(fixture: &dyn I
     assert_eq!(doubled.moves[0].generation, 2);
     let back = taken_in(&*inbox, "d4", vec![moved('e', 'd')], found('d')).await;
     assert_eq!(back.moves[0].generation, 3);
+}
+
+/// Late moves do not count, nor do refs that are gone.
+pub async fn the_heads_that_are_known_are_the_newest(fixture: &dyn InboxFixture) {
+    let inbox = fixture.open().await;
+    let of = async |name: &str| inbox.heads(&tenant(name), &repository()).await.unwrap();
+    assert!(of("one").await.is_empty());
+    taken_in(&*inbox, "d1", vec![moved('a', 'b')], |_| {}).await;
+    taken_in(&*inbox, "d2", vec![moved('-', 'a')], |s| s.late.push(main_branch())).await;
+    assert_eq!(of("one").await, BTreeMap::from([(main_branch(), revision('b'))]));
+    assert!(of("two").await.is_empty());
+    taken_in(&*inbox, "d3", vec![moved('b', '-')], |_| {}).await;
+    assert!(of("one").await.is_empty());
 }
 
 /// Each ref counts for itself.

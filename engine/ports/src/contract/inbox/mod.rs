@@ -37,8 +37,10 @@ macro_rules! inbox_contract {
             a_move_told_again_after_a_late_one_is_the_same
             a_head_that_a_fetch_found_learns_where_it_came_from
             many_refs_of_one_delivery_have_histories_of_their_own
+            the_heads_that_are_known_are_the_newest
             a_run_is_admitted_once_by_its_key
             unfinished_runs_have_their_origins
+            a_run_that_is_waited_for_is_followed_once
             a_run_is_told_when_it_was_made_and_when_it_has_ended
             what_has_no_run_is_told_once
             the_newest_status_of_a_commit_and_context_counts

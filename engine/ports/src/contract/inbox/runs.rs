@@ -22,6 +22,8 @@ pub(super) fn admission(id: &str, generation: u64) -> Admission {
         delivery: Some(receipt("d1")),
         concurrency: Some(Concurrency { group: "main".into(), when_newer: WhenNewer::CancelQueued }),
         context: "stageway/shop".into(),
+        after: None,
+        listened: false,
     }
 }
 
@@ -46,6 +48,30 @@ pub async fn a_run_is_admitted_once_by_its_key(fixture: &dyn InboxFixture) {
     assert_eq!(one.run(&tenant("one"), &RunId::new("r2").unwrap()).await.unwrap().map(|run| run.id), None);
     let conflict = one.admit(&tenant("one"), admission("r1", 3)).await;
     assert!(matches!(conflict, Err(StoreError::Conflict(_))), "{conflict:?}");
+}
+
+/// When it has ended, however that was.
+pub async fn a_run_that_is_waited_for_is_followed_once(fixture: &dyn InboxFixture) {
+    let store = fixture.open().await;
+    for (generation, (id, listened)) in [("r1", true), ("r2", false), ("r3", true)].into_iter().enumerate() {
+        let admission = admission(id, generation as u64 + 1);
+        let after = (id == "r3").then(|| RunId::new("r1").unwrap());
+        store.admit(&tenant("one"), Admission { listened, after, ..admission }).await.unwrap();
+    }
+    assert_eq!(store.unfollowed(9).await.unwrap(), []);
+    for (id, status) in [("r1", RunStatus::Succeeded), ("r2", RunStatus::Succeeded), ("r3", RunStatus::Failed)] {
+        end(&*store, id, status).await;
+    }
+    let found = store.unfollowed(9).await.unwrap();
+    let seen: Vec<_> = found.iter().map(|(tenant, one)| (tenant.as_str(), one.run.as_str(), one.status)).collect();
+    assert_eq!(seen, [("one", "r1", RunStatus::Succeeded), ("one", "r3", RunStatus::Failed)]);
+    assert_eq!(found[1].1.after, Some(RunId::new("r1").unwrap()));
+    for _ in 0..2 {
+        store.followed(&tenant("one"), &RunId::new("r1").unwrap()).await.unwrap();
+        store.followed(&tenant("two"), &RunId::new("r3").unwrap()).await.unwrap();
+    }
+    let left = store.unfollowed(9).await.unwrap();
+    assert_eq!(left.iter().map(|(_, one)| one.run.as_str()).collect::<Vec<_>>(), ["r3"]);
 }
 
 /// Oldest first; runs that nobody admitted are not among them.

@@ -13,6 +13,8 @@ use std::time::Duration;
 const PATIENCE: Duration = Duration::from_secs(900);
 /// Asking for refs may take this long.
 const LIST_PATIENCE: Duration = Duration::from_secs(60);
+/// Branches and tags of a repository that is swept.
+const MOST_HEADS: usize = 100_000;
 /// Refs and commits of one command.
 const TOGETHER: usize = 200;
 
@@ -112,6 +114,22 @@ impl Inner {
         let output = self.remote(&["ls-remote", "--refs"], &names, LIST_PATIENCE).await?;
         let lines = String::from_utf8_lossy(&output);
         Ok(lines.lines().filter_map(|line| line.split_once('\t')?.1.parse().ok()).collect())
+    }
+
+    pub(super) async fn all_heads(&self) -> Result<BTreeMap<Reference, Revision>, SourceError> {
+        let output = self.remote(&["ls-remote", "--refs", "--heads", "--tags"], &[], LIST_PATIENCE).await?;
+        let lines = String::from_utf8_lossy(&output);
+        let mut heads = BTreeMap::new();
+        for (revision, reference) in lines.lines().filter_map(|line| line.split_once('\t')) {
+            if heads.len() >= MOST_HEADS {
+                return Err(SourceError::Limit(format!("the repository has more than {MOST_HEADS} branches and tags")));
+            }
+            // A name that git takes and we do not is nobody's.
+            if let (Ok(reference), Ok(revision)) = (reference.parse(), Revision::new(revision)) {
+                heads.insert(reference, revision);
+            }
+        }
+        Ok(heads)
     }
 
     async fn heads(

@@ -17,6 +17,10 @@ impl Mirror for GitMirror {
         self.inner.fetch(refs, revisions).await
     }
 
+    async fn heads(&self) -> Result<BTreeMap<Reference, Revision>, SourceError> {
+        self.inner.all_heads().await
+    }
+
     async fn commit(&self, revision: &Revision) -> Result<Option<CommitFacts>, SourceError> {
         let Some((name, bytes)) = self.inner.commit(revision.as_str()).await? else { return Ok(None) };
         let revision = Revision::new(name).map_err(|error| SourceError::Unavailable(error.to_string()))?;

@@ -2,11 +2,12 @@
 
 use super::super::Result;
 use super::super::codec::{int, name};
-use super::super::transaction::Write;
+use super::super::transaction::{Read, Write};
 use stageway_core::delivery::{Reference, Revision};
 use stageway_core::head::{HeadMove, Placing, is_news, place};
 use stageway_core::name::RepositoryId;
 use stageway_ports::Moved;
+use std::collections::BTreeMap;
 
 /// So often a move may be the same as one before it.
 const MOST_REPEATS: u32 = 1_000;
@@ -191,6 +192,27 @@ impl Write {
         .execute(&mut *self.sql)
         .await?;
         Ok(())
+    }
+}
+
+impl Read {
+    pub(super) async fn heads(&mut self, repository: &RepositoryId) -> Result<BTreeMap<Reference, Revision>> {
+        // SQLite takes the other columns from the row that has the greatest generation.
+        let rows: Vec<(String, Option<String>, u64)> = sqlx::query_as(
+            "SELECT reference, after, max(generation) FROM head
+             WHERE tenant = ?1 AND repository = ?2 AND late = 0 GROUP BY reference",
+        )
+        .bind(self.tenant.as_str())
+        .bind(repository.as_str())
+        .fetch_all(&mut *self.sql)
+        .await?;
+        let mut heads = BTreeMap::new();
+        for (reference, after, _) in rows {
+            if let Some(after) = revision(after)? {
+                heads.insert(name("a ref", reference)?, after);
+            }
+        }
+        Ok(heads)
     }
 }
 

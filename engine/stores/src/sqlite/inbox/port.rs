@@ -1,11 +1,13 @@
 use super::super::SqliteStore;
 use super::super::port::{Answer, reading, writing};
 use async_trait::async_trait;
-use stageway_core::name::{ReceiptId, RunId, TenantId};
+use stageway_core::delivery::{Reference, Revision};
+use stageway_core::name::{ReceiptId, RepositoryId, RunId, TenantId};
 use stageway_ports::{
     Admission, Admitted, Claimant, Claimed, Delivery, DeliveryFilter, Inbox, NewDelivery, PendingStatus,
     Received, RunOrigin, Settlement,
 };
+use std::collections::BTreeMap;
 
 #[async_trait]
 impl Inbox for SqliteStore {
@@ -55,6 +57,22 @@ impl Inbox for SqliteStore {
 
     async fn origin(&self, tenant: &TenantId, run: &RunId) -> Answer<Option<RunOrigin>> {
         reading!(self, tenant, origin(run))
+    }
+
+    async fn heads(
+        &self,
+        tenant: &TenantId,
+        repository: &RepositoryId,
+    ) -> Answer<BTreeMap<Reference, Revision>> {
+        reading!(self, tenant, heads(repository))
+    }
+
+    async fn unfollowed(&self, max: u32) -> Answer<Vec<(TenantId, RunOrigin)>> {
+        self.port(self.unfollowed_runs(max).await)
+    }
+
+    async fn followed(&self, tenant: &TenantId, run: &RunId) -> Answer<()> {
+        writing!(self, tenant, followed(run))
     }
 
     async fn pending(&self, now: u64, max: u32) -> Answer<Vec<PendingStatus>> {

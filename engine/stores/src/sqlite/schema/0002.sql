@@ -67,8 +67,11 @@ CREATE TABLE origin (
     revision    TEXT NOT NULL,
     delivery    TEXT,
     concurrency TEXT,           -- JSON
+    after       TEXT,           -- the run that it repeats or follows
+    listened    INTEGER NOT NULL DEFAULT 0, -- pipelines wait for its success and were not told
     PRIMARY KEY (tenant, run)
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX origin_listened ON origin (tenant, run) WHERE listened = 1;
 CREATE UNIQUE INDEX origin_by_key ON origin (tenant, key);
 
 -- What forges are to be told: of one commit and context the newest counts.

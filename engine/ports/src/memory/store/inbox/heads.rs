@@ -3,6 +3,7 @@ use crate::{Moved, PlacedMove};
 use stageway_core::delivery::{Reference, Revision};
 use stageway_core::head::{HeadMove, Placing, is_news, place};
 use stageway_core::name::RepositoryId;
+use std::collections::BTreeMap;
 
 /// A move in the history of a ref.
 #[derive(Debug)]
@@ -58,6 +59,14 @@ impl Letters {
             generation = earlier as u64 + 1;
         }
         PlacedMove { moved, generation, repeated, known }
+    }
+
+    pub(super) fn known(&self, repository: &RepositoryId) -> BTreeMap<Reference, Revision> {
+        let mine = self.heads.keys().filter(|(owner, _)| owner == repository);
+        let head = |(_, reference): &(RepositoryId, Reference)| {
+            Some((reference.clone(), self.newest(repository, reference)?.after.clone()?))
+        };
+        mine.filter_map(head).collect()
     }
 
     pub(super) fn found(&mut self, repository: &RepositoryId, reference: &Reference, found: &Revision) {

@@ -39,6 +39,8 @@ struct Origin {
     revision: Revision,
     delivery: Option<ReceiptId>,
     concurrency: Option<Concurrency>,
+    after: Option<RunId>,
+    listened: bool,
 }
 
 #[derive(Debug)]

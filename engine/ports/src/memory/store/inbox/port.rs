@@ -4,7 +4,9 @@ use crate::{
     Received, RunOrigin, Settlement, StoreError,
 };
 use async_trait::async_trait;
-use stageway_core::name::{ReceiptId, RunId, TenantId};
+use stageway_core::delivery::{Reference, Revision};
+use stageway_core::name::{ReceiptId, RepositoryId, RunId, TenantId};
+use std::collections::BTreeMap;
 
 #[async_trait]
 impl Inbox for MemoryStore {
@@ -98,6 +100,32 @@ impl Inbox for MemoryStore {
 
     async fn origin(&self, tenant: &TenantId, run: &RunId) -> Result<Option<RunOrigin>, StoreError> {
         Ok(self.read(tenant, |tenant| tenant.origin(run)).await)
+    }
+
+    async fn heads(
+        &self,
+        tenant: &TenantId,
+        repository: &RepositoryId,
+    ) -> Result<BTreeMap<Reference, Revision>, StoreError> {
+        Ok(self.read(tenant, |tenant| tenant.letters.known(repository)).await)
+    }
+
+    async fn unfollowed(&self, max: u32) -> Result<Vec<(TenantId, RunOrigin)>, StoreError> {
+        self.everywhere(|tenants| {
+            let all = tenants.iter().flat_map(|(name, tenant)| {
+                tenant.unfollowed().into_iter().map(|origin| (name.clone(), origin))
+            });
+            all.take(max as usize).collect()
+        })
+        .await
+    }
+
+    async fn followed(&self, tenant: &TenantId, run: &RunId) -> Result<(), StoreError> {
+        self.write(tenant, |tenant| {
+            tenant.followed(run);
+            Ok(())
+        })
+        .await
     }
 
     async fn pending(&self, now: u64, max: u32) -> Result<Vec<PendingStatus>, StoreError> {

@@ -27,6 +27,8 @@ impl Tenant {
             revision: admission.revision,
             delivery: admission.delivery,
             concurrency: admission.concurrency,
+            after: admission.after,
+            listened: admission.listened,
         };
         self.letters.origins.insert(id.clone(), origin);
         Ok(Admitted { run: id, number: run_number, new: true })
@@ -60,6 +62,7 @@ impl Tenant {
             revision: origin.revision.clone(),
             delivery: origin.delivery.clone(),
             concurrency: origin.concurrency.clone(),
+            after: origin.after.clone(),
             status: run.standing.status(),
         })
     }
@@ -70,6 +73,17 @@ impl Tenant {
         open.sort_by_key(|origin| origin.number);
         open.truncate(max as usize);
         open
+    }
+
+    pub(super) fn unfollowed(&self) -> Vec<RunOrigin> {
+        let listened = self.letters.origins.iter().filter(|(_, origin)| origin.listened);
+        listened.filter_map(|(id, _)| self.origin(id)).filter(|origin| origin.status.is_final()).collect()
+    }
+
+    pub(super) fn followed(&mut self, run: &RunId) {
+        if let Some(origin) = self.letters.origins.get_mut(run) {
+            origin.listened = false;
+        }
     }
 
     pub(super) fn pending(&self, tenant: &TenantId, now: u64) -> Vec<PendingStatus> {
