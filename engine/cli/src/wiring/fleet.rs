@@ -61,7 +61,7 @@ impl Engines for Fleet {
             executor: self.executor.clone(),
             observer: Arc::new(Blind),
         };
-        let rules = Rules { unconfined: self.unconfined, ..rules };
+        let rules = Rules { unconfined: self.unconfined, skip: !origin.repeats(), ..rules };
         self.blueprint.assemble(source, parts, rules).map_err(|error| format!("{error:#}"))
     }
 }

@@ -11,7 +11,7 @@ use anyhow::{Context, Result};
 use rustix::fs::{FlockOperation, flock};
 use stageway_conductor::intake::Intake;
 use stageway_conductor::scheduler::Scheduler;
-use stageway_conductor::service::{Reception, Reporter, Site, Wake};
+use stageway_conductor::service::{Follower, Reception, Reporter, SWEEP_EVERY, Site, Starter, Sweep, Timetable, Wake};
 use stageway_core::delivery::ForgeKind;
 use stageway_ports::{Clock, Forge};
 use stageway_remotes::forge::{ForgeConnection, connect};
@@ -24,6 +24,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
 /// Runs that are driven at once, where nothing else is said.
 const PARALLEL_RUNS: u64 = 200;
@@ -87,6 +88,8 @@ impl Server {
             Arc::new(LocalMirrors::new(self.blueprint.settings.clone(), self.blueprint.home.blobs.clone()));
         let stopping = Arc::new(AtomicBool::new(false));
         let app = self.app(&wake, &stopping)?;
+        let starter = self.starter(&wake);
+        let others = self.others(&starter, &wake, &mirrors);
         let intake = self.intake(&wake, mirrors.clone());
         let reporter = self.reporter(&wake);
         let scheduler = self.scheduler(&wake, mirrors);
@@ -102,6 +105,7 @@ impl Server {
         let until = async {
             stopped(stop).await;
             stop_intake.abort();
+            others.iter().for_each(JoinHandle::abort);
         };
         scheduler.work(until, PATIENCE).await;
         // What ended last is told if the forge answers at once; else it is told after the next start.
@@ -139,6 +143,32 @@ impl Server {
         Ok(App::new(reception, ids(), limits, Arc::new(Metrics::default()), stopping.clone()))
     }
 
+    fn starter(&self, wake: &Arc<Wake>) -> Starter {
+        Starter {
+            site: self.site.clone(),
+            inbox: self.blueprint.home.inbox.clone(),
+            store: self.blueprint.home.store.clone(),
+            clock: Arc::new(SystemClock),
+            ids: ids(),
+            wake: wake.clone(),
+        }
+    }
+
+    /// What starts runs where no forge tells of anything.
+    fn others(&self, starter: &Starter, wake: &Arc<Wake>, mirrors: &Arc<LocalMirrors>) -> [JoinHandle<()>; 3] {
+        let (site, clock) = (self.site.clone(), Arc::new(SystemClock));
+        let follower = Follower { starter: starter.clone(), wake: wake.clone() };
+        let every = self.blueprint.settings.service.sweep_ms.map_or(SWEEP_EVERY, Duration::from_millis);
+        let sweep = Sweep { site: site.clone(), mirrors: mirrors.clone(), starter: starter.clone(), every };
+        let timetable =
+            Timetable { site, mirrors: mirrors.clone(), starter: starter.clone(), clock, wake: wake.clone() };
+        [
+            tokio::spawn(async move { follower.work().await }),
+            tokio::spawn(async move { sweep.work().await }),
+            tokio::spawn(async move { timetable.work().await }),
+        ]
+    }
+
     fn intake(&self, wake: &Arc<Wake>, mirrors: Arc<LocalMirrors>) -> Intake {
         let settings = &self.blueprint.settings;
         // A repository's own components and lock are not on this disk: plugins are the operator's.
@@ -146,6 +176,7 @@ impl Server {
         Intake {
             site: self.site.clone(),
             inbox: self.blueprint.home.inbox.clone(),
+            store: self.blueprint.home.store.clone(),
             mirrors,
             plugins: Arc::new(plugins(settings, self.blueprint.guests.clone(), &nowhere)),
             guests: self.blueprint.guests.clone(),

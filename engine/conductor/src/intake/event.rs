@@ -28,6 +28,16 @@ pub(super) fn event(place: &Place, start: &Start, commit: &CommitFacts, base: Op
     event
 }
 
+/// The event of a run that somebody or something of ours asked for. Nobody gets more trust by asking than the branch has.
+pub(super) fn asked(kind: EventKind, place: &Place, start: &Start, commit: &CommitFacts) -> Event {
+    let pushed = event(place, start, commit, None);
+    let branch = start.moved.reference.branch();
+    let is_default = branch == Some(place.repository.default_branch.as_str());
+    // A schedule stands in the file of the default branch, and only those who may change that write one.
+    let trust = if kind == EventKind::Schedule && is_default { Trust::Protected } else { pushed.trust };
+    Event { kind, branch: None, tag: None, trust, ..pushed }
+}
+
 fn push(place: &Place, start: &Start, revision: String) -> Event {
     let reference = &start.moved.reference;
     let name = reference.branch().or(reference.tag()).unwrap_or(reference.as_str());

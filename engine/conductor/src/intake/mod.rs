@@ -3,16 +3,22 @@
 //! Everything here may be done again: a run is made once by its key, and what became of a delivery is written with what the
 //! forge is told of it. A forge or repository that does not answer puts a delivery off; a pipeline file with errors does not.
 
+mod again;
 mod event;
 mod heads;
+mod occasion;
 mod pipelines;
 mod start;
 
 use crate::service::{Place, Site, Wake};
 use futures::stream::{StreamExt as _, iter};
+pub(crate) use pipelines::files;
+use pipelines::{About, Asked};
+use start::Start;
 use stageway_core::delivery::{Headers, RawDelivery};
+use stageway_core::name::WebhookId;
 use stageway_ports::{
-    Blobs, Claimant, Claimed, Clock, Guests, Inbox, Mirrors, Outcome, Plugins, Settlement, SourceError,
+    Blobs, Claimant, Claimed, Clock, Guests, Inbox, Mirrors, Outcome, Plugins, Settlement, SourceError, Store,
     StoreError,
 };
 use start::Start;
@@ -41,6 +47,8 @@ pub struct Intake {
     pub site: Arc<Site>,
     /// Where deliveries are.
     pub inbox: Arc<dyn Inbox>,
+    /// Where runs are.
+    pub store: Arc<dyn Store>,
     /// Repositories.
     pub mirrors: Arc<dyn Mirrors>,
     /// Where plugins come from.
@@ -126,6 +134,9 @@ impl Intake {
                 self.inbox.settle(&claimant, settlement).await?;
                 self.wake.scheduler.notify_one();
                 self.wake.reporter.notify_one();
+                if self.moves_default(claimed) {
+                    self.wake.timetable.notify_one();
+                }
                 Ok(())
             }
             Err(Trouble::Store(error)) => Err(error),
@@ -152,6 +163,9 @@ impl Intake {
         let Some(body) = self.inbox.body(&claimed.tenant, &delivery.id).await? else {
             return Ok(self.settled("its bytes are gone".into()));
         };
+        if delivery.webhook == WebhookId::own() {
+            return self.occasion(claimed, place, &body).await;
+        }
         let headers = delivery.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
         let Ok(headers) = Headers::new(headers) else {
             return Ok(self.settled("its headers are over their limits".into()));
@@ -179,24 +193,21 @@ impl Intake {
         let mut settlement = self.settled(String::new());
         let mut summaries = Vec::new();
         for start in starts {
-            let about = pipelines::About {
-                claimed,
-                repository: &repository,
-                place,
-                policy: &rules.policy,
-                mirror: &*mirror,
-                heads: &heads,
-                start: &start,
-            };
-            summaries.push(format!(
-                "{}: {}",
-                start.moved.reference,
-                self.start(&about, &mut settlement).await?
-            ));
+            let (policy, mirror, asked) = (&rules.policy, &*mirror, &Asked::default());
+            let about =
+                About { claimed, repository: &repository, place, policy, mirror, heads: &heads, start: &start, asked };
+            summaries.push(format!("{}: {}", start.moved.reference, self.start(&about, &mut settlement).await?));
         }
         settlement.outcome.summary = summaries.join("; ");
         settlement.outcome.at = self.clock.now_ms();
         Ok(settlement)
+    }
+
+    /// Whether it tells of the default branch, whose files hold the schedules.
+    fn moves_default(&self, claimed: &Claimed) -> bool {
+        let place = claimed.delivery.repository.as_ref().and_then(|id| self.site.place(&claimed.tenant, id));
+        let default = place.map(|place| place.repository.default_branch.as_str());
+        claimed.moves.iter().any(|placed| placed.moved.reference.branch() == default && default.is_some())
     }
 
     fn settled(&self, summary: String) -> Settlement {

@@ -16,7 +16,8 @@ use stageway_core::workspace::Tree;
 use stageway_ports::{
     Admission, Claimed, Mirror, NewStatus, RunKey, Settlement, Skipped, Source, SourceError,
 };
-use std::collections::BTreeMap;
+use serde_json::Value as Json;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// A pipeline file has at most this many bytes; more is told by its parser.
@@ -35,16 +36,38 @@ pub(super) struct About<'a> {
     pub(super) mirror: &'a dyn Mirror,
     pub(super) heads: &'a Heads,
     pub(super) start: &'a Start,
+    pub(super) asked: &'a Asked,
+}
+
+/// What whoever asked for a run adds to it.
+#[derive(Default)]
+pub(super) struct Asked {
+    /// What a person gave.
+    pub(super) parameters: BTreeMap<String, Json>,
+    /// Makes its run another than that of the same head without it.
+    pub(super) unique: String,
+    /// The run that it follows.
+    pub(super) after: Option<RunId>,
+    /// Only this pipeline, whatever its `on` says.
+    pub(super) only: Option<PipelineName>,
 }
 
 /// A start whose commit is there.
-struct Known<'a> {
+pub(super) struct Known<'a> {
     about: &'a About<'a>,
     event: Event,
     revision: Revision,
     source: Arc<dyn Source>,
     changed: Option<Vec<String>>,
     tree: Option<Tree>,
+    /// Pipelines of the commit that others wait for.
+    listened: BTreeSet<PipelineName>,
+}
+
+impl<'a> Known<'a> {
+    pub(super) fn new(about: &'a About<'a>, event: Event, revision: Revision, source: Arc<dyn Source>) -> Self {
+        Self { about, event, revision, source, changed: None, tree: None, listened: BTreeSet::new() }
+    }
 }
 
 impl Intake {
@@ -69,7 +92,7 @@ impl Intake {
                 };
                 let event = event(about.place, about.start, &commit, base.as_ref());
                 let revision = commit.revision;
-                let mut known = Known { about, event, revision, source, changed, tree: None };
+                let mut known = Known { changed, ..Known::new(about, event, revision, source) };
                 self.pipelines(&mut known, settlement).await
             }
             Standing::Repeated => {
@@ -85,11 +108,16 @@ impl Intake {
         }
     }
 
-    async fn pipelines(&self, known: &mut Known<'_>, settlement: &mut Settlement) -> Result<String, Trouble> {
+    pub(super) async fn pipelines(
+        &self,
+        known: &mut Known<'_>,
+        settlement: &mut Settlement,
+    ) -> Result<String, Trouble> {
         let files = files(known.about.mirror, &known.revision).await?;
         if files.is_empty() {
             return Ok(format!("the commit has no {PIPELINE_FILE}"));
         }
+        known.listened = listened(&files);
         for (file, bytes) in &files {
             self.pipeline(known, (file, bytes), settlement).await?;
         }
@@ -109,12 +137,21 @@ impl Intake {
         settlement: &mut Settlement,
     ) -> Result<(), Trouble> {
         let parsed = parse(file, bytes);
+        let only = known.about.asked.only.as_ref();
+        let named = parsed.definition.as_ref().map(|definition| &definition.pipeline);
+        if only.is_some() && only != named {
+            return Ok(());
+        }
         let Some(definition) = parsed.valid() else {
             let name = parsed.definition.as_ref().map(|definition| definition.pipeline.as_str());
             wrong(known, name.unwrap_or(file), parsed.diagnostics, settlement);
             return Ok(());
         };
-        match selects(definition, &known.event, known.changed.as_deref()) {
+        let selected = match only {
+            Some(_) => Selected::Yes,
+            None => selects(definition, &known.event, known.changed.as_deref()),
+        };
+        match selected {
             Selected::No => {}
             Selected::Skipped(reason) => skip(known, &definition.pipeline, reason, settlement),
             Selected::Yes => match self.plan(known, file, bytes).await {
@@ -128,14 +165,18 @@ impl Intake {
         Ok(())
     }
 
-    async fn plan(&self, known: &Known<'_>, file: &str, bytes: &[u8]) -> Result<Prepared, Vec<Diagnostic>> {
-        let none = BTreeMap::new();
+    async fn plan(
+        &self,
+        known: &Known<'_>,
+        file: &str,
+        bytes: &[u8],
+    ) -> Result<Prepared, Vec<Diagnostic>> {
         let request = Request {
             file,
             bytes,
             event: &known.event,
-            parameters: &none,
-            vars: &none,
+            parameters: &known.about.asked.parameters,
+            vars: &BTreeMap::new(),
             policy: known.about.policy,
             changed: known.changed.as_deref(),
         };
@@ -159,6 +200,8 @@ impl Intake {
             delivery: Some(known.about.claimed.delivery.id.clone()),
             concurrency,
             context: context(pipeline.as_str(), known.event.kind),
+            after: known.about.asked.after.clone(),
+            listened: known.listened.contains(&pipeline),
         };
         let admitted = self.inbox.admit(&known.about.claimed.tenant, admission).await?;
         tracing::info!(
@@ -180,7 +223,7 @@ impl Intake {
         let event = event(about.place, about.start, &commit, None);
         let source = about.mirror.at(&commit.revision, None);
         let revision = commit.revision;
-        let known = Known { about, event, revision, source, changed: None, tree: None };
+        let known = Known::new(about, event, revision, source);
         for (file, bytes) in files(about.mirror, &known.revision).await? {
             let parsed = parse(&file, &bytes);
             let Some(definition) = parsed.valid() else { continue };
@@ -193,8 +236,14 @@ impl Intake {
     }
 }
 
+/// The pipelines whose success others of the same commit wait for.
+fn listened(files: &[(String, Vec<u8>)]) -> BTreeSet<PipelineName> {
+    let definitions = files.iter().filter_map(|(file, bytes)| parse(file, bytes).definition);
+    definitions.flat_map(|definition| definition.on.pipeline).map(|rule| rule.name).collect()
+}
+
 /// Every pipeline file of a commit, in order.
-async fn files(mirror: &dyn Mirror, revision: &Revision) -> Result<Vec<(String, Vec<u8>)>, SourceError> {
+pub(crate) async fn files(mirror: &dyn Mirror, revision: &Revision) -> Result<Vec<(String, Vec<u8>)>, SourceError> {
     let mut paths = vec![PIPELINE_FILE.to_owned()];
     paths.extend(mirror.folder(revision, PIPELINE_FOLDER).await?);
     let mut files = Vec::new();
@@ -247,18 +296,19 @@ fn selects(definition: &Definition, event: &Event, changed: Option<&[String]>) -
 fn key(known: &Known<'_>, pipeline: &PipelineName) -> RunKey {
     // A pull request that wants to enter another branch is asked again.
     let target = known.event.target.as_deref();
+    let unique = &known.about.asked.unique;
     RunKey {
         repository: known.about.repository.clone(),
         pipeline: pipeline.clone(),
         reference: known.about.start.moved.reference.clone(),
         generation: known.about.start.generation,
         kind: known.event.kind.to_string(),
-        parameters: target.map(|target| format!("target={target}")).unwrap_or_default(),
+        parameters: target.map_or_else(|| unique.clone(), |target| format!("target={target}")),
     }
 }
 
 /// The name at the forge: pushes and pull requests of one commit have a row each.
-fn context(pipeline: &str, kind: EventKind) -> String {
+pub(super) fn context(pipeline: &str, kind: EventKind) -> String {
     format!("stageway/{pipeline}/{kind}")
 }
 
@@ -276,7 +326,10 @@ fn wrong(known: &Known<'_>, name: &str, problems: Vec<Diagnostic>, settlement: &
     });
     let description = format!("{}: {}", count(errors, "problem"), first.unwrap_or_default());
     debug_assert!(any_error(&problems), "only errors stop a pipeline");
-    status(known, name, (ReportState::Errored, description), settlement);
+    // Who asked reads the problems in the answer; the commit is as good as it was.
+    if known.event.kind != EventKind::Manual {
+        status(known, name, (ReportState::Errored, description), settlement);
+    }
     settlement.outcome.problems.extend(problems);
 }
 

@@ -1,6 +1,6 @@
 //! What of a delivery may start runs: one entry for each ref.
 
-use stageway_core::delivery::{Meaning, PullRequest, Reference};
+use stageway_core::delivery::{Meaning, PullRequest, Reference, Revision};
 use stageway_ports::{Moved, PlacedMove};
 
 /// A ref whose new head may start runs.
@@ -9,7 +9,7 @@ pub(super) struct Start {
     pub(super) moved: Moved,
     pub(super) generation: u64,
     pub(super) repeated: bool,
-    pub(super) known: Option<stageway_core::delivery::Revision>,
+    pub(super) known: Option<Revision>,
     /// The account that caused it.
     pub(super) by: Option<String>,
     /// None is a push.
@@ -27,6 +27,32 @@ impl Start {
                 Reference::of_branch(&pull.source.branch).ok().filter(|_| own)
             }
         }
+    }
+}
+
+/// The heads that we found ourselves.
+pub(super) fn found(placed: &[PlacedMove]) -> Vec<Start> {
+    let moving = placed.iter().filter(|place| place.moved.after.is_some());
+    let start = |place: &PlacedMove| Start {
+        moved: place.moved.clone(),
+        generation: place.generation,
+        repeated: place.repeated,
+        known: place.known.clone(),
+        by: Some("sweep".into()),
+        pull_request: None,
+    };
+    moving.map(start).collect()
+}
+
+/// A head that somebody asked for: it is none that moved.
+pub(super) fn asked(reference: Reference, revision: Revision, by: String) -> Start {
+    Start {
+        moved: Moved { reference, before: None, after: Some(revision) },
+        generation: 0,
+        repeated: false,
+        known: None,
+        by: Some(by),
+        pull_request: None,
     }
 }
 

@@ -183,6 +183,7 @@ impl Scheduler {
         }
         self.driving.store(driven.tasks.len(), Ordering::Relaxed);
         self.wake.reporter.notify_one();
+        self.wake.follower.notify_one();
     }
 
     async fn drain(&self, mut driven: Driven, patience: Duration) {

@@ -9,4 +9,8 @@ pub struct Wake {
     pub scheduler: Notify,
     /// There is something to tell a forge.
     pub reporter: Notify,
+    /// A run has ended.
+    pub follower: Notify,
+    /// The default branch of a repository has another head.
+    pub timetable: Notify,
 }
