@@ -1,0 +1,200 @@
+use super::{Answer, WorkTree, request};
+use serde_json::{Value as Json, json};
+use std::fs;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+/// The version that `tests/forge/setup` builds.
+const VERSION: &str = "v1.26.0";
+/// The account that owns everything.
+const OWNER: &str = "root1";
+const PASSWORD: &str = "Passw0rd!x";
+/// The secret of the webhooks.
+pub const SECRET: &str = "s3cret-for-tests";
+
+/// A Gitea of its own on a free port of loopback, with the team `acme` and its empty repository `acme/demo`; ended when
+/// dropped.
+pub struct Gitea {
+    served: Served,
+    token: String,
+    home: TempDir,
+}
+
+/// A process that serves; ended when dropped.
+struct Served {
+    address: String,
+    process: Child,
+}
+
+impl Served {
+    fn listens(&mut self) -> bool {
+        let begun = Instant::now();
+        while begun.elapsed() < Duration::from_secs(120) {
+            if matches!(self.process.try_wait(), Ok(Some(_))) {
+                return false;
+            }
+            if request(&self.address, "GET", "/api/v1/version", &[], None).status == 200 {
+                return true;
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        false
+    }
+}
+
+/// Where `tests/forge/setup` puts what it builds.
+fn made() -> PathBuf {
+    let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
+    let cache = cache.or_else(|| std::env::home_dir().map(|home| home.join(".cache"))).expect("a home");
+    let made = cache.join("stageway/forge").join(format!("gitea-{VERSION}"));
+    assert!(made.join("complete").exists(), "the forge of the tests is not built: run `tests/forge/setup`");
+    made
+}
+
+fn configuration(made: &Path, home: &Path, port: u16, token: &str) -> String {
+    let (made, home) = (made.display(), home.display());
+    format!(
+        "WORK_PATH = {home}\nI_AM_BEING_UNSAFE_RUNNING_AS_ROOT = true\n\
+         [server]\nHTTP_ADDR = 127.0.0.1\nHTTP_PORT = {port}\nROOT_URL = http://127.0.0.1:{port}/\n\
+         STATIC_ROOT_PATH = {made}\nDISABLE_SSH = true\nOFFLINE_MODE = true\n\
+         [database]\nDB_TYPE = sqlite3\nPATH = {home}/gitea.db\nSQLITE_JOURNAL_MODE = WAL\n\
+         [security]\nINSTALL_LOCK = true\nSECRET_KEY = test-only\nINTERNAL_TOKEN = {token}\n\
+         [webhook]\nALLOWED_HOST_LIST = loopback\n[service]\nDISABLE_REGISTRATION = true\n\
+         [actions]\nENABLED = false\n[indexer]\nISSUE_INDEXER_TYPE = db\n[queue]\nTYPE = channel\n"
+    )
+}
+
+impl Gitea {
+    /// Sets one up and waits until it answers.
+    ///
+    /// # Panics
+    /// If it is not built, or does not start.
+    pub fn start() -> Self {
+        let (made, home) = (made(), tempfile::tempdir().expect("a temporary directory"));
+        let run = |arguments: &[&str]| told(command(&made, home.path()).args(arguments));
+        let internal = run(&["generate", "secret", "INTERNAL_TOKEN"]);
+        // Somebody else may take the port before the forge does.
+        for _ in 0..5 {
+            let port = free_port();
+            let text = configuration(&made, home.path(), port, &internal);
+            fs::write(home.path().join("app.ini"), text).expect("a file");
+            run(&["migrate"]);
+            let mut web = command(&made, home.path());
+            let process = web.arg("web").stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+            let process = process.expect("the forge's binary runs");
+            let mut served = Served { address: format!("127.0.0.1:{port}"), process };
+            if served.listens() {
+                let mut gitea = Self { served, token: String::new(), home };
+                gitea.settle(&made);
+                return gitea;
+            }
+        }
+        panic!("the forge does not start");
+    }
+
+    /// The account, its token, the team and the repository.
+    fn settle(&mut self, made: &Path) {
+        let run = |arguments: &[&str]| told(command(made, self.home.path()).args(arguments));
+        let email = "--email=root1@example.invalid";
+        let account = ["--username", OWNER, "--password", PASSWORD, email, "--must-change-password=false"];
+        run(&[&["admin", "user", "create", "--admin"][..], &account].concat());
+        let token = ["--username", OWNER, "--token-name", "t", "--scopes", "all", "--raw"];
+        self.token = run(&[&["admin", "user", "generate-access-token"][..], &token].concat());
+        self.must("POST", "/orgs", &json!({"username": "acme"}));
+        self.must("POST", "/orgs/acme/repos", &json!({"name": "demo", "default_branch": "main"}));
+    }
+
+    /// `127.0.0.1:PORT`.
+    pub fn address(&self) -> &str {
+        &self.served.address
+    }
+
+    /// The owner's token, which may do everything.
+    pub fn token(&self) -> &str {
+        &self.token
+    }
+
+    /// One request to its API, below `/api/v1`.
+    pub fn api(&self, method: &str, path: &str, body: Option<&Json>) -> Answer {
+        let token = format!("token {}", self.token);
+        let path = format!("/api/v1{path}");
+        request(self.address(), method, &path, &[("Authorization", &token)], body)
+    }
+
+    /// One that must succeed.
+    ///
+    /// # Panics
+    /// If it does not.
+    pub fn must(&self, method: &str, path: &str, body: &Json) -> Json {
+        let answer = self.api(method, path, Some(body));
+        assert!((200..300).contains(&answer.status), "{method} {path}: {answer:?}");
+        answer.body
+    }
+
+    /// A webhook of `acme/demo` for every event that matters, as JSON and signed with [`SECRET`]; its number.
+    pub fn webhook(&self, url: &str) -> u64 {
+        self.webhook_with(json!({"url": url, "content_type": "json", "secret": SECRET}))
+    }
+
+    /// The same with a configuration of its own.
+    pub fn webhook_with(&self, config: Json) -> u64 {
+        let events = ["push", "pull_request", "create", "delete", "release"];
+        let body = json!({"type": "gitea", "active": true, "events": events, "branch_filter": "*", "config": config});
+        let made = self.must("POST", "/repos/acme/demo/hooks", &body);
+        made["id"].as_u64().expect("a webhook has a number")
+    }
+
+    /// Where `acme/demo` is cloned from and pushed to, with the owner's token.
+    pub fn remote(&self) -> String {
+        self.remote_of(OWNER, &self.token, "acme/demo")
+    }
+
+    /// The same for another account and repository.
+    pub fn remote_of(&self, account: &str, password: &str, repository: &str) -> String {
+        format!("http://{account}:{password}@{}/{repository}.git", self.address())
+    }
+
+    /// Another account, which may read `acme/demo` and no more; answers its password.
+    pub fn stranger(&self, name: &str) -> &'static str {
+        let email = format!("{name}@example.invalid");
+        let body =
+            json!({"username": name, "email": email, "password": PASSWORD, "must_change_password": false});
+        self.must("POST", "/admin/users", &body);
+        PASSWORD
+    }
+
+    /// A work tree whose origin is `acme/demo`.
+    pub fn work_tree(&self) -> WorkTree {
+        WorkTree::new(&self.remote())
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+fn command(made: &Path, home: &Path) -> Command {
+    let mut command = Command::new(made.join("gitea"));
+    command.arg("-w").arg(home).arg("-c").arg(home.join("app.ini")).env("HOME", home).current_dir(home);
+    command.stdin(Stdio::null());
+    command
+}
+
+/// The last line that it wrote: warnings come before it.
+fn told(command: &mut Command) -> String {
+    let output = command.output().expect("the forge's binary runs");
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{command:?}: {said}{}", String::from_utf8_lossy(&output.stderr));
+    said.lines().last().unwrap_or_default().to_owned()
+}
+
+fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    listener.local_addr().expect("a bound socket has an address").port()
+}
