@@ -4,6 +4,9 @@
 
 mod doubles;
 mod forge;
+mod gitea;
 mod kill;
+mod payloads;
 mod refused;
+mod starts;
 mod world;

@@ -131,6 +131,11 @@ fn git(folder: &Path, arguments: &[&str]) -> String {
 
 impl World {
     pub(crate) fn new() -> Self {
+        Self::with("")
+    }
+
+    /// With more lines of configuration.
+    pub(crate) fn with(more: &str) -> Self {
         let place = tempfile::tempdir().expect("a temporary directory");
         let world = Self { installation: Installation::new(), forge: ScriptedForge::start(), place };
         git(world.place.path(), &["init", "--quiet", "--bare", "--initial-branch", "main", "demo.git"]);
@@ -138,18 +143,22 @@ impl World {
         world.write("stageway.yaml", PIPELINE);
         world.write("ci/check.sh", "#!/bin/sh\nexit 0\n");
         git(&world.work(), &["update-index", "--add", "--chmod=+x", "ci/check.sh"]);
-        fs::write(world.place.path().join("config.yaml"), world.configuration()).expect("the configuration");
+        fs::write(world.place.path().join("config.yaml"), world.configuration() + more).expect("the configuration");
         world
     }
 
     fn configuration(&self) -> String {
         let (port, clone) = (self.forge.port, self.place.path().join("demo.git"));
         format!(
-            "forges: {{ git: {{ kind: gitea, api: \"http://127.0.0.1:{port}/api/v1\", token: env:TOKEN }} }}
+            "forges:
+  git: {{ kind: gitea, api: \"http://127.0.0.1:{port}/api/v1\", token: env:TOKEN }}
+  hub: {{ kind: github, api: \"http://127.0.0.1:{port}\" }}
 egress: {{ allow: [\"127.0.0.1:{port}\"] }}
 repositories:
   demo: {{ forge: git, name: acme/demo, clone: {}, protected: [main] }}
+  hello: {{ forge: hub, name: Codertocat/Hello-World, clone: /nowhere/hello.git }}
 webhooks:
+  hub: {{ repositories: hello, secrets: env:SECRET }}
   demo: {{ repositories: demo, secrets: [env:SECRET, env:OTHER_SECRET] }}
   off: {{ repositories: demo, secrets: env:SECRET, enabled: false }}
   slow: {{ repositories: demo, secrets: env:SECRET, deliveries-a-minute: 2 }}
