@@ -18,6 +18,7 @@ mod plugins;
 mod process;
 mod raw;
 mod replay;
+mod service;
 mod table;
 mod task;
 mod world;
@@ -29,7 +30,8 @@ use std::path::{Path, PathBuf};
 use table::{Row, Table};
 
 /// The measures by name.
-const ALL: &[&str] = &["instance", "commit", "chain", "task", "replay", "start", "memory"];
+const ALL: &[&str] =
+    &["instance", "commit", "chain", "task", "replay", "start", "memory", "answers", "soon", "growth"];
 
 /// Measures Stageway beside its floors
 #[derive(Debug, Parser)]
@@ -111,6 +113,9 @@ async fn measure(bench: &Bench, name: &str) -> Result<Vec<Row>> {
         "replay" => replay::measure(bench).await,
         "start" => process::start(bench),
         "memory" => process::memory(bench),
+        "answers" => service::answers(bench).await,
+        "soon" => service::soon(bench).await,
+        "growth" => service::growth(bench).await,
         other => anyhow::bail!("there is no measure `{other}`"),
     }
 }

@@ -173,6 +173,9 @@ Floors, measured in turns with what stands beside them:
                       the directory); ending (write, fsync, rename, fsync of the directory); two commits
   replay              wasmtime alone, making as many calls
   the binary          the same that only says its version
+  an answer           a bare axum route with HMAC, JSON and one durable insert, in this process
+  a delivery's fetch  `git fetch` of as much, alone
+  a run after many    a run of the first tenth
 ";
 
 /// A number with three digits and its unit.
