@@ -43,7 +43,9 @@ impl Schedule {
         let cron = Cron::from_str(cron).map_err(told)?;
         let zone = match zone {
             None => TimeZone::UTC,
-            Some(name) => TimeZone::get(name).map_err(|_| ScheduleError::Zone(name.chars().take(80).collect()))?,
+            Some(name) => {
+                TimeZone::get(name).map_err(|_| ScheduleError::Zone(name.chars().take(80).collect()))?
+            }
         };
         Ok(Self { cron, zone })
     }
@@ -79,13 +81,20 @@ mod tests {
         let berlin = Some("Europe/Berlin");
         assert_eq!(next("0 3 * * *", berlin, "2026-02-01T00:00:00Z"), ms("2026-02-01T02:00:00Z"));
         assert_eq!(next("0 3 * * *", berlin, "2026-07-01T00:00:00Z"), ms("2026-07-01T01:00:00Z"));
-        assert_eq!(next("0 12 13 * 5", None, "2026-02-01T00:00:00Z"), ms("2026-02-06T12:00:00Z"), "either is enough");
+        assert_eq!(
+            next("0 12 13 * 5", None, "2026-02-01T00:00:00Z"),
+            ms("2026-02-06T12:00:00Z"),
+            "either is enough"
+        );
     }
 
     #[test]
     fn summer_time_neither_loses_nor_doubles_a_run() {
         let daily = Schedule::new("30 2 * * *", Some("Europe/Berlin")).unwrap();
-        for (from, to) in [("2026-03-27T12:00:00Z", "2026-03-31T12:00:00Z"), ("2026-10-23T12:00:00Z", "2026-10-27T12:00:00Z")] {
+        for (from, to) in [
+            ("2026-03-27T12:00:00Z", "2026-03-31T12:00:00Z"),
+            ("2026-10-23T12:00:00Z", "2026-10-27T12:00:00Z"),
+        ] {
             let (mut at, mut times) = (ms(from), 0);
             while let Some(next) = daily.next(at).filter(|next| *next <= ms(to)) {
                 (at, times) = (next, times + 1);
@@ -99,7 +108,10 @@ mod tests {
         for cron in ["", "0 3 * *", "60 3 * * *", "0 3 * * * *", "a b c d e"] {
             assert!(matches!(Schedule::new(cron, None), Err(ScheduleError::Cron(_))), "{cron}");
         }
-        assert_eq!(Schedule::new("0 3 * * *", Some("Mars/Base")).unwrap_err(), ScheduleError::Zone("Mars/Base".into()));
+        assert_eq!(
+            Schedule::new("0 3 * * *", Some("Mars/Base")).unwrap_err(),
+            ScheduleError::Zone("Mars/Base".into())
+        );
         assert_eq!(Schedule::new("0 0 30 2 *", None).unwrap().next(0), None, "it never comes");
     }
 }

@@ -315,7 +315,9 @@ mod tests {
             Event { kind: EventKind::Pipeline, branch: None, upstream: Some(upstream), ..push }
         };
         assert!(triggers.select(&after("build", "main"), None));
-        assert!(!triggers.select(&after("build", "next"), None) && !triggers.select(&after("test", "main"), None));
+        assert!(
+            !triggers.select(&after("build", "next"), None) && !triggers.select(&after("test", "main"), None)
+        );
         assert!(!triggers.select(&Event::push("main", "abc", Trust::Member), None));
     }
 }

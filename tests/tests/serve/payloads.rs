@@ -12,8 +12,12 @@ fn payloads() -> Vec<Json> {
     let cache = std::env::var_os("XDG_CACHE_HOME").filter(|path| !path.is_empty()).map(PathBuf::from);
     let cache = cache.or_else(|| std::env::home_dir().map(|home| home.join(".cache"))).expect("a home");
     let modules = cache.join("stageway/octokit");
-    assert!(modules.join("node_modules").is_dir(), "GitHub's payloads are missing: run `engine/setup --tests`");
-    let script = std::fs::read(root().join("engine/remotes/tests/forge/octokit/deliver.mjs")).expect("the script");
+    assert!(
+        modules.join("node_modules").is_dir(),
+        "GitHub's payloads are missing: run `engine/setup --tests`"
+    );
+    let script =
+        std::fs::read(root().join("engine/remotes/tests/forge/octokit/deliver.mjs")).expect("the script");
     let mut node = Command::new("node")
         .args(["--input-type=module", "-", SECRET])
         .current_dir(modules)

@@ -72,7 +72,10 @@ fn a_schedule_that_was_missed_runs_once() {
     let first = world.commit("src/a", "1");
     world.push(&first, "main");
     let server = world.start();
-    assert_eq!(world.forge.ended(&first, "stageway/nightly/schedule").last().map(String::as_str), Some("success"));
+    assert_eq!(
+        world.forge.ended(&first, "stageway/nightly/schedule").last().map(String::as_str),
+        Some("success")
+    );
     drop(server);
     let before = Instant::now();
     let _server = world.start();

@@ -143,7 +143,8 @@ impl World {
         world.write("stageway.yaml", PIPELINE);
         world.write("ci/check.sh", "#!/bin/sh\nexit 0\n");
         git(&world.work(), &["update-index", "--add", "--chmod=+x", "ci/check.sh"]);
-        fs::write(world.place.path().join("config.yaml"), world.configuration() + more).expect("the configuration");
+        fs::write(world.place.path().join("config.yaml"), world.configuration() + more)
+            .expect("the configuration");
         world
     }
 

@@ -11,7 +11,9 @@ use anyhow::{Context, Result};
 use rustix::fs::{FlockOperation, flock};
 use stageway_conductor::intake::Intake;
 use stageway_conductor::scheduler::Scheduler;
-use stageway_conductor::service::{Follower, Reception, Reporter, SWEEP_EVERY, Site, Starter, Sweep, Timetable, Wake};
+use stageway_conductor::service::{
+    Follower, Reception, Reporter, SWEEP_EVERY, Site, Starter, Sweep, Timetable, Wake,
+};
 use stageway_core::delivery::ForgeKind;
 use stageway_ports::{Clock, Forge};
 use stageway_remotes::forge::{ForgeConnection, connect};
@@ -155,7 +157,12 @@ impl Server {
     }
 
     /// What starts runs where no forge tells of anything.
-    fn others(&self, starter: &Starter, wake: &Arc<Wake>, mirrors: &Arc<LocalMirrors>) -> [JoinHandle<()>; 3] {
+    fn others(
+        &self,
+        starter: &Starter,
+        wake: &Arc<Wake>,
+        mirrors: &Arc<LocalMirrors>,
+    ) -> [JoinHandle<()>; 3] {
         let (site, clock) = (self.site.clone(), Arc::new(SystemClock));
         let follower = Follower { starter: starter.clone(), wake: wake.clone() };
         let every = self.blueprint.settings.service.sweep_ms.map_or(SWEEP_EVERY, Duration::from_millis);

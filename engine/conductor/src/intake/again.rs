@@ -33,7 +33,8 @@ impl Intake {
             tenant.id = %tenant, run.id = %admitted.run, run.number = admitted.number, new = admitted.new,
             "a run is done again"
         );
-        let mut settlement = self.settled(format!("run {number} is done again by {by} as run {}", admitted.number));
+        let mut settlement =
+            self.settled(format!("run {number} is done again by {by} as run {}", admitted.number));
         settlement.outcome.runs.push(admitted.run);
         Ok(settlement)
     }

@@ -14,12 +14,11 @@ use crate::service::{Place, Site, Wake};
 use futures::stream::{StreamExt as _, iter};
 pub(crate) use pipelines::files;
 use pipelines::{About, Asked};
-use start::Start;
 use stageway_core::delivery::{Headers, RawDelivery};
 use stageway_core::name::WebhookId;
 use stageway_ports::{
-    Blobs, Claimant, Claimed, Clock, Guests, Inbox, Mirrors, Outcome, Plugins, Settlement, SourceError, Store,
-    StoreError,
+    Blobs, Claimant, Claimed, Clock, Guests, Inbox, Mirrors, Outcome, Plugins, Settlement, SourceError,
+    Store, StoreError,
 };
 use start::Start;
 use std::collections::BTreeMap;
@@ -194,9 +193,21 @@ impl Intake {
         let mut summaries = Vec::new();
         for start in starts {
             let (policy, mirror, asked) = (&rules.policy, &*mirror, &Asked::default());
-            let about =
-                About { claimed, repository: &repository, place, policy, mirror, heads: &heads, start: &start, asked };
-            summaries.push(format!("{}: {}", start.moved.reference, self.start(&about, &mut settlement).await?));
+            let about = About {
+                claimed,
+                repository: &repository,
+                place,
+                policy,
+                mirror,
+                heads: &heads,
+                start: &start,
+                asked,
+            };
+            summaries.push(format!(
+                "{}: {}",
+                start.moved.reference,
+                self.start(&about, &mut settlement).await?
+            ));
         }
         settlement.outcome.summary = summaries.join("; ");
         settlement.outcome.at = self.clock.now_ms();

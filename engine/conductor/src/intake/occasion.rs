@@ -7,7 +7,7 @@ use super::{Intake, Trouble, start};
 use crate::service::Place;
 use serde_json::{Map, Value as Json, json};
 use stageway_core::delivery::{Occasion, Reference, Revision};
-use stageway_core::event::{Event, EventKind, MAX_TEXT, Trust, Upstream};
+use stageway_core::event::{EventKind, MAX_TEXT, Trust, Upstream};
 use stageway_core::journal::canonical;
 use stageway_core::name::{RunId, StageName, TenantId};
 use stageway_core::plan::Plan;
@@ -62,12 +62,7 @@ impl Intake {
         self.wanted(claimed, place, wanted).await
     }
 
-    async fn wanted(
-        &self,
-        claimed: &Claimed,
-        place: &Place,
-        wanted: Wanted,
-    ) -> Result<Settlement, Trouble> {
+    async fn wanted(&self, claimed: &Claimed, place: &Place, wanted: Wanted) -> Result<Settlement, Trouble> {
         let (Some(repository), Some(rules)) =
             (claimed.delivery.repository.clone(), self.site.tenants.get(&claimed.tenant))
         else {

@@ -6,6 +6,7 @@ use super::start::Start;
 use super::{Intake, Trouble};
 use crate::planner::{Prepared, Request, keep, make};
 use crate::service::Place;
+use serde_json::Value as Json;
 use stageway_core::definition::{Definition, PIPELINE_FILE, PIPELINE_FOLDER, is_pipeline_file, parse};
 use stageway_core::delivery::{ReportState, Revision, StatusReport};
 use stageway_core::diagnostic::{Diagnostic, any_error};
@@ -16,7 +17,6 @@ use stageway_core::workspace::Tree;
 use stageway_ports::{
     Admission, Claimed, Mirror, NewStatus, RunKey, Settlement, Skipped, Source, SourceError,
 };
-use serde_json::Value as Json;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -65,7 +65,12 @@ pub(super) struct Known<'a> {
 }
 
 impl<'a> Known<'a> {
-    pub(super) fn new(about: &'a About<'a>, event: Event, revision: Revision, source: Arc<dyn Source>) -> Self {
+    pub(super) fn new(
+        about: &'a About<'a>,
+        event: Event,
+        revision: Revision,
+        source: Arc<dyn Source>,
+    ) -> Self {
         Self { about, event, revision, source, changed: None, tree: None, listened: BTreeSet::new() }
     }
 }
@@ -165,12 +170,7 @@ impl Intake {
         Ok(())
     }
 
-    async fn plan(
-        &self,
-        known: &Known<'_>,
-        file: &str,
-        bytes: &[u8],
-    ) -> Result<Prepared, Vec<Diagnostic>> {
+    async fn plan(&self, known: &Known<'_>, file: &str, bytes: &[u8]) -> Result<Prepared, Vec<Diagnostic>> {
         let request = Request {
             file,
             bytes,
@@ -243,7 +243,10 @@ fn listened(files: &[(String, Vec<u8>)]) -> BTreeSet<PipelineName> {
 }
 
 /// Every pipeline file of a commit, in order.
-pub(crate) async fn files(mirror: &dyn Mirror, revision: &Revision) -> Result<Vec<(String, Vec<u8>)>, SourceError> {
+pub(crate) async fn files(
+    mirror: &dyn Mirror,
+    revision: &Revision,
+) -> Result<Vec<(String, Vec<u8>)>, SourceError> {
     let mut paths = vec![PIPELINE_FILE.to_owned()];
     paths.extend(mirror.folder(revision, PIPELINE_FOLDER).await?);
     let mut files = Vec::new();

@@ -92,6 +92,7 @@ mod tests {
             },
             revision: "a".repeat(40).parse().unwrap(),
             delivery: None,
+            after: None,
             concurrency: group.map(|(group, when_newer)| Concurrency { group: group.into(), when_newer }),
             status,
         }

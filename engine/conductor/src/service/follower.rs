@@ -1,7 +1,7 @@
 //! Pipelines that wait for the success of another: its end is told to ourselves, once.
 
-use super::{Starter, Wake};
 use super::starter::Told;
+use super::{Starter, Wake};
 use stageway_core::delivery::Occasion;
 use stageway_core::name::TenantId;
 use stageway_core::run::RunStatus;

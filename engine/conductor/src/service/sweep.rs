@@ -79,7 +79,9 @@ impl Sweep {
             let summary = format!("the first look found {count} heads, and starts nothing");
             let outcome = is_first.then(|| Outcome { at, summary, ..Outcome::default() });
             let key = format!("sweep:{}", (self.starter.ids)());
-            self.starter.tell(tenant, repository, Told { key, occasion: Occasion::Sweep, moves, outcome }).await?;
+            self.starter
+                .tell(tenant, repository, Told { key, occasion: Occasion::Sweep, moves, outcome })
+                .await?;
         }
         Ok(if is_first { 0 } else { count })
     }
@@ -119,7 +121,13 @@ mod tests {
     #[test]
     fn what_nobody_told_of_is_news_and_what_was_told_meanwhile_is_not() {
         let known = heads(&[("heads/main", 'a'), ("heads/old", 'b'), ("tags/v1", 'c'), ("heads/fast", 'd')]);
-        let found = heads(&[("heads/main", 'e'), ("heads/new", 'f'), ("tags/v1", 'd'), ("tags/v2", 'a'), ("heads/fast", 'd')]);
+        let found = heads(&[
+            ("heads/main", 'e'),
+            ("heads/new", 'f'),
+            ("tags/v1", 'd'),
+            ("tags/v2", 'a'),
+            ("heads/fast", 'd'),
+        ]);
         let after = heads(&[("heads/main", 'a'), ("heads/old", 'b'), ("tags/v1", 'c'), ("heads/fast", 'e')]);
         let names = |after: &BTreeMap<_, _>| {
             moves(&known, &found, after).iter().map(|moved| moved.reference.to_string()).collect::<Vec<_>>()

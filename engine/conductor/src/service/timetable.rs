@@ -84,7 +84,8 @@ impl Timetable {
                 let Some(at) = last_due(&entry.schedule, told, now) else { continue };
                 let (pipeline, reference) = (entry.pipeline.clone(), entry.reference.clone());
                 let cron = entry.cron.clone();
-                let key = format!("schedule:{repository}:{pipeline}:{reference}:{cron}:{at}").replace(' ', "_");
+                let key =
+                    format!("schedule:{repository}:{pipeline}:{reference}:{cron}:{at}").replace(' ', "_");
                 let occasion = Occasion::Schedule { pipeline, reference, cron, at };
                 let told = Told { key, occasion, moves: Vec::new(), outcome: None };
                 self.starter.tell(tenant, repository, told).await?;
@@ -118,7 +119,9 @@ impl Timetable {
 
     async fn read(&self, tenant: &TenantId, repository: &RepositoryId) -> Result<Vec<Entry>, SourceError> {
         let Some(place) = self.site.place(tenant, repository) else { return Ok(Vec::new()) };
-        let Ok(default) = Reference::of_branch(&place.repository.default_branch) else { return Ok(Vec::new()) };
+        let Ok(default) = Reference::of_branch(&place.repository.default_branch) else {
+            return Ok(Vec::new());
+        };
         let mirror = self.mirrors.open(tenant, repository).await?;
         let heads = mirror.fetch(std::slice::from_ref(&default), &[]).await?;
         let Some(head) = heads.get(&default) else { return Ok(Vec::new()) };

@@ -85,6 +85,8 @@ mod tests {
             assert_eq!(serde_json::to_value(&occasion).unwrap(), text);
             assert_eq!(occasion.as_str(), text["kind"]);
         }
-        assert!(serde_json::from_value::<Occasion>(json!({"kind": "pipeline", "run": "r1", "x": 1})).is_err());
+        assert!(
+            serde_json::from_value::<Occasion>(json!({"kind": "pipeline", "run": "r1", "x": 1})).is_err()
+        );
     }
 }

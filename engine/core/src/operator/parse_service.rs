@@ -183,7 +183,8 @@ fn clone_address(reader: &mut Reader, node: &Node) -> Option<String> {
 
 fn webhook(reader: &mut Reader, entry: &Entry, map: &Map<'_>) -> Option<Webhook> {
     if entry.key == WebhookId::own().as_str() {
-        let message = format!("no webhook can be called `{}`: we deliver to ourselves under that name", entry.key);
+        let message =
+            format!("no webhook can be called `{}`: we deliver to ourselves under that name", entry.key);
         reader.error(codes::BAD_NAME, &entry.at, message, "rename it");
     }
     let repositories: Vec<RepositoryId> = match reader.needed(map, "repositories") {

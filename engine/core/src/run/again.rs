@@ -66,7 +66,10 @@ fn taken_over(run: &RunId, name: &StageName, stage: &StageState) -> Option<Proof
             key: Digest::of_json(&json!(["again", run, name, stage.attempts])),
             run: run.clone(),
             attempt: stage.attempts,
-            compared: BTreeMap::from([("taken over".to_owned(), format!("from run {run}, which is done again"))]),
+            compared: BTreeMap::from([(
+                "taken over".to_owned(),
+                format!("from run {run}, which is done again"),
+            )]),
             asked_again: 0,
             outputs: outputs.clone(),
             artifacts: artifacts.clone(),
@@ -85,7 +88,8 @@ mod tests {
 
     /// s1 and s2 need s0, s3 needs s1, s4 cleans up; s2 failed.
     fn ended() -> (Plan, RunState) {
-        let plan = plan(&[(vec![], false), (vec![0], false), (vec![0], false), (vec![1], false), (vec![], true)]);
+        let plan =
+            plan(&[(vec![], false), (vec![0], false), (vec![0], false), (vec![1], false), (vec![], true)]);
         let mut state = RunState::new(plan.stages.keys());
         state.apply(&RunEvent::Created { at: 1, plan: plan.digest(), tree: Digest::of(b"tree") });
         for at in 0..5 {

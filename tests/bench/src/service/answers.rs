@@ -26,7 +26,9 @@ pub(crate) async fn measure(bench: &Bench) -> Result<Vec<Row>> {
     let bodies: Bodies = Arc::new(issue);
     send(server.address, "warm", 200, None, bodies.clone()).await?;
     let mut rows = Vec::new();
-    for (rate, targets) in [(300.0, [Target::Most(0.003), Target::Most(0.01)]), (1_000.0, [Target::None, Target::None])] {
+    for (rate, targets) in
+        [(300.0, [Target::Most(0.003), Target::Most(0.01)]), (1_000.0, [Target::None, Target::None])]
+    {
         let count = (rate * if bench.quick { 2.0 } else { 10.0 }) as u64;
         let round = format!("at-{rate}");
         let ours = send(server.address, &round, count, Some(rate), bodies.clone()).await?;

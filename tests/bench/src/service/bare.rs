@@ -40,7 +40,9 @@ impl Bare {
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full);
         let pool = SqlitePoolOptions::new().max_connections(1).connect_with(options).await?;
-        sqlx::query("CREATE TABLE delivery (key TEXT PRIMARY KEY, body BLOB NOT NULL)").execute(&pool).await?;
+        sqlx::query("CREATE TABLE delivery (key TEXT PRIMARY KEY, body BLOB NOT NULL)")
+            .execute(&pool)
+            .await?;
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
         let router = Router::new().route("/webhooks/bench", post(deliver)).with_state(pool);

@@ -16,11 +16,17 @@ pub(crate) async fn measure(bench: &Bench) -> Result<Vec<Row>> {
     let mut server = place.start(&[])?;
     let store = place.store().await?;
     tokio::time::sleep(Duration::from_millis(500)).await;
-    let mut rows = vec![Row::alone("memory of an idle server", Unit::Bytes, server.memory("VmRSS")?, Target::Most(60e6))];
+    let mut rows = vec![Row::alone(
+        "memory of an idle server",
+        Unit::Bytes,
+        server.memory("VmRSS")?,
+        Target::Most(60e6),
+    )];
     let some: u64 = if bench.quick { 50 } else { 1_000 };
     let (mut number, mut times) = (0, Vec::new());
     for part in [some, 9 * some, some] {
-        let branches: Vec<String> = (number..number + part).map(|n| format!("create refs/heads/g{n} {commit}\n")).collect();
+        let branches: Vec<String> =
+            (number..number + part).map(|n| format!("create refs/heads/g{n} {commit}\n")).collect();
         refs(&place, &branches.concat())?;
         let (from, commit) = (number, commit.clone());
         let bodies: Bodies = Arc::new(move |n| ("push", pushed(&format!("g{}", from + n), &commit)));
@@ -34,12 +40,28 @@ pub(crate) async fn measure(bench: &Bench) -> Result<Vec<Row>> {
         }
         times.push(begun.elapsed().as_secs_f64() / part as f64);
     }
-    rows.push(Row::beside("a run after ten times as many runs", Unit::Seconds, times[2], times[0], Target::Ratio(1.1)));
-    rows.push(Row::alone("peak memory of the server until then", Unit::Bytes, server.memory("VmHWM")?, Target::None));
+    rows.push(Row::beside(
+        "a run after ten times as many runs",
+        Unit::Seconds,
+        times[2],
+        times[0],
+        Target::Ratio(1.1),
+    ));
+    rows.push(Row::alone(
+        "peak memory of the server until then",
+        Unit::Bytes,
+        server.memory("VmHWM")?,
+        Target::None,
+    ));
     let begun = Instant::now();
     drop(server);
     server = place.start(&[])?;
-    rows.push(Row::alone("a restart after all of them", Unit::Seconds, begun.elapsed().as_secs_f64(), Target::Most(2.0)));
+    rows.push(Row::alone(
+        "a restart after all of them",
+        Unit::Seconds,
+        begun.elapsed().as_secs_f64(),
+        Target::Most(2.0),
+    ));
     drop(server);
     Ok(rows)
 }

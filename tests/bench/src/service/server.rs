@@ -114,7 +114,8 @@ webhooks: {{ bench: {{ repositories: bench, secrets: env:SECRET, deliveries-a-mi
     /// What it keeps, read beside the server.
     pub(crate) async fn store(&self) -> Result<SqliteStore> {
         let state = self.path("state");
-        Ok(SqliteStore::open(state.join("stageway.db"), Arc::new(FsBlobs::open(state.join("blobs"))?)).await?)
+        Ok(SqliteStore::open(state.join("stageway.db"), Arc::new(FsBlobs::open(state.join("blobs"))?))
+            .await?)
     }
 }
 

@@ -54,7 +54,8 @@ async fn of(bench: &Bench, plugin: &str, arguments: &[&str]) -> Result<[f64; 4]>
         place.git(&["fetch", "--quiet", ".", &format!("+{branch}:refs/bench/{branch}")])?;
         let alone = begun.elapsed().as_secs_f64();
         number += 1;
-        let (again, end) = once(&server, &store, (&format!("m{round}"), &pushed(&branch, &commit)), number).await?;
+        let (again, end) =
+            once(&server, &store, (&format!("m{round}"), &pushed(&branch, &commit)), number).await?;
         if round > 0 {
             fetched.push(first);
             fetch.push(alone);
@@ -101,9 +102,10 @@ pub(crate) async fn measure(bench: &Bench) -> Result<Vec<Row>> {
     }
     let wasm = a_second(bench, "pure", &[]).await?;
     rows.push(alone("a Wasm stage when many runs come at once", 1.0 / wasm, Target::Most(0.001)));
-    for (name, arguments, target) in
-        [("without the sandbox", &["--no-sandbox"][..], Target::Most(1.0 / 150.0)), ("in the sandbox", &[], Target::None)]
-    {
+    for (name, arguments, target) in [
+        ("without the sandbox", &["--no-sandbox"][..], Target::Most(1.0 / 150.0)),
+        ("in the sandbox", &[], Target::None),
+    ] {
         let tasks = a_second(bench, "task", arguments).await?;
         rows.push(alone(&format!("a task {name} when many runs come at once"), 1.0 / tasks, target));
     }

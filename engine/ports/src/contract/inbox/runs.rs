@@ -59,11 +59,14 @@ pub async fn a_run_that_is_waited_for_is_followed_once(fixture: &dyn InboxFixtur
         store.admit(&tenant("one"), Admission { listened, after, ..admission }).await.unwrap();
     }
     assert_eq!(store.unfollowed(9).await.unwrap(), []);
-    for (id, status) in [("r1", RunStatus::Succeeded), ("r2", RunStatus::Succeeded), ("r3", RunStatus::Failed)] {
+    for (id, status) in
+        [("r1", RunStatus::Succeeded), ("r2", RunStatus::Succeeded), ("r3", RunStatus::Failed)]
+    {
         end(&*store, id, status).await;
     }
     let found = store.unfollowed(9).await.unwrap();
-    let seen: Vec<_> = found.iter().map(|(tenant, one)| (tenant.as_str(), one.run.as_str(), one.status)).collect();
+    let seen: Vec<_> =
+        found.iter().map(|(tenant, one)| (tenant.as_str(), one.run.as_str(), one.status)).collect();
     assert_eq!(seen, [("one", "r1", RunStatus::Succeeded), ("one", "r3", RunStatus::Failed)]);
     assert_eq!(found[1].1.after, Some(RunId::new("r1").unwrap()));
     for _ in 0..2 {

@@ -122,7 +122,9 @@ impl Inner {
         let mut heads = BTreeMap::new();
         for (revision, reference) in lines.lines().filter_map(|line| line.split_once('\t')) {
             if heads.len() >= MOST_HEADS {
-                return Err(SourceError::Limit(format!("the repository has more than {MOST_HEADS} branches and tags")));
+                return Err(SourceError::Limit(format!(
+                    "the repository has more than {MOST_HEADS} branches and tags"
+                )));
             }
             // A name that git takes and we do not is nobody's.
             if let (Ok(reference), Ok(revision)) = (reference.parse(), Revision::new(revision)) {

@@ -69,15 +69,19 @@ impl SqliteStore {
              WHERE origin.listened = 1 AND run.ended_at IS NOT NULL ORDER BY run.created_at, run.number LIMIT ?1"
         );
         let mut sql = Transaction::begin(&self.inner.readers, "BEGIN").await?;
-        let rows: Vec<SqliteRow> = sqlx::query(sqlx::AssertSqlSafe(statement))
-            .bind(limit(max))
-            .fetch_all(&mut *sql)
-            .await?;
+        let rows: Vec<SqliteRow> =
+            sqlx::query(sqlx::AssertSqlSafe(statement)).bind(limit(max)).fetch_all(&mut *sql).await?;
         sql.end("COMMIT").await?;
         let read = |row: SqliteRow| {
             let columns: Row = (
-                row.try_get(1)?, row.try_get(2)?, row.try_get(3)?, row.try_get(4)?, row.try_get(5)?, row.try_get(6)?,
-                row.try_get(7)?, row.try_get(8)?,
+                row.try_get(1)?,
+                row.try_get(2)?,
+                row.try_get(3)?,
+                row.try_get(4)?,
+                row.try_get(5)?,
+                row.try_get(6)?,
+                row.try_get(7)?,
+                row.try_get(8)?,
             );
             Ok((name("a tenant", row.try_get(0)?)?, origin(columns)?))
         };
@@ -98,7 +102,9 @@ impl Write {
 
 impl Read {
     pub(super) async fn unfinished(&mut self, max: u32) -> Result<Vec<RunOrigin>> {
-        let statement = format!("SELECT {COLUMNS} {JOIN} WHERE run.tenant = ?1 AND run.ended_at IS NULL ORDER BY run.number LIMIT ?2");
+        let statement = format!(
+            "SELECT {COLUMNS} {JOIN} WHERE run.tenant = ?1 AND run.ended_at IS NULL ORDER BY run.number LIMIT ?2"
+        );
         let rows: Vec<Row> = sqlx::query_as(sqlx::AssertSqlSafe(statement))
             .bind(self.tenant.as_str())
             .bind(limit(max))
