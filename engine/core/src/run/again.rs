@@ -120,8 +120,8 @@ mod tests {
         assert_eq!(kept(Some(3)), ["s0", "s1"]);
         assert_eq!(kept(Some(1)), ["s0"]);
         assert_eq!(kept(Some(2)), ["s0", "s1", "s3"]);
-        assert_eq!(kept(Some(0)), [String::new(); 0]);
-        assert_eq!(kept(None), [String::new(); 0]);
+        assert!(kept(Some(0)).is_empty());
+        assert!(kept(None).is_empty());
     }
 
     #[test]
