@@ -73,6 +73,7 @@ macro_rules! store_contract {
             a_question_is_answered_once
             the_newest_question_is_answered_until_its_deadline
             the_first_wish_for_the_end_stands
+            any_text_comes_back_as_it_went
             tenants_have_the_same_ids_and_see_their_own
             a_tenant_reads_nothing_of_another
             a_tenant_writes_nothing_of_another

@@ -1,6 +1,7 @@
 use super::StoreFixture;
-use super::fixture::{leased, run_id, stage, tenant};
-use crate::{Approval, ApprovalAnswer, StoreError, Writer};
+use super::fixture::{environment, leased, line, lines, run_id, stage, tenant};
+use crate::{Approval, ApprovalAnswer, Claim, Release, StoreError, Writer};
+use stageway_core::log::Origin;
 
 pub(super) fn question(attempt: u32, seq: u32) -> Approval {
     Approval {
@@ -79,4 +80,38 @@ pub async fn the_first_wish_for_the_end_stands(fixture: &dyn StoreFixture) {
     assert_eq!(wish, Some(("ada".into(), "wrong branch".into(), 7)));
     let nowhere = store.request_cancel(&one, &run_id("none"), "ada", "", 1).await;
     assert!(matches!(nowhere, Err(StoreError::NotFound(_))));
+}
+
+/// Whatever plugins and people write is text: with NUL, with quotes, in any script, of any length.
+pub async fn any_text_comes_back_as_it_went(fixture: &dyn StoreFixture) {
+    let store = fixture.open().await;
+    let writer = leased(&*store, "r1").await;
+    let text = format!("zero \u{0} quote \" ' back \\ line\n\u{2603} \u{1F40C} {}", "long".repeat(5_000));
+    store.append(&writer, lines(vec![line(Origin::Engine { key: "k".into() }, &text)])).await.unwrap();
+    let found = store.lines(&writer.tenant, &writer.run, None, 0, 9).await.unwrap();
+    assert_eq!(found[0].line.text, text);
+    store.ask(&writer, Approval { question: text.clone(), ..question(1, 0) }).await.unwrap();
+    let answer = ApprovalAnswer { by: text.clone(), reason: text.clone(), ..yes(2_000) };
+    store.answer(&writer.tenant, &writer.run, &stage("gate"), answer.clone()).await.unwrap();
+    let found = store.approvals(&writer.tenant, &writer.run).await.unwrap();
+    assert_eq!((&found[0].question, &found[0].answer), (&text, &Some(answer)));
+    store.request_cancel(&writer.tenant, &writer.run, &text, &text, 7).await.unwrap();
+    let wish = store.cancel_request(&writer.tenant, &writer.run).await.unwrap();
+    assert_eq!(wish, Some((text.clone(), text.clone(), 7)));
+    released(&*store, &writer, &text).await;
+}
+
+async fn released(store: &dyn crate::Store, writer: &Writer, text: &str) {
+    let (run, production) = (writer.run.clone(), environment("production"));
+    let (environment, stage) = (production.clone(), stage("deploy"));
+    let claim = Claim { environment, run: run.clone(), stage, group: text.to_owned(), order: 1 };
+    store.claim(writer, &claim).await.unwrap();
+    let (what, verdict, reason) = (serde_json::json!(text), text.to_owned(), text.to_owned());
+    let release = Release { id: "a".into(), run, at: 1, what, verdict, reason };
+    store.release(writer, &production, release.clone()).await.unwrap();
+    assert_eq!(store.releases(&writer.tenant, &production, 9).await.unwrap(), [release]);
+    let judged = format!("{text}!");
+    store.judge(writer, &production, "a", &judged, &judged).await.unwrap();
+    let found = store.releases(&writer.tenant, &production, 9).await.unwrap().remove(0);
+    assert_eq!((found.verdict, found.reason), (judged.clone(), judged));
 }
