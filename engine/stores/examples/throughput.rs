@@ -1,4 +1,5 @@
-//! How much the stores of this machine carry: `cargo run -p stageway-stores --example throughput [DIRECTORY]`.
+//! How much the stores of this machine carry: `cargo run -p stageway-stores --example throughput [DIRECTORY]`, SQLite and, where
+//! it is installed, PostgreSQL, by turns on the same disk.
 //!
 //! Every append is one event and one record, flushed to the disk before it is answered.
 
@@ -9,8 +10,9 @@ use stageway_core::journal::{Entry, Record};
 use stageway_core::log::{Line, Origin};
 use stageway_core::name::{PipelineName, RunId, StageName, TenantId};
 use stageway_core::run::RunEvent;
-use stageway_ports::{Batch, Blobs as _, NewRun, RunFilter, Store as _, Writer};
-use stageway_stores::{FsBlobs, SqliteStore};
+use stageway_ports::{Batch, Blobs, NewRun, RunFilter, Store, Writer};
+use stageway_stores::testing::PostgresServer;
+use stageway_stores::{FsBlobs, PostgresStore, SqliteStore};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -19,20 +21,33 @@ use std::time::{Duration, Instant};
 async fn main() {
     let temporary = tempfile::tempdir().unwrap();
     let directory = std::env::args().nth(1).map_or(temporary.path().to_owned(), Into::into);
-    let beside = FsBlobs::open(directory.join("blobs")).unwrap();
-    let store = SqliteStore::open(directory.join("db"), Arc::new(beside.clone())).await.unwrap();
+    let beside: Arc<dyn Blobs> = Arc::new(FsBlobs::open(directory.join("blobs")).unwrap());
     flushes(&directory);
-    appends(&store, 1, 1_000).await;
-    appends(&store, 8, 200).await;
-    let other = SqliteStore::open(directory.join("db"), Arc::new(beside)).await.unwrap();
-    two_handles(&store, &other).await;
-    lines(&store).await;
-    wakes(&store, &other).await;
-    many_runs(&store).await;
-    blobs(&directory).await;
+    println!("SQLite");
+    let open = || SqliteStore::open(directory.join("db"), Arc::clone(&beside));
+    let store = open().await.unwrap();
+    measure(&store, &open().await.unwrap()).await;
     store.close().await;
     let bytes = std::fs::metadata(directory.join("db")).unwrap().len();
-    println!("database {:.1} MB, resident memory {}", bytes as f64 / 1e6, resident());
+    println!("database {:.1} MB", bytes as f64 / 1e6);
+    println!("PostgreSQL");
+    let server = PostgresServer::start(true);
+    let url = server.database().await;
+    let connect = || PostgresStore::connect(PostgresServer::options(&url), Arc::clone(&beside));
+    measure(&connect().await.unwrap(), &connect().await.unwrap()).await;
+    println!("blobs");
+    blobs(&directory).await;
+    println!("resident memory {}", resident());
+}
+
+/// Two handles stand for two processes.
+async fn measure(store: &(impl Store + Clone + 'static), other: &(impl Store + Clone + 'static)) {
+    appends(store, 1, 1_000).await;
+    appends(store, 8, 200).await;
+    two_handles(store, other).await;
+    lines(store).await;
+    wakes(store, other).await;
+    many_runs(store).await;
 }
 
 fn rate(what: &str, count: u32, begun: Instant) {
@@ -61,7 +76,7 @@ fn new_run(id: &str) -> NewRun {
     NewRun { id, pipeline, plan: serde_json::json!({"stages": {}}), at: 1, events: vec![] }
 }
 
-async fn writer(store: &SqliteStore, id: &str) -> Writer {
+async fn writer(store: &impl Store, id: &str) -> Writer {
     let tenant = TenantId::local();
     store.create_run(&tenant, new_run(id)).await.unwrap();
     let run = RunId::new(id).unwrap();
@@ -81,14 +96,14 @@ fn batch(version: u64) -> Batch {
     }
 }
 
-async fn append_many(store: SqliteStore, id: String, count: u32) {
+async fn append_many(store: impl Store, id: String, count: u32) {
     let writer = writer(&store, &id).await;
     for version in 0..u64::from(count) {
         store.append(&writer, batch(version)).await.unwrap();
     }
 }
 
-async fn appends(store: &SqliteStore, runs: u32, count: u32) {
+async fn appends(store: &(impl Store + Clone + 'static), runs: u32, count: u32) {
     let begun = Instant::now();
     let mut tasks = tokio::task::JoinSet::new();
     for run in 0..runs {
@@ -98,7 +113,7 @@ async fn appends(store: &SqliteStore, runs: u32, count: u32) {
     rate(&format!("appends, {runs} runs at once"), runs * count, begun);
 }
 
-async fn two_handles(store: &SqliteStore, other: &SqliteStore) {
+async fn two_handles(store: &(impl Store + Clone + 'static), other: &(impl Store + Clone + 'static)) {
     let begun = Instant::now();
     tokio::join!(
         append_many(store.clone(), "left".into(), 500),
@@ -107,7 +122,7 @@ async fn two_handles(store: &SqliteStore, other: &SqliteStore) {
     rate("appends, two handles as two processes", 1_000, begun);
 }
 
-async fn lines(store: &SqliteStore) {
+async fn lines(store: &impl Store) {
     let writer = writer(store, "lines").await;
     let line = |number| Line {
         stage: Some(StageName::new("build").unwrap()),
@@ -129,9 +144,9 @@ async fn lines(store: &SqliteStore) {
     rate("lines read, 1000 in a page", 1_000, begun);
 }
 
-async fn wakes(store: &SqliteStore, other: &SqliteStore) {
+async fn wakes(store: &(impl Store + Clone + 'static), other: &(impl Store + Clone + 'static)) {
     let writer = writer(store, "wakes").await;
-    for (what, waiting) in [("same", store), ("another", other)] {
+    for (what, waiting) in [("same", store as &dyn Store), ("another", other)] {
         let mut all = Vec::new();
         for version in 0..20 {
             let since = waiting.changed(&writer.tenant, u64::MAX, Duration::ZERO).await;
@@ -150,7 +165,7 @@ async fn wakes(store: &SqliteStore, other: &SqliteStore) {
     }
 }
 
-async fn many_runs(store: &SqliteStore) {
+async fn many_runs(store: &impl Store) {
     let tenant = TenantId::local();
     let begun = Instant::now();
     for number in 0..10_000 {

@@ -1,19 +1,65 @@
 //! The body of a journal's record as a row holds it: JSON whose large texts lie in the blobs.
 //!
-//! Every SQL adapter writes what [`seal`] makes and reads with [`open`]. A record is the same before and after; a blob that
+//! Every SQL adapter writes what [`rows_of`] makes and reads with [`records_of`]. A record is the same before and after; a blob that
 //! is lost is a fault of the storage, and never an answer of the journal.
 
 use stageway_core::digest::Digest;
 use stageway_core::journal::{INLINE_BYTES, Record, Restored, WHOLE_BYTES, blobs_of, externalize, restore};
+use stageway_core::name::StageName;
 use stageway_ports::{BlobError, Blobs, StoreError};
 use std::collections::BTreeSet;
+
+/// A record as it is stored.
+#[derive(Debug)]
+pub(crate) struct Row {
+    pub(crate) stage: StageName,
+    pub(crate) attempt: u32,
+    pub(crate) seq: u32,
+    pub(crate) part: u8,
+    pub(crate) body: String,
+}
+
+impl Row {
+    /// Whether the body that stands is of the same record.
+    pub(crate) fn is_same_as(&self, standing: &str) -> bool {
+        is_same(&self.body, standing)
+    }
+}
+
+/// What becomes of records in the database; what is large of them lies in the blobs already.
+///
+/// # Errors
+/// [`StoreError::Storage`].
+pub(crate) async fn rows_of(
+    records: Vec<(StageName, u32, Record)>,
+    blobs: &dyn Blobs,
+) -> Result<Vec<Row>, StoreError> {
+    let mut rows = Vec::with_capacity(records.len());
+    for (stage, attempt, record) in records {
+        let body = seal(&record, blobs).await?;
+        rows.push(Row { stage, attempt, seq: record.seq(), part: record.part(), body });
+    }
+    Ok(rows)
+}
+
+/// The records whose bodies were read, in their order.
+///
+/// # Errors
+/// [`StoreError::Storage`], also for a blob that is lost.
+pub(crate) async fn records_of(bodies: &[String], blobs: &dyn Blobs) -> Result<Vec<Record>, StoreError> {
+    let mut records = Vec::with_capacity(bodies.len());
+    for body in bodies {
+        records.push(open(body, blobs).await?);
+    }
+    Ok(records)
+}
 
 /// Makes the body of a record. What it names is durable in the blobs before it is answered, so that a row that was
 /// committed names nothing that is not there; a row that was refused leaves blobs that nothing names.
 ///
 /// # Errors
 /// [`StoreError::Storage`].
-pub(crate) async fn seal(record: &Record, blobs: &dyn Blobs) -> Result<String, StoreError> {
+async fn seal(record: &Record, blobs: &dyn Blobs) -> Result<String, StoreError> {
     let unwritable = |error| storage(format!("a record of a journal cannot be written: {error}"));
     let plain = serde_json::to_string(record).map_err(unwritable)?;
     if plain.len() <= INLINE_BYTES && !names_blobs(&plain) {
@@ -33,7 +79,7 @@ pub(crate) async fn seal(record: &Record, blobs: &dyn Blobs) -> Result<String, S
 ///
 /// # Errors
 /// [`StoreError::Storage`], also for a blob that is lost.
-pub(crate) async fn open(body: &str, blobs: &dyn Blobs) -> Result<Record, StoreError> {
+async fn open(body: &str, blobs: &dyn Blobs) -> Result<Record, StoreError> {
     if !names_blobs(body) {
         return serde_json::from_str(body).map_err(unreadable);
     }
@@ -47,7 +93,7 @@ pub(crate) async fn open(body: &str, blobs: &dyn Blobs) -> Result<Record, StoreE
 }
 
 /// Whether two bodies are of the same record.
-pub(crate) fn is_same(one: &str, other: &str) -> bool {
+fn is_same(one: &str, other: &str) -> bool {
     let value = |body| serde_json::from_str::<serde_json::Value>(body).ok();
     one == other || value(one).is_some_and(|one| Some(one) == value(other))
 }

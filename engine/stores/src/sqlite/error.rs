@@ -1,3 +1,4 @@
+use crate::shared::Unreadable;
 use stageway_ports::StoreError;
 use std::path::Path;
 use thiserror::Error;
@@ -14,8 +15,8 @@ pub(super) enum Failure {
     #[error(transparent)]
     Sql(#[from] sqlx::Error),
     /// What lies there is not what was written.
-    #[error("{what} cannot be read: {reason}")]
-    Unreadable { what: &'static str, reason: String },
+    #[error(transparent)]
+    Unreadable(#[from] Unreadable),
     /// The file is of a newer engine.
     #[error("it was written by a newer engine (schema {found}, this one knows {known})")]
     Newer { found: u32, known: u32 },
@@ -33,7 +34,7 @@ impl Failure {
         let remedy = match &self {
             Self::Refused(refusal) => return refusal.clone(),
             Self::Sql(error) => remedy_of(error),
-            Self::Unreadable { .. } => RESTORE,
+            Self::Unreadable(_) => RESTORE,
             Self::Newer { .. } => "use that engine, or give this one a state directory of its own",
             Self::Foreign => "give the engine a state directory of its own",
             Self::Directory(_) => "check that the directory exists and belongs to you",
@@ -81,7 +82,7 @@ mod tests {
         for (failure, remedy) in [
             (Failure::Newer { found: 9, known: 1 }, "use that engine"),
             (Failure::Foreign, "state directory of its own"),
-            (Failure::Unreadable { what: "event", reason: "eof".into() }, "backup"),
+            (Unreadable::new("event", &"eof").into(), "backup"),
             (Failure::Sql(sqlx::Error::PoolTimedOut), "too slow"),
         ] {
             let StoreError::Storage(text) = failure.at(Path::new("/state/db")) else {

@@ -5,8 +5,8 @@
 
 use super::transaction::{Transaction, Write};
 use super::{Failure, Result};
+use crate::journal_body::Row;
 use sqlx::SqlitePool;
-use stageway_core::name::StageName;
 use stageway_ports::{Batch, StoreError, Writer};
 use std::path::Path;
 use std::sync::Arc;
@@ -17,16 +17,6 @@ use tokio::sync::{mpsc, oneshot, watch};
 const TOGETHER: usize = 64;
 /// Appends that wait for their transaction at most; the next ones wait to be taken.
 const WAITING: usize = 256;
-
-/// A record as it is stored.
-#[derive(Debug)]
-pub(super) struct Row {
-    pub(super) stage: StageName,
-    pub(super) attempt: u32,
-    pub(super) seq: u32,
-    pub(super) part: u8,
-    pub(super) body: String,
-}
 
 type Answer = std::result::Result<u64, StoreError>;
 

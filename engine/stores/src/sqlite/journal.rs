@@ -1,13 +1,19 @@
 use super::Result;
-use super::group::Row;
-use super::transaction::{Read, Write};
-use crate::journal_body::is_same;
-use stageway_core::name::{RunId, StageName};
-use stageway_ports::StoreError;
+use super::transaction::Write;
+use crate::journal_body::Row;
+use crate::shared::refusal;
+use stageway_core::name::RunId;
 
 impl Write {
-    /// Writes a record, unless it stands already.
-    pub(super) async fn insert_record(&mut self, run: &RunId, row: &Row) -> Result<()> {
+    /// Writes those records that do not stand yet.
+    pub(super) async fn insert_records(&mut self, run: &RunId, rows: &[Row]) -> Result<()> {
+        for row in rows {
+            self.insert_record(run, row).await?;
+        }
+        Ok(())
+    }
+
+    async fn insert_record(&mut self, run: &RunId, row: &Row) -> Result<()> {
         let done = sqlx::query(
             "INSERT INTO record (tenant, run, stage, attempt, seq, part, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
              ON CONFLICT DO NOTHING",
@@ -21,10 +27,8 @@ impl Write {
         .bind(row.body.as_str())
         .execute(&mut *self.sql)
         .await?;
-        if done.rows_affected() == 0 && !is_same(&self.body(run, row).await?, &row.body) {
-            let Row { stage, attempt, seq, .. } = row;
-            let text = format!("record {seq} of {stage}, attempt {attempt}, stands with other contents");
-            return Err(StoreError::Conflict(text).into());
+        if done.rows_affected() == 0 && !row.is_same_as(&self.body(run, row).await?) {
+            return Err(refusal::another_record(&row.stage, row.attempt, row.seq).into());
         }
         Ok(())
     }
@@ -44,28 +48,5 @@ impl Write {
         .fetch_one(&mut *self.sql)
         .await?;
         Ok(body)
-    }
-}
-
-impl Read {
-    /// The bodies of an attempt's records, in order.
-    pub(super) async fn journal(
-        &mut self,
-        run: &RunId,
-        stage: &StageName,
-        attempt: u32,
-    ) -> Result<Vec<String>> {
-        self.check_run(run).await?;
-        let bodies = sqlx::query_scalar(
-            "SELECT body FROM record WHERE tenant = ?1 AND run = ?2 AND stage = ?3 AND attempt = ?4
-             ORDER BY seq, part",
-        )
-        .bind(self.tenant.as_str())
-        .bind(run.as_str())
-        .bind(stage.as_str())
-        .bind(attempt)
-        .fetch_all(&mut *self.sql)
-        .await?;
-        Ok(bodies)
     }
 }

@@ -41,24 +41,19 @@
 //! Tables are clustered by their key, so that a run's rows lie together and an append dirties few pages. `user_version`
 //! counts the migrations in `schema/`, which only go forward; a database of a newer engine is refused.
 
-mod append;
-mod approvals;
 mod changes;
-mod codec;
-mod environments;
+mod dialect;
 mod error;
 mod group;
 mod inbox;
 mod journal;
-mod leases;
 mod lines;
 mod migrate;
 mod open;
-mod port;
-mod proofs;
-mod releases;
 mod reports;
 mod runs;
+#[path = "../statements/mod.rs"]
+mod statements;
 mod transaction;
 
 #[cfg(test)]

@@ -1,12 +1,20 @@
 use super::Result;
-use super::codec::{from_json, int, json};
-use super::transaction::{Read, Write};
+use super::transaction::Write;
+use crate::shared::{int, json};
 use stageway_core::log::Report;
 use stageway_core::name::RunId;
 
 impl Write {
-    /// Writes a report under a number, unless its key stands; answers how many were written.
-    pub(super) async fn insert_report(&mut self, run: &RunId, number: u64, report: &Report) -> Result<u64> {
+    /// Writes reports under the numbers after `last`, except those whose key stands; answers how many were written.
+    pub(super) async fn insert_reports(&mut self, run: &RunId, last: u64, reports: &[Report]) -> Result<u64> {
+        let mut written = 0;
+        for report in reports {
+            written += self.insert_report(run, last + written + 1, report).await?;
+        }
+        Ok(written)
+    }
+
+    async fn insert_report(&mut self, run: &RunId, number: u64, report: &Report) -> Result<u64> {
         let done = sqlx::query(
             "INSERT INTO report (tenant, run, number, stage, attempt, seq, ordinal, body)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
@@ -23,19 +31,5 @@ impl Write {
         .execute(&mut *self.sql)
         .await?;
         Ok(done.rows_affected())
-    }
-}
-
-impl Read {
-    pub(super) async fn reports(&mut self, run: &RunId) -> Result<Vec<Report>> {
-        self.check_run(run).await?;
-        let bodies: Vec<String> = sqlx::query_scalar(
-            "SELECT body FROM report WHERE tenant = ?1 AND run = ?2 AND struck = 0 ORDER BY number",
-        )
-        .bind(self.tenant.as_str())
-        .bind(run.as_str())
-        .fetch_all(&mut *self.sql)
-        .await?;
-        bodies.iter().map(|body| from_json("a report", body)).collect()
     }
 }

@@ -1,10 +1,7 @@
-use super::codec::int;
 use super::{Failure, Result, SqliteStore};
 use sqlx::pool::PoolConnection;
 use sqlx::{Sqlite, SqliteConnection, SqlitePool};
-use stageway_core::name::{RunId, TenantId};
-use stageway_core::run::Standing;
-use stageway_ports::{StoreError, Writer};
+use stageway_core::name::TenantId;
 use std::ops::{Deref, DerefMut};
 use std::sync::atomic::Ordering;
 
@@ -77,15 +74,6 @@ pub(super) struct Write {
     changed: bool,
 }
 
-/// What an append needs to know of its run.
-pub(super) struct HeldRun {
-    pub(super) pipeline: String,
-    pub(super) version: u64,
-    pub(super) standing: Standing,
-    pub(super) lines: u64,
-    pub(super) reports: u64,
-}
-
 impl SqliteStore {
     pub(super) async fn read(&self, tenant: &TenantId) -> Result<Read> {
         let sql = Transaction::begin(&self.inner.readers, "BEGIN").await?;
@@ -145,41 +133,12 @@ impl Write {
         .await?;
         Ok(())
     }
-
-    /// The writer's run, if the writer holds it.
-    pub(super) async fn fenced(&mut self, writer: &Writer) -> Result<HeldRun> {
-        let found: Option<(u64, String, u64, String, u64, u64)> = sqlx::query_as(
-            "SELECT fence, pipeline, version, standing, lines, reports FROM run WHERE tenant = ?1 AND id = ?2",
-        )
-        .bind(self.tenant.as_str())
-        .bind(writer.run.as_str())
-        .fetch_optional(&mut *self.sql)
-        .await?;
-        let (fence, pipeline, version, standing, lines, reports) =
-            found.ok_or_else(|| no_run(&writer.run))?;
-        if fence != writer.fence || fence == 0 {
-            let (run, given) = (writer.run.clone(), writer.fence);
-            return Err(StoreError::Fenced { run, given, newest: fence }.into());
-        }
-        let standing = super::codec::from_json("the standing of a run", &standing)?;
-        Ok(HeldRun { pipeline, version, standing, lines, reports })
-    }
 }
 
 impl Read {
     /// Gives the connection back.
     pub(super) async fn end(mut self) -> Result<()> {
         self.sql.end("COMMIT").await
-    }
-
-    /// That the run is one of the tenant's.
-    pub(super) async fn check_run(&mut self, run: &RunId) -> Result<()> {
-        let found: Option<i64> = sqlx::query_scalar("SELECT 1 FROM run WHERE tenant = ?1 AND id = ?2")
-            .bind(self.tenant.as_str())
-            .bind(run.as_str())
-            .fetch_optional(&mut *self.sql)
-            .await?;
-        found.map(|_| ()).ok_or_else(|| no_run(run).into())
     }
 
     pub(super) async fn changes(&mut self) -> Result<u64> {
@@ -189,13 +148,4 @@ impl Read {
             .await?;
         Ok(found.unwrap_or(0))
     }
-}
-
-pub(super) fn no_run(run: &RunId) -> StoreError {
-    StoreError::NotFound(format!("run {run}"))
-}
-
-/// For `LIMIT`: at most this many rows.
-pub(super) fn limit(max: u32) -> i64 {
-    int(u64::from(max))
 }

@@ -1,6 +1,6 @@
-use super::super::codec::{from_json, from_word, json, name};
-use super::super::transaction::{Read, Transaction, Write, limit};
+use super::super::transaction::{Read, Transaction, Write};
 use super::super::{Result, SqliteStore};
+use crate::shared::{from_json, from_word, json, limit, name};
 use sqlx::Row as _;
 use sqlx::sqlite::SqliteRow;
 use stageway_core::name::{ReceiptId, RunId, TenantId};

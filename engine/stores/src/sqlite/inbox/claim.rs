@@ -1,8 +1,8 @@
-use super::super::codec::{int, name};
-use super::super::transaction::{Transaction, Write, limit};
+use super::super::transaction::{Transaction, Write};
 use super::super::{Result, SqliteStore};
 use super::deliveries::{COLUMNS, Row, delivery};
 use super::heads::revision;
+use crate::shared::{int, limit, name};
 use stageway_core::delivery::Reference;
 use stageway_core::name::TenantId;
 use stageway_ports::{Claimed, Moved, PlacedMove};

@@ -1,6 +1,6 @@
 use super::super::Result;
-use super::super::codec::{from_json, int, name};
-use super::super::transaction::{Read, limit};
+use super::super::transaction::Read;
+use crate::shared::{from_json, int, limit, name};
 use stageway_core::name::{ReceiptId, WebhookId};
 use stageway_ports::{Delivery, DeliveryFilter};
 

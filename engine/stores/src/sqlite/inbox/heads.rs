@@ -1,8 +1,8 @@
 //! The history of every ref's head.
 
 use super::super::Result;
-use super::super::codec::{int, name};
 use super::super::transaction::{Read, Write};
+use crate::shared::{int, name};
 use stageway_core::delivery::{Reference, Revision};
 use stageway_core::head::{HeadMove, Placing, is_news, place};
 use stageway_core::name::RepositoryId;
@@ -217,5 +217,5 @@ impl Read {
 }
 
 pub(super) fn revision(text: Option<String>) -> Result<Option<Revision>> {
-    text.map(|text| name("a head", text)).transpose()
+    Ok(text.map(|text| name("a head", text)).transpose()?)
 }

@@ -1,5 +1,5 @@
 use super::super::SqliteStore;
-use super::super::port::{Answer, reading, writing};
+use super::super::dialect::{Answer, reading, writing};
 use async_trait::async_trait;
 use stageway_core::delivery::{Reference, Revision};
 use stageway_core::name::{ReceiptId, RepositoryId, RunId, TenantId};

@@ -1,6 +1,6 @@
 use super::super::Result;
-use super::super::codec::{int, json, name};
 use super::super::transaction::Write;
+use crate::shared::{int, json, name};
 use stageway_core::delivery::Revision;
 use stageway_core::name::RepositoryId;
 use stageway_ports::{Moved, NewDelivery, Received};

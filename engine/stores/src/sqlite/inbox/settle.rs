@@ -1,6 +1,6 @@
 use super::super::Result;
-use super::super::codec::{int, json, name};
 use super::super::transaction::Write;
+use crate::shared::{int, json, name};
 use stageway_core::name::{ReceiptId, RepositoryId};
 use stageway_ports::{Claimant, Settlement, StoreError};
 
@@ -87,7 +87,7 @@ impl Write {
         match found {
             None => Err(no_delivery(&claimant.delivery).into()),
             Some((fence, None, repository)) if fence == claimant.fence => {
-                repository.map(|text| name("a repository", text)).transpose()
+                Ok(repository.map(|text| name("a repository", text)).transpose()?)
             }
             Some(_) => {
                 let problem = format!("delivery {} is taken in by another", claimant.delivery);

@@ -1,8 +1,8 @@
 //! What forges are to be told. A run is told twice: when it was made and when it has ended.
 
-use super::super::codec::{from_json, from_word, int, json, name, word};
-use super::super::transaction::{Transaction, Write, limit};
+use super::super::transaction::{Transaction, Write};
 use super::super::{Result, SqliteStore};
+use crate::shared::{from_json, from_word, int, json, limit, name, word};
 use stageway_ports::{Admission, NewStatus, PendingStatus, Telling};
 
 impl Write {

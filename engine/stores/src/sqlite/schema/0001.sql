@@ -116,7 +116,7 @@ CREATE INDEX environment_by_run ON environment (tenant, run) WHERE run IS NOT NU
 CREATE TABLE environment_order (
     tenant      TEXT NOT NULL,
     environment TEXT NOT NULL,
-    run_group   TEXT NOT NULL,
+    run_group   TEXT NOT NULL, -- its digest
     place       INTEGER NOT NULL,
     run         TEXT NOT NULL,
     PRIMARY KEY (tenant, environment, run_group)

@@ -1,11 +1,10 @@
-use super::Result;
-use super::codec::{from_json, int, json, name};
-use super::transaction::{Read, Write, limit};
+use super::{Read, Result, Write, from_text, locking, text};
+use crate::shared::{self, ReleaseRow, from_json, int, json, limit, refusal};
 use stageway_core::name::EnvironmentName;
-use stageway_ports::{Release, StoreError, Writer};
+use stageway_ports::{Release, Writer};
 
 impl Write {
-    pub(super) async fn release(
+    pub(crate) async fn release(
         &mut self,
         writer: &Writer,
         environment: &EnvironmentName,
@@ -16,12 +15,11 @@ impl Write {
             return Ok(());
         }
         if release.run != writer.run || !self.is_held_by(environment, &writer.run).await? {
-            let text = format!("run {} does not hold the environment {environment}", release.run);
-            return Err(StoreError::Conflict(text).into());
+            return Err(refusal::no_lock(release, environment).into());
         }
         sqlx::query(
             "INSERT INTO release (tenant, environment, id, run, at, what, verdict, reason)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
         )
         .bind(self.tenant.as_str())
         .bind(environment.as_str())
@@ -29,8 +27,8 @@ impl Write {
         .bind(release.run.as_str())
         .bind(int(release.at))
         .bind(json(&release.what)?)
-        .bind(release.verdict.as_str())
-        .bind(release.reason.as_str())
+        .bind(text(&release.verdict)?)
+        .bind(text(&release.reason)?)
         .execute(&mut *self.sql)
         .await?;
         self.changed();
@@ -40,7 +38,7 @@ impl Write {
     /// Whether this very release stands already.
     async fn is_released(&mut self, environment: &EnvironmentName, release: &Release) -> Result<bool> {
         let found: Option<(String, String)> = sqlx::query_as(
-            "SELECT run, what FROM release WHERE tenant = ?1 AND environment = ?2 AND id = ?3",
+            "SELECT run, what FROM release WHERE tenant = $1 AND environment = $2 AND id = $3",
         )
         .bind(self.tenant.as_str())
         .bind(environment.as_str())
@@ -52,10 +50,10 @@ impl Write {
         if run == release.run.as_str() && what == release.what {
             return Ok(true);
         }
-        Err(StoreError::Conflict(format!("release {} stands with other contents", release.id)).into())
+        Err(refusal::another_release(release).into())
     }
 
-    pub(super) async fn judge(
+    pub(crate) async fn judge(
         &mut self,
         writer: &Writer,
         environment: &EnvironmentName,
@@ -64,26 +62,26 @@ impl Write {
         reason: &str,
     ) -> Result<()> {
         self.fenced(writer).await?;
-        let found: Option<String> = sqlx::query_scalar(
-            "SELECT verdict FROM release WHERE tenant = ?1 AND environment = ?2 AND id = ?3",
-        )
+        let found: Option<String> = sqlx::query_scalar(locking!(
+            "SELECT verdict FROM release WHERE tenant = $1 AND environment = $2 AND id = $3"
+        ))
         .bind(self.tenant.as_str())
         .bind(environment.as_str())
         .bind(release)
         .fetch_optional(&mut *self.sql)
         .await?;
-        let missing = || StoreError::NotFound(format!("release {release} of {environment}"));
-        if found.ok_or_else(missing)? == verdict {
+        let verdict = text(verdict)?;
+        if found.ok_or_else(|| refusal::no_release(release, environment))? == verdict {
             return Ok(());
         }
         sqlx::query(
-            "UPDATE release SET verdict = ?4, reason = ?5 WHERE tenant = ?1 AND environment = ?2 AND id = ?3",
+            "UPDATE release SET verdict = $4, reason = $5 WHERE tenant = $1 AND environment = $2 AND id = $3",
         )
         .bind(self.tenant.as_str())
         .bind(environment.as_str())
         .bind(release)
         .bind(verdict)
-        .bind(reason)
+        .bind(text(reason)?)
         .execute(&mut *self.sql)
         .await?;
         self.changed();
@@ -92,20 +90,22 @@ impl Write {
 }
 
 impl Read {
-    pub(super) async fn releases(&mut self, environment: &EnvironmentName, max: u32) -> Result<Vec<Release>> {
-        let found: Vec<(String, String, u64, String, String, String)> = sqlx::query_as(
-            "SELECT id, run, at, what, verdict, reason FROM release WHERE tenant = ?1 AND environment = ?2
-             ORDER BY number DESC LIMIT ?3",
+    pub(crate) async fn releases(&mut self, environment: &EnvironmentName, max: u32) -> Result<Vec<Release>> {
+        let found: Vec<ReleaseRow> = sqlx::query_as(
+            "SELECT id, run, at, what, verdict, reason FROM release WHERE tenant = $1 AND environment = $2
+             ORDER BY number DESC LIMIT $3",
         )
         .bind(self.tenant.as_str())
         .bind(environment.as_str())
         .bind(limit(max))
         .fetch_all(&mut *self.sql)
         .await?;
-        let release = |(id, run, at, what, verdict, reason): (_, _, _, String, _, _)| {
-            let (run, what) = (name("the run of a release", run)?, from_json("a release", &what)?);
-            Ok(Release { id, run, at, what, verdict, reason })
-        };
         found.into_iter().map(release).collect()
     }
+}
+
+fn release(mut row: ReleaseRow) -> Result<Release> {
+    row.4 = from_text("the verdict on a release", row.4)?;
+    row.5 = from_text("the reason of a verdict", row.5)?;
+    Ok(shared::release(row)?)
 }

@@ -1,7 +1,6 @@
-use super::group::Row;
-use super::leases::Wish;
-use super::{Result, SqliteStore};
-use crate::journal_body::{open, seal};
+use super::{Answer, Handle, reading, writing};
+use crate::journal_body::{records_of, rows_of};
+use crate::shared::LeaseWish;
 use async_trait::async_trait;
 use stageway_core::digest::Digest;
 use stageway_core::journal::Record;
@@ -9,58 +8,12 @@ use stageway_core::log::Report;
 use stageway_core::name::{EnvironmentName, PipelineName, RunId, StageName, TenantId};
 use stageway_ports::{
     Approval, ApprovalAnswer, Batch, Candidate, Claim, ClaimAnswer, Lease, NewRun, Release, RunFilter,
-    RunRecord, RunSummary, Store, StoreError, StoredLine, Writer,
+    RunRecord, RunSummary, Store, StoredLine, Writer,
 };
 use std::time::Duration;
 
-impl SqliteStore {
-    /// The error of the port, with the file and a remedy.
-    pub(super) fn port<T>(&self, done: Result<T>) -> std::result::Result<T, StoreError> {
-        done.map_err(|failure| failure.at(&self.inner.path))
-    }
-
-    /// What becomes of records in the database; what is large of them lies in the blobs already.
-    async fn rows(&self, records: Vec<(StageName, u32, Record)>) -> Answer<Vec<Row>> {
-        let mut rows = Vec::with_capacity(records.len());
-        for (stage, attempt, record) in records {
-            let body = seal(&record, &*self.inner.blobs).await?;
-            rows.push(Row { stage, attempt, seq: record.seq(), part: record.part(), body });
-        }
-        Ok(rows)
-    }
-}
-
-/// One transaction that reads: `reading!(self, tenant, method(arguments))`.
-macro_rules! reading {
-    ($self:ident, $tenant:expr, $method:ident ( $($argument:expr),* )) => {{
-        let done = async {
-            let mut read = $self.read($tenant).await?;
-            let done = read.$method($($argument),*).await;
-            read.end().await?;
-            done
-        };
-        $self.port(done.await)
-    }};
-}
-
-/// One transaction that writes: all of it is durable afterwards, or nothing was done.
-macro_rules! writing {
-    ($self:ident, $tenant:expr, $method:ident ( $($argument:expr),* )) => {{
-        let done = async {
-            let mut write = $self.write($tenant).await?;
-            let done = write.$method($($argument),*).await;
-            $self.finish(write, done).await
-        };
-        $self.port(done.await)
-    }};
-}
-
-pub(super) use {reading, writing};
-
-pub(super) type Answer<T> = std::result::Result<T, StoreError>;
-
 #[async_trait]
-impl Store for SqliteStore {
+impl Store for Handle {
     async fn create_run(&self, tenant: &TenantId, run: NewRun) -> Answer<u64> {
         writing!(self, tenant, create_run(&run))
     }
@@ -82,7 +35,7 @@ impl Store for SqliteStore {
         until: u64,
         force: bool,
     ) -> Answer<Option<Lease>> {
-        writing!(self, tenant, lease(Wish { run, holder, now, until, force }))
+        writing!(self, tenant, lease(LeaseWish { run, holder, now, until, force }))
     }
 
     async fn renew(&self, writer: &Writer, until: u64) -> Answer<()> {
@@ -90,8 +43,8 @@ impl Store for SqliteStore {
     }
 
     async fn append(&self, writer: &Writer, mut batch: Batch) -> Answer<u64> {
-        let rows = self.rows(std::mem::take(&mut batch.records)).await?;
-        self.inner.appends.append(writer.clone(), batch, rows).await
+        let rows = rows_of(std::mem::take(&mut batch.records), &*self.inner.blobs).await?;
+        self.append_rows(writer, batch, rows).await
     }
 
     async fn journal(
@@ -102,11 +55,7 @@ impl Store for SqliteStore {
         attempt: u32,
     ) -> Answer<Vec<Record>> {
         let bodies = reading!(self, tenant, journal(run, stage, attempt))?;
-        let mut records = Vec::with_capacity(bodies.len());
-        for body in bodies {
-            records.push(open(&body, &*self.inner.blobs).await?);
-        }
-        Ok(records)
+        records_of(&bodies, &*self.inner.blobs).await
     }
 
     async fn lines(

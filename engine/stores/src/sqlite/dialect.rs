@@ -1,0 +1,65 @@
+//! How SQLite says what `statements` leaves to its dialect.
+
+use super::{Result, SqliteStore};
+use crate::journal_body::Row;
+use crate::shared::Unreadable;
+use stageway_ports::{Batch, StoreError, Writer};
+
+pub(super) type Handle = SqliteStore;
+pub(super) type Answer<T> = std::result::Result<T, StoreError>;
+
+impl SqliteStore {
+    /// The error of the port, with the file and a remedy.
+    pub(super) fn port<T>(&self, done: Result<T>) -> Answer<T> {
+        done.map_err(|failure| failure.at(&self.inner.path))
+    }
+
+    /// An append, with others that wait at the same time.
+    pub(super) async fn append_rows(&self, writer: &Writer, batch: Batch, rows: Vec<Row>) -> Answer<u64> {
+        self.inner.appends.append(writer.clone(), batch, rows).await
+    }
+}
+
+/// One transaction that reads: `reading!(self, tenant, method(arguments))`.
+macro_rules! reading {
+    ($self:ident, $tenant:expr, $method:ident ( $($argument:expr),* )) => {{
+        let done = async {
+            let mut read = $self.read($tenant).await?;
+            let done = read.$method($($argument),*).await;
+            read.end().await?;
+            done
+        };
+        $self.port(done.await)
+    }};
+}
+
+/// One transaction that writes: all of it is durable afterwards, or nothing was done.
+macro_rules! writing {
+    ($self:ident, $tenant:expr, $method:ident ( $($argument:expr),* )) => {{
+        let done = async {
+            let mut write = $self.write($tenant).await?;
+            let done = write.$method($($argument),*).await;
+            $self.finish(write, done).await
+        };
+        $self.port(done.await)
+    }};
+}
+
+/// A row that a transaction decides about. There is one transaction that writes, so it stays as it was read.
+macro_rules! locking {
+    ($statement:literal) => {
+        $statement
+    };
+}
+
+pub(super) use {locking, reading, writing};
+
+/// What people and plugins wrote, for a column: as it is.
+pub(super) fn text(text: &str) -> std::result::Result<&str, Unreadable> {
+    Ok(text)
+}
+
+/// What [`text`] wrote.
+pub(super) fn from_text(_: &'static str, text: String) -> std::result::Result<String, Unreadable> {
+    Ok(text)
+}

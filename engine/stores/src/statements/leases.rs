@@ -1,0 +1,83 @@
+use super::{Read, Result, Write, locking};
+use crate::shared::{LeaseWish, count, from_json, int, json, refusal};
+use stageway_core::name::RunId;
+use stageway_ports::{Lease, Writer};
+
+impl Write {
+    pub(crate) async fn lease(&mut self, wish: LeaseWish<'_>) -> Result<Option<Lease>> {
+        let found: Option<(Option<String>, Option<i64>)> =
+            sqlx::query_as(locking!("SELECT holder, held_until FROM run WHERE tenant = $1 AND id = $2"))
+                .bind(self.tenant.as_str())
+                .bind(wish.run.as_str())
+                .fetch_optional(&mut *self.sql)
+                .await?;
+        let (holder, until) = found.ok_or_else(|| refusal::no_run(wish.run))?;
+        if wish.is_barred(holder.as_deref(), until)? {
+            return Ok(None);
+        }
+        let fence: i64 = sqlx::query_scalar(
+            "UPDATE run SET fence = fence + 1, holder = $3, held_until = $4 WHERE tenant = $1 AND id = $2
+             RETURNING fence",
+        )
+        .bind(self.tenant.as_str())
+        .bind(wish.run.as_str())
+        .bind(wish.holder)
+        .bind(int(wish.until))
+        .fetch_one(&mut *self.sql)
+        .await?;
+        self.drop_claims(wish.run).await?;
+        self.changed();
+        Ok(Some(Lease { fence: count("the fence of a run", fence)?, until: wish.until }))
+    }
+
+    pub(crate) async fn renew(&mut self, writer: &Writer, until: u64) -> Result<()> {
+        self.fenced(writer).await?;
+        sqlx::query("UPDATE run SET held_until = $3 WHERE tenant = $1 AND id = $2")
+            .bind(self.tenant.as_str())
+            .bind(writer.run.as_str())
+            .bind(int(until))
+            .execute(&mut *self.sql)
+            .await?;
+        Ok(())
+    }
+
+    /// The first wish for the end of a run stands.
+    pub(crate) async fn request_cancel(
+        &mut self,
+        run: &RunId,
+        by: &str,
+        reason: &str,
+        at: u64,
+    ) -> Result<()> {
+        let found: Option<Option<String>> =
+            sqlx::query_scalar(locking!("SELECT cancel FROM run WHERE tenant = $1 AND id = $2"))
+                .bind(self.tenant.as_str())
+                .bind(run.as_str())
+                .fetch_optional(&mut *self.sql)
+                .await?;
+        if found.ok_or_else(|| refusal::no_run(run))?.is_some() {
+            return Ok(());
+        }
+        sqlx::query("UPDATE run SET cancel = $3 WHERE tenant = $1 AND id = $2")
+            .bind(self.tenant.as_str())
+            .bind(run.as_str())
+            .bind(json(&(by, reason, at))?)
+            .execute(&mut *self.sql)
+            .await?;
+        self.changed();
+        Ok(())
+    }
+}
+
+impl Read {
+    pub(crate) async fn cancel_request(&mut self, run: &RunId) -> Result<Option<(String, String, u64)>> {
+        let found: Option<Option<String>> =
+            sqlx::query_scalar("SELECT cancel FROM run WHERE tenant = $1 AND id = $2")
+                .bind(self.tenant.as_str())
+                .bind(run.as_str())
+                .fetch_optional(&mut *self.sql)
+                .await?;
+        let wish = found.ok_or_else(|| refusal::no_run(run))?;
+        Ok(wish.map(|wish| from_json("the wish for the end of a run", &wish)).transpose()?)
+    }
+}

@@ -1,0 +1,24 @@
+//! What the store says alike in every dialect: one source, compiled into each (`#[path]`).
+//!
+//! Parameters are `$1`, `$2`, …, which sqlx reads for SQLite as well; numbers are `i64`, the one integer that both have. Where
+//! the dialects differ, the room that this is a part of says how: what a transaction is (`Read`, `Write`), how a method
+//! of the port becomes one (`reading!`, `writing!`), that a row is locked (`locking!`), how text of other people is kept
+//! (`text`, `from_text`). What is said in another way altogether stands there: how many rows are written at once, how a
+//! change is told, how a database is opened.
+
+mod append;
+mod approvals;
+mod environments;
+mod held;
+mod journal;
+mod leases;
+pub(super) mod lines;
+mod port;
+mod proofs;
+mod releases;
+mod reports;
+pub(super) mod runs;
+
+use super::Result;
+use super::dialect::{Answer, Handle, from_text, locking, reading, text, writing};
+use super::transaction::{Read, Write};

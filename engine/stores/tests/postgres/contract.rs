@@ -1,0 +1,33 @@
+//! The contract of the port.
+
+use super::server;
+use async_trait::async_trait;
+use stageway_ports::Store;
+use stageway_ports::contract::store::StoreFixture;
+use stageway_ports::memory::MemoryBlobs;
+use stageway_stores::PostgresStore;
+use stageway_stores::testing::PostgresServer;
+use std::sync::Arc;
+use tokio::sync::OnceCell;
+
+/// A database, made when it is first opened, and the blobs beside it.
+struct OnServer(OnceCell<String>, Arc<MemoryBlobs>);
+
+impl OnServer {
+    fn new() -> Self {
+        Self(OnceCell::new(), Arc::new(MemoryBlobs::new()))
+    }
+}
+
+#[async_trait]
+impl StoreFixture for OnServer {
+    async fn open(&self) -> Arc<dyn Store> {
+        let url = self.0.get_or_init(|| async { server().database().await }).await;
+        let blobs = Arc::<MemoryBlobs>::clone(&self.1);
+        Arc::new(
+            PostgresStore::connect(PostgresServer::options(url), blobs).await.expect("the database opens"),
+        )
+    }
+}
+
+stageway_ports::store_contract!(OnServer::new());
