@@ -1,8 +1,5 @@
 //! Names that people choose and identifiers that the engine makes, each a type of its own.
 
-use serde::{Deserialize, Serialize};
-use std::fmt;
-use std::str::FromStr;
 use thiserror::Error;
 
 /// Why a text is not a name.
@@ -11,7 +8,7 @@ use thiserror::Error;
 pub struct NameError {
     /// What the text was meant to be, such as `stage name`.
     pub kind: &'static str,
-    /// The text, cut at 80 characters.
+    /// The text without control characters, cut at 80.
     pub text: String,
     /// The rule it breaks.
     pub rule: &'static str,
@@ -34,10 +31,11 @@ fn is_identifier(text: &str) -> bool {
         && !text.starts_with('.')
 }
 
+/// Makes a type of a text that keeps a rule: its documentation, its name, what it is called, the check and the rule in words.
 macro_rules! name {
     ($(#[$doc:meta])* $name:ident, $kind:literal, $check:ident, $rule:expr) => {
         $(#[$doc])*
-        #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
         #[serde(try_from = "String", into = "String")]
         pub struct $name(String);
 
@@ -45,14 +43,14 @@ macro_rules! name {
             /// Checks the text.
             ///
             /// # Errors
-            /// [`NameError`] with the rule that the text breaks.
-            pub fn new(text: impl Into<String>) -> Result<Self, NameError> {
+            /// [`NameError`](crate::name::NameError) with the rule that the text breaks.
+            pub fn new(text: impl Into<String>) -> Result<Self, $crate::name::NameError> {
                 let text = text.into();
                 if $check(&text) {
-                    Ok(Self(text))
-                } else {
-                    Err(NameError { kind: $kind, text: text.chars().take(80).collect(), rule: $rule })
+                    return Ok(Self(text));
                 }
+                let shown = text.chars().filter(|c| !c.is_control()).take(80).collect();
+                Err($crate::name::NameError { kind: $kind, text: shown, rule: $rule })
             }
 
             /// The text itself.
@@ -62,15 +60,15 @@ macro_rules! name {
         }
 
         impl TryFrom<String> for $name {
-            type Error = NameError;
-            fn try_from(text: String) -> Result<Self, NameError> {
+            type Error = $crate::name::NameError;
+            fn try_from(text: String) -> Result<Self, $crate::name::NameError> {
                 Self::new(text)
             }
         }
 
-        impl FromStr for $name {
-            type Err = NameError;
-            fn from_str(text: &str) -> Result<Self, NameError> {
+        impl std::str::FromStr for $name {
+            type Err = $crate::name::NameError;
+            fn from_str(text: &str) -> Result<Self, $crate::name::NameError> {
                 Self::new(text)
             }
         }
@@ -81,8 +79,8 @@ macro_rules! name {
             }
         }
 
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 f.write_str(&self.0)
             }
         }
@@ -100,6 +98,7 @@ macro_rules! name {
         }
     };
 }
+pub(crate) use name;
 
 name!(
     /// Who owns everything that carries it. A single machine has the one tenant `local`.
@@ -188,6 +187,7 @@ mod tests {
         for bad in ["", "..", "a/b", "a b", &"a".repeat(129)] {
             assert!(RunId::new(bad).is_err(), "{bad}");
         }
+        assert_eq!(StageName::new("a\u{1b}[31m").unwrap_err().text, "a[31m");
     }
 
     #[test]

@@ -1,79 +1,21 @@
-use crate::name::NameError;
-use serde::{Deserialize, Serialize};
-use std::fmt;
-use std::str::FromStr;
+use crate::name::{NameError, name};
 
-macro_rules! text {
-    ($(#[$doc:meta])* $name:ident, $kind:literal, $check:ident, $rule:literal) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-        #[serde(try_from = "String", into = "String")]
-        pub struct $name(String);
-
-        impl $name {
-            /// Checks the text.
-            ///
-            /// # Errors
-            /// [`NameError`] with the rule that the text breaks.
-            pub fn new(text: impl Into<String>) -> Result<Self, NameError> {
-                let text = text.into();
-                if $check(&text) {
-                    return Ok(Self(text));
-                }
-                let shown = text.chars().filter(|c| !c.is_control()).take(80).collect();
-                Err(NameError { kind: $kind, text: shown, rule: $rule })
-            }
-
-            /// The text itself.
-            pub fn as_str(&self) -> &str {
-                &self.0
-            }
-        }
-
-        impl TryFrom<String> for $name {
-            type Error = NameError;
-            fn try_from(text: String) -> Result<Self, NameError> {
-                Self::new(text)
-            }
-        }
-
-        impl FromStr for $name {
-            type Err = NameError;
-            fn from_str(text: &str) -> Result<Self, NameError> {
-                Self::new(text)
-            }
-        }
-
-        impl From<$name> for String {
-            fn from(name: $name) -> String {
-                name.0
-            }
-        }
-
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(&self.0)
-            }
-        }
-    };
-}
-
-text!(
+name!(
     /// The object id of a commit or of an annotated tag, never the zero one, which stands for "nothing".
     Revision, "revision", is_revision, "40 or 64 lower-case hex digits, not all of them 0"
 );
-text!(
+name!(
     /// The beginning of a revision, or all of it: Bitbucket Cloud writes 12 digits.
     RevisionPrefix, "beginning of a revision", is_prefix, "7 to 64 lower-case hex digits, not all of them 0"
 );
-text!(
+name!(
     /// A full ref, such as `refs/heads/main`. It can stand in an argument of the `git` command: it starts with `refs/`.
     Reference,
     "ref",
     is_reference,
     "`refs/`, a folder and a name as git allows them, at most 1024 bytes"
 );
-text!(
+name!(
     /// A repository's full name at its forge: `acme/demo`, `group/subgroup/project`, `KEY/slug`.
     RepositoryName,
     "repository",
@@ -81,7 +23,7 @@ text!(
     "2 to 20 names with `/` between them, none of them `.` or `..`, without control characters, spaces and any of \
      `\\?#%`, at most 512 bytes"
 );
-text!(
+name!(
     /// What tells two deliveries of one webhook apart and a redelivery from a new one.
     DeliveryId, "delivery id", is_delivery_id, "1 to 200 printable ASCII characters without spaces"
 );
