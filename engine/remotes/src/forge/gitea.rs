@@ -1,18 +1,16 @@
 use super::api::{self, Api, verdict};
-use super::hub::{Account, ActionBody, PullRequestBody, PushBody, Repository};
+use super::hub::{self, Account, ActionBody, PullRequestBody, PushBody, Repository};
 use super::{detect, json, signature};
 use async_trait::async_trait;
 use serde::Deserialize;
-use serde_json::json;
 use stageway_core::delivery::{
-    DeliveryId, ForgeKind, HeadChange, Meaning, PullRequestAction, RawDelivery, Reference, ReportState,
-    RepositoryName, Revision, StatusReport,
+    DeliveryId, ForgeKind, HeadChange, Meaning, PullRequestAction, RawDelivery, Reference, RepositoryName,
+    Revision, StatusReport,
 };
 use stageway_ports::{Forge, ForgeError, SecretValue, Unauthentic, Unreadable};
 
 /// Gitea and Forgejo show more than this nowhere.
 const DESCRIPTION: usize = 255;
-const CONTEXT: usize = 255;
 
 /// Gitea, and Forgejo.
 pub(super) struct Gitea {
@@ -123,19 +121,7 @@ impl Forge for Gitea {
         revision: &Revision,
         report: &StatusReport,
     ) -> Result<(), ForgeError> {
-        let url = ["repos"].into_iter().chain(repository.parts()).chain(["statuses", revision.as_str()]);
-        let body = json!({
-            "state": match report.state {
-                ReportState::Pending | ReportState::Running => "pending",
-                // Older ones do not know `skipped`.
-                ReportState::Succeeded | ReportState::Skipped => "success",
-                ReportState::Failed => "failure",
-                ReportState::Errored | ReportState::Cancelled => "error",
-            },
-            "context": api::shorten(&report.context, CONTEXT),
-            "description": api::shorten(&report.description, DESCRIPTION),
-            "target_url": report.link.as_deref().unwrap_or_default(),
-        });
-        verdict(&self.api.post(self.api.url(url), api::JSON, &body).await?)
+        let url = self.api.url(hub::statuses(repository, revision));
+        verdict(&self.api.post(url, api::JSON, &hub::status(report, DESCRIPTION)).await?)
     }
 }

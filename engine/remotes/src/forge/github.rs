@@ -1,11 +1,10 @@
-use super::api::{self, Api, header, retry_after, verdict, words};
-use super::hub::{ActionBody, PullRequestBody, PushBody};
+use super::api::{Api, header, retry_after, verdict, words};
+use super::hub::{self, ActionBody, PullRequestBody, PushBody};
 use super::{detect, json, signature};
 use async_trait::async_trait;
-use serde_json::json;
 use stageway_core::delivery::{
-    DeliveryId, ForgeKind, Meaning, PullRequestAction, RawDelivery, ReportState, RepositoryName, Revision,
-    StatusReport, cut,
+    DeliveryId, ForgeKind, Meaning, PullRequestAction, RawDelivery, RepositoryName, Revision, StatusReport,
+    cut,
 };
 use stageway_ports::{Forge, ForgeError, HttpResponse, SecretValue, Unauthentic, Unreadable};
 use std::borrow::Cow;
@@ -13,7 +12,6 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 /// A description has at most this many characters.
 const DESCRIPTION: usize = 140;
-const CONTEXT: usize = 255;
 
 /// github.com and GitHub Enterprise.
 pub(super) struct GitHub {
@@ -104,19 +102,9 @@ impl Forge for GitHub {
         revision: &Revision,
         report: &StatusReport,
     ) -> Result<(), ForgeError> {
-        let url = ["repos"].into_iter().chain(repository.parts()).chain(["statuses", revision.as_str()]);
-        let body = json!({
-            "state": match report.state {
-                ReportState::Pending | ReportState::Running => "pending",
-                ReportState::Succeeded | ReportState::Skipped => "success",
-                ReportState::Failed => "failure",
-                ReportState::Errored | ReportState::Cancelled => "error",
-            },
-            "context": api::shorten(&report.context, CONTEXT),
-            "description": api::shorten(&report.description, DESCRIPTION),
-            "target_url": report.link,
-        });
-        let answer = self.api.post(self.api.url(url), "application/vnd.github+json", &body).await?;
+        let url = self.api.url(hub::statuses(repository, revision));
+        let body = hub::status(report, DESCRIPTION);
+        let answer = self.api.post(url, "application/vnd.github+json", &body).await?;
         understand(&answer)
     }
 }

@@ -1,13 +1,46 @@
 //! The shapes of GitHub, which Gitea and Forgejo took over.
 
+use super::api;
 use super::json::{self, Head, Id, Name, Text};
+use super::states::States;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
+use serde_json::{Value as Json, json};
 use stageway_core::delivery::{
     ForgeRepository, HeadChange, Meaning, PullRequest, PullRequestAction, Reference, RepositoryName,
-    Revision, SourceBranch,
+    Revision, SourceBranch, StatusReport,
 };
 use stageway_ports::Unreadable;
+
+/// A context has at most this many characters.
+const CONTEXT: usize = 255;
+
+const STATES: States = States {
+    pending: "pending",
+    running: "pending",
+    succeeded: "success",
+    failed: "failure",
+    errored: "error",
+    cancelled: "error",
+};
+
+/// What is posted as a commit's status, with a description of at most so many characters.
+pub(super) fn status(report: &StatusReport, description: usize) -> Json {
+    json!({
+        "state": STATES.of(report.state),
+        "context": api::shorten(&report.context, CONTEXT),
+        "description": api::shorten(&report.description, description),
+        "target_url": report.link,
+    })
+}
+
+/// Where it is posted.
+pub(super) fn statuses<'a>(
+    repository: &'a RepositoryName,
+    revision: &'a Revision,
+) -> impl Iterator<Item = &'a str> {
+    ["repos"].into_iter().chain(repository.parts()).chain(["statuses", revision.as_str()])
+}
 
 #[derive(Deserialize)]
 pub(super) struct Repository {

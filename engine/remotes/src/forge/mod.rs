@@ -28,5 +28,6 @@ mod gitlab;
 mod hub;
 mod json;
 mod signature;
+mod states;
 
 pub use connect::{ForgeConnection, InvalidConnection, connect, public_api};

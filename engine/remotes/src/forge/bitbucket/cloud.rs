@@ -1,21 +1,18 @@
-use super::{PREFIX, SIGNATURE};
+use super::{PREFIX, SIGNATURE, STATES, status};
 use crate::forge::api::{self, Api, verdict};
 use crate::forge::json::{self, First, Id, Name, Text};
 use crate::forge::{detect, signature};
 use async_trait::async_trait;
 use serde::Deserialize;
-use serde_json::json;
 use stageway_core::delivery::{
     DeliveryId, ForgeKind, ForgeRepository, HeadChange, MAX_CHANGES, Meaning, PullRequest, PullRequestAction,
-    RawDelivery, Reference, ReportState, RepositoryName, Revision, RevisionPrefix, SourceBranch,
-    StatusReport,
+    RawDelivery, Reference, RepositoryName, Revision, RevisionPrefix, SourceBranch, StatusReport,
 };
 use stageway_core::digest::Digest;
 use stageway_ports::{Forge, ForgeError, SecretValue, Unauthentic, Unreadable};
 
-/// A key has at most this many characters, a name and a description so many.
+/// A key has at most this many characters.
 const KEY: usize = 40;
-const TEXT: usize = 255;
 
 /// bitbucket.org.
 pub(in crate::forge) struct Cloud {
@@ -220,19 +217,8 @@ impl Forge for Cloud {
     ) -> Result<(), ForgeError> {
         let mut commit = vec!["repositories"];
         commit.extend(repository.parts().chain(["commit", revision.as_str()]));
-        let body = json!({
-            "key": key(&report.context),
-            "state": match report.state {
-                ReportState::Pending | ReportState::Running => "INPROGRESS",
-                ReportState::Succeeded | ReportState::Skipped => "SUCCESSFUL",
-                ReportState::Failed | ReportState::Errored => "FAILED",
-                ReportState::Cancelled => "STOPPED",
-            },
-            "name": api::shorten(&report.context, TEXT),
-            "description": api::shorten(&report.description, TEXT),
-            // It takes no status without one.
-            "url": report.link.clone().unwrap_or_else(|| self.api.url(commit.iter().copied()).into()),
-        });
+        let address = self.api.url(commit.iter().copied());
+        let body = status(&STATES, key(&report.context), report, address);
         let url = self.api.url(commit.into_iter().chain(["statuses", "build"]));
         verdict(&self.api.post(url, api::JSON, &body).await?)
     }

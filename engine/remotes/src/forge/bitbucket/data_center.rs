@@ -1,18 +1,15 @@
-use super::{PREFIX, SIGNATURE};
+use super::{PREFIX, SIGNATURE, STATES, TEXT, status};
 use crate::forge::api::{self, Api, verdict};
 use crate::forge::json::{self, First, Head, Id, Name, Text};
+use crate::forge::states::States;
 use crate::forge::{detect, signature};
 use async_trait::async_trait;
 use serde::Deserialize;
-use serde_json::json;
 use stageway_core::delivery::{
     DeliveryId, ForgeKind, ForgeRepository, HeadChange, MAX_CHANGES, Meaning, PullRequest, PullRequestAction,
-    RawDelivery, Reference, ReportState, RepositoryName, Revision, SourceBranch, StatusReport,
+    RawDelivery, Reference, RepositoryName, Revision, SourceBranch, StatusReport,
 };
 use stageway_ports::{Forge, ForgeError, SecretValue, Unauthentic, Unreadable};
-
-/// Keys, names and descriptions have at most this many characters.
-const TEXT: usize = 255;
 
 /// Bitbucket Data Center and Server.
 pub(in crate::forge) struct DataCenter {
@@ -236,19 +233,8 @@ impl Forge for DataCenter {
             return Err(ForgeError::NotFound(format!("`{repository}` is no project and repository")));
         };
         let commit = ["projects", project, "repos", slug, "commits", revision.as_str()];
-        let body = json!({
-            "key": api::shorten(&report.context, TEXT),
-            "state": match report.state {
-                ReportState::Pending | ReportState::Running => "INPROGRESS",
-                ReportState::Succeeded | ReportState::Skipped => "SUCCESSFUL",
-                ReportState::Failed | ReportState::Errored => "FAILED",
-                ReportState::Cancelled => "CANCELLED",
-            },
-            "name": api::shorten(&report.context, TEXT),
-            "description": api::shorten(&report.description, TEXT),
-            // It takes no status without one.
-            "url": report.link.clone().unwrap_or_else(|| self.api.url(commit).into()),
-        });
+        let states = States { cancelled: "CANCELLED", ..STATES };
+        let body = status(&states, api::shorten(&report.context, TEXT), report, self.api.url(commit));
         let url = self.api.url(commit.into_iter().chain(["builds"]));
         verdict(&self.api.post(url, api::JSON, &body).await?)
     }

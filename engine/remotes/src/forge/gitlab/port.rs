@@ -1,16 +1,26 @@
 use super::proof;
 use super::shapes::{Kind, MergeRequestBody, PushBody};
 use crate::forge::api::{self, Api, verdict, words};
+use crate::forge::states::States;
 use crate::forge::{detect, json, signature};
 use async_trait::async_trait;
 use serde_json::json;
 use stageway_core::delivery::{
-    DeliveryId, ForgeKind, Meaning, RawDelivery, ReportState, RepositoryName, Revision, StatusReport,
+    DeliveryId, ForgeKind, Meaning, RawDelivery, RepositoryName, Revision, StatusReport,
 };
 use stageway_ports::{Forge, ForgeError, SecretValue, Unauthentic, Unreadable};
 
 /// Descriptions and names have at most this many characters.
 const MAX_TEXT: usize = 255;
+
+const STATES: States = States {
+    pending: "pending",
+    running: "running",
+    succeeded: "success",
+    failed: "failed",
+    errored: "failed",
+    cancelled: "canceled",
+};
 
 /// gitlab.com and a GitLab of one's own.
 pub(in crate::forge) struct GitLab {
@@ -20,17 +30,6 @@ pub(in crate::forge) struct GitLab {
 impl GitLab {
     pub(in crate::forge) fn new(api: Api) -> Self {
         Self { api }
-    }
-}
-
-fn state(state: ReportState) -> &'static str {
-    match state {
-        ReportState::Pending => "pending",
-        ReportState::Running => "running",
-        // `skipped` would leave a required pipeline unfinished.
-        ReportState::Succeeded | ReportState::Skipped => "success",
-        ReportState::Failed | ReportState::Errored => "failed",
-        ReportState::Cancelled => "canceled",
     }
 }
 
@@ -77,7 +76,7 @@ impl Forge for GitLab {
         report: &StatusReport,
     ) -> Result<(), ForgeError> {
         let url = self.api.url(["projects", repository.as_str(), "statuses", revision.as_str()]);
-        let state = state(report.state);
+        let state = STATES.of(report.state);
         let body = json!({
             "state": state,
             "name": api::shorten(&report.context, MAX_TEXT),
