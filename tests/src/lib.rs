@@ -255,11 +255,21 @@ pub fn processes() -> Vec<(String, Vec<String>)> {
 
 /// A pipeline of one stage that runs `./check.sh` with the first-party plugin for tests; `more` are lines of the stage.
 pub fn one_stage(more: &str) -> String {
-    let more: String = more.lines().map(|line| format!("    {line}\n")).collect();
-    format!(
-        "pipeline: small\non: {{ push: {{ branches: [main] }} }}\nstages:\n  check:\n    uses: stageway/unit-test@1\n    \
-         with: {{ command: [./check.sh] }}\n{more}"
-    )
+    stages(&["check"], more)
+}
+
+/// A pipeline of stages that follow one another; each runs the script of its name with the first-party plugin for tests.
+/// `more` are lines of the last.
+pub fn stages(names: &[&str], more: &str) -> String {
+    let mut text = "pipeline: small\non: { push: { branches: [main] } }\nstages:\n".to_owned();
+    let mut needs = String::new();
+    for name in names {
+        text += &format!(
+            "  {name}:\n    uses: stageway/unit-test@1\n{needs}    with: {{ command: [./{name}.sh] }}\n"
+        );
+        needs = format!("    needs: [{name}]\n");
+    }
+    text + &more.lines().map(|line| format!("    {line}\n")).collect::<String>()
 }
 
 /// Reads what a run said.

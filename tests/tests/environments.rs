@@ -1,28 +1,19 @@
 //! The lock of an environment and its order, between processes.
 
-use stageway_tests::{Installation, assert_says, tree};
+use stageway_tests::{Installation, assert_says, stages, tree};
 use std::fs;
 
 /// The first stage is slow where the tree says so; the second enters production.
-const PIPELINE: &str = "pipeline: small
-on: { push: { branches: [main] } }
-stages:
-  prepare:
-    uses: stageway/unit-test@1
-    with: { command: [./prepare.sh] }
-  deploy:
-    uses: stageway/unit-test@1
-    needs: [prepare]
-    with: { command: [./deploy.sh] }
-    environment: production
-";
+fn pipeline() -> String {
+    stages(&["prepare", "deploy"], "environment: production")
+}
 
 #[test]
 fn of_two_runs_the_older_does_not_overtake_the_newer() {
     let prepare = "#!/bin/sh\necho preparing\nif [ -e slow ]; then sleep 6; fi\n";
     let deploy = "#!/bin/sh\necho deploying\n";
     let tree =
-        tree(&[("stageway.yaml", PIPELINE), ("prepare.sh", prepare), ("deploy.sh", deploy), ("slow", "")]);
+        tree(&[("stageway.yaml", &pipeline()), ("prepare.sh", prepare), ("deploy.sh", deploy), ("slow", "")]);
     let installation = Installation::new();
     let mut older = installation.start(tree.path());
     older.until_line("preparing");
@@ -45,7 +36,7 @@ fn of_two_runs_the_older_does_not_overtake_the_newer() {
 fn one_run_at_a_time_is_in_an_environment_and_who_waits_says_for_whom() {
     let deploy = "#!/bin/sh\necho deploying\nsleep 3\necho deployed\n";
     let tree = tree(&[
-        ("stageway.yaml", PIPELINE),
+        ("stageway.yaml", &pipeline()),
         ("prepare.sh", "#!/bin/sh\necho preparing\n"),
         ("deploy.sh", deploy),
     ]);

@@ -1,23 +1,12 @@
 //! The engine is killed while a task runs: the task goes on, and so does the run.
 
-use stageway_tests::{Installation, told, tree};
-
-const PIPELINE: &str = "pipeline: small
-on: { push: { branches: [main] } }
-stages:
-  slow:
-    uses: stageway/unit-test@1
-    with: { command: [./slow.sh] }
-  after:
-    uses: stageway/unit-test@1
-    needs: [slow]
-    with: { command: [/bin/true] }
-";
+use stageway_tests::{Installation, stages, told, tree};
 
 #[test]
 fn a_task_outlives_the_engine_and_starts_once() {
     let script = "#!/bin/sh\necho started $$ $(cat /proc/sys/kernel/random/uuid)\nsleep 4\necho finished\n";
-    let tree = tree(&[("stageway.yaml", PIPELINE), ("slow.sh", script)]);
+    let pipeline = stages(&["slow", "after"], "");
+    let tree = tree(&[("stageway.yaml", &pipeline), ("slow.sh", script), ("after.sh", "#!/bin/sh\n")]);
     let installation = Installation::new();
 
     let mut engine = installation.start(tree.path());
