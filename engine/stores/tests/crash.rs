@@ -16,6 +16,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use writers::{APPENDERS, Appending, Random, append_without_end, look_at_runs, say};
 
 const KILLS: usize = 50;
+/// A process is killed after at most so many answers of each kind, and a moment later.
+const MOST_ANSWERS: u64 = 30;
 
 fn main() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
@@ -61,8 +63,14 @@ async fn kill_and_look() {
     let mut put = Vec::new();
     for kill in 0..KILLS {
         let appending = Appending::start(&[directory.path().to_str().unwrap()]);
-        std::thread::sleep(Duration::from_micros(random.below(200_000)));
-        for (what, number) in appending.kill() {
+        let answers = 1 + random.below(MOST_ANSWERS) as usize;
+        let mut said = appending.until(|said| {
+            let blobs = said.iter().filter(|(what, _)| what == "blob").count();
+            blobs >= answers && said.len() - blobs >= answers
+        });
+        std::thread::sleep(Duration::from_micros(random.below(5_000)));
+        said.extend(appending.kill());
+        for (what, number) in said {
             match what.as_str() {
                 "blob" => put.push(number),
                 _ => drop(told.insert(what, number)),

@@ -125,6 +125,15 @@ impl Appending {
         Self { child, said }
     }
 
+    /// Waits until it has said enough, however fast the machine is; answers that.
+    pub(crate) fn until(&self, enough: impl Fn(&[(String, u64)]) -> bool) -> Vec<(String, u64)> {
+        let mut said = Vec::new();
+        while !enough(&said) {
+            said.push(self.said.recv_timeout(Duration::from_secs(60)).expect("it goes on"));
+        }
+        said
+    }
+
     /// Ends it, and answers all that it said and that was not taken yet.
     pub(crate) fn kill(mut self) -> Vec<(String, u64)> {
         self.child.kill().unwrap();
