@@ -109,8 +109,8 @@ impl Init {
         seen.ok().and_then(|exits| exits.get(&process).copied()).ok_or_else(|| Gone("it ended".into()))
     }
 
-    /// Ends it, and with it everything that is left of the task.
-    pub(crate) async fn end(mut self) {
+    /// Ends it, and with it everything that is left of the task. One that has ended is left alone.
+    pub(crate) async fn end(&mut self) {
         // It ends by itself when its orders end, and takes its namespaces along; killing it is for when it does not.
         let _ = rustix::net::shutdown(&*self.control, rustix::net::Shutdown::Both);
         if tokio::time::timeout(OBEYED_WITHIN, self.child.wait()).await.is_ok() {

@@ -43,8 +43,10 @@ pub(super) async fn run(
     let incarnation = admitted.incarnation.clone();
     info!(task = %task.name, tenant.id = %spec.owner.tenant, run.id = %spec.owner.run, "task claimed");
     task.claimed.send_replace(Some(Ok(incarnation.clone())));
-    let ending = Life::new(table.clone(), task.clone(), spec, secrets, admitted).live(queued).await;
-    settle(&table, &task, &incarnation, ending).await;
+    let (ending, admitted) =
+        Life::new(table.clone(), task.clone(), spec, secrets, admitted).live(queued).await;
+    settle(&task, &incarnation, ending).await;
+    take_down(&table, &task, admitted).await;
 }
 
 async fn admit(table: &Table, task: &Task, spec: &TaskSpec) -> Result<Admitted, Failure> {
@@ -109,8 +111,8 @@ async fn refuse(table: &Table, task: &Task, failure: Failure) {
     task.claimed.send_replace(Some(Err(failure)));
 }
 
-/// Makes the ending durable, tells it, and removes what is not kept.
-async fn settle(table: &Table, task: &Task, incarnation: &Incarnation, ending: TaskEnding) {
+/// Makes the ending durable and tells it.
+async fn settle(task: &Task, incarnation: &Incarnation, ending: TaskEnding) {
     let ending = Arc::new(ending);
     for attempt in 1..=END_TRIES {
         let (record, incarnation, durable) = (task.record.clone(), incarnation.clone(), ending.clone());
@@ -118,7 +120,7 @@ async fn settle(table: &Table, task: &Task, incarnation: &Incarnation, ending: T
             Ok(()) => {
                 info!(task = %task.name, code = ?ending.code, reason = ending.reason.as_str(), "task ended");
                 task.ended.send_replace(Some(ending));
-                break;
+                return;
             }
             // Telling an ending that a crash would undo is worse than telling it late.
             Err(problem) => {
@@ -127,9 +129,16 @@ async fn settle(table: &Table, task: &Task, incarnation: &Incarnation, ending: T
         }
         tokio::time::sleep(END_TRIES_APART).await;
     }
-    table.leave(&task.name);
+}
+
+/// Takes down what a task ran in. Only then it leaves the table, so that its name is not claimed again before.
+async fn take_down(table: &Table, task: &Task, mut admitted: Admitted) {
+    admitted.init.end().await;
+    admitted.group.remove().await;
     let record = task.record.clone();
     if let Err(error) = blocking(move || record.clear_site()).await {
         warn!(task = %task.name, %error, "what an ended task left cannot be removed");
     }
+    table.leave(&task.name);
+    task.gone.send_replace(true);
 }

@@ -1,5 +1,6 @@
 //! The end of a task: everything killed, its output complete, what it leaves collected.
 
+use super::claim::Admitted;
 use super::collect::{self, Places};
 use super::life::{Life, Outcome, milliseconds};
 use super::site::Site;
@@ -17,8 +18,13 @@ const LAST_OUTPUT: Duration = Duration::from_secs(5);
 /// The longest message of an ending, in bytes.
 const MESSAGE: usize = 4096;
 
-/// Winds up a task, whatever became of it.
-pub(super) async fn wind_up(mut life: Life, site: Option<Site>, mut outcome: Outcome) -> TaskEnding {
+/// Winds up a task, whatever became of it: nothing of it lives any more, but its init. That is answered too, to be ended when
+/// the end of the task is told, because the kernel takes longer over namespaces than over anything else here.
+pub(super) async fn wind_up(
+    mut life: Life,
+    site: Option<Site>,
+    mut outcome: Outcome,
+) -> (TaskEnding, Admitted) {
     let init_cpu = quiesce(&mut life).await;
     let mut ending = empty(&life);
     if let Some(site) = site.filter(|_| outcome.ran) {
@@ -33,9 +39,7 @@ pub(super) async fn wind_up(mut life: Life, site: Option<Site>, mut outcome: Out
     }
     let Life { task, admitted, proxy, root, spec, .. } = life;
     drop((root, proxy));
-    admitted.init.end().await;
     let usage = admitted.group.usage();
-    admitted.group.remove().await;
     if usage.out_of_memory && outcome.code != Some(0) && outcome.ran {
         outcome.reason = EndingReason::OutOfMemory;
         if outcome.message.is_empty() {
@@ -48,7 +52,9 @@ pub(super) async fn wind_up(mut life: Life, site: Option<Site>, mut outcome: Out
         warn!(task = %task.name, %error, "the last output of a task cannot be written");
         0
     });
-    TaskEnding { reason: outcome.reason, code: outcome.code, message: cut(outcome.message), ..ending }
+    let ending =
+        TaskEnding { reason: outcome.reason, code: outcome.code, message: cut(outcome.message), ..ending };
+    (ending, admitted)
 }
 
 /// Kills what is left of a task and takes its last output; answers the processor time that its init counted.
@@ -58,6 +64,7 @@ async fn quiesce(life: &mut Life) -> Option<u64> {
         Ok(_) | Err(_) => {
             // Nothing of the task may be left when its end is told; the kernel kills what the init did not.
             life.admitted.group.kill();
+            life.admitted.init.end().await;
             None
         }
     };

@@ -90,8 +90,8 @@ impl Life {
         }
     }
 
-    /// Lives it to its end.
-    pub(super) async fn live(mut self, queued: Instant) -> TaskEnding {
+    /// Lives it to its end, and answers what is left to be taken down.
+    pub(super) async fn live(mut self, queued: Instant) -> (TaskEnding, Admitted) {
         let table = self.table.clone();
         let slot = unless_cancelled(&self.task.clone(), async { Ok(table.slots.acquire().await.ok()) }).await;
         self.times.queued_ms = milliseconds(queued.elapsed());
@@ -100,9 +100,9 @@ impl Life {
             Ok(_) => self.run(&mut site).await.unwrap_or_else(|early| early),
             Err(_) => Outcome::never(EndingReason::Cancelled, "cancelled before it started"),
         };
-        let ending = end::wind_up(self, site, outcome).await;
+        let ended = end::wind_up(self, site, outcome).await;
         drop(slot);
-        ending
+        ended
     }
 
     async fn run(&mut self, site: &mut Option<Site>) -> Result<Outcome, Outcome> {

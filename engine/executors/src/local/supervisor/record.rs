@@ -88,10 +88,15 @@ impl Record {
 
     /// Removes it, at once for everybody who looks.
     pub(super) fn remove(&self, trash: &Path) -> io::Result<()> {
+        self.put_aside(trash)?.map_or(Ok(()), |aside| disk::remove_all(&aside))
+    }
+
+    /// Removes it for everybody who looks, and answers where it lies now; none where there was nothing.
+    pub(super) fn put_aside(&self, trash: &Path) -> io::Result<Option<PathBuf>> {
         let aside = trash.join(format!("{}-{}", std::process::id(), disk::unique()));
         match fs::rename(&self.directory, &aside) {
-            Ok(()) => disk::remove_all(&aside),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            Ok(()) => Ok(Some(aside)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
         }
     }

@@ -220,12 +220,17 @@ impl Table {
 
     /// See [`stageway_ports::Executor::forget`].
     pub(super) async fn forget(&self, name: &TaskName) -> Result<(), Failure> {
-        let _one = self.claiming.lock().await;
+        if let Some(task) = self.living(name).filter(|task| task.ended.borrow().is_some()) {
+            let _ = task.gone.subscribe().wait_for(|gone| *gone).await;
+        }
+        let (record, trash) = (self.record(name), self.trash());
+        let one = self.claiming.lock().await;
         if self.living(name).is_some() {
             return Err(Failure::Refused(format!("the task `{name}` has not ended")));
         }
-        let (record, trash) = (self.record(name), self.trash());
-        blocking(move || record.remove(&trash)).await.map_err(unreadable)
+        let aside = blocking(move || record.put_aside(&trash)).await.map_err(unreadable)?;
+        drop(one);
+        blocking(move || aside.map_or(Ok(()), |aside| disk::remove_all(&aside))).await.map_err(unreadable)
     }
 
     /// See [`stageway_ports::Executor::toolbox`].

@@ -20,6 +20,8 @@ pub(super) struct Task {
     pub claimed: watch::Sender<Option<Result<Incarnation, Failure>>>,
     /// Set once, after it is durable.
     pub ended: watch::Sender<Option<Arc<TaskEnding>>>,
+    /// Set when nothing of it is left in this process.
+    pub gone: watch::Sender<bool>,
     /// Set when it was cancelled, with the grace.
     pub cancelled: watch::Sender<Option<Duration>>,
     /// What it wrote.
@@ -34,6 +36,7 @@ impl Task {
             record,
             claimed: watch::Sender::new(None),
             ended: watch::Sender::new(None),
+            gone: watch::Sender::new(false),
             cancelled: watch::Sender::new(None),
             output: Arc::new(output),
         }
