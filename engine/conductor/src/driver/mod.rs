@@ -135,13 +135,14 @@ impl Driver {
         loop {
             self.settle().await?;
             self.commit().await?;
+            self.launch();
+            self.forget().await;
             if self.run.state.ended_at.is_some() {
                 if self.sweeps {
                     leftovers::forget(&self.engine, &self.writer.tenant).await;
                 }
                 return Ok(self.run.state.status);
             }
-            self.launch();
             self.next().await?;
         }
     }
@@ -197,13 +198,17 @@ impl Driver {
         for event in &events {
             self.engine.observer.event(&self.writer.run, event);
         }
+        Ok(())
+    }
+
+    /// Forgets the tasks whose attempt's end is durable, while what follows it runs already.
+    async fn forget(&mut self) {
         self.sweeps |= !self.forget.is_empty();
         for task in std::mem::take(&mut self.forget) {
             if let Err(error) = self.engine.executor.forget(&task).await {
                 tracing::warn!(task.name = %task, %error, "a task could not be forgotten");
             }
         }
-        Ok(())
     }
 
     /// Starts what was taken up, now that it is durable.
