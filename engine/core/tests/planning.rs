@@ -17,7 +17,7 @@ use stageway_core::grant::{Ceiling, Grants, ImageAction, Interface};
 use stageway_core::limits::AttemptLimits;
 use stageway_core::manifest::Manifest;
 use stageway_core::name::StageName;
-use stageway_core::plan::{Found, Plan, Planned, Planning, lint, plan};
+use stageway_core::plan::{Absent, Found, Plan, Planned, Planning, lint, plan};
 use stageway_core::plugin::PluginRef;
 use stageway_core::policy::Policy;
 use std::collections::BTreeMap;
@@ -123,6 +123,7 @@ fn planned(file: &str, event: &Event) -> Planned {
         definition: parsed.valid().unwrap(),
         event,
         plugins: &plugins(),
+        absent: &BTreeMap::new(),
         policy: &policy,
         parameters: &BTreeMap::new(),
         vars: &BTreeMap::from([("tenant".to_owned(), json!("blue"))]),
@@ -332,12 +333,28 @@ stages:
   b: { uses: nobody/nothing@1 }
 "#;
     let parsed = parse("stageway.yaml", file.as_bytes());
-    let found = lint(parsed.valid().unwrap(), &plugins(), None);
+    let found = lint(parsed.valid().unwrap(), &plugins(), &BTreeMap::new(), None);
     let codes: Vec<String> =
         found.iter().map(|d| format!("{}:{}", d.place.as_ref().unwrap().line, d.code)).collect();
     assert_eq!(codes, ["4:SW0202", "5:SW0204", "5:SW0203", "6:SW0201"]);
     let vars = BTreeMap::new();
-    assert_eq!(lint(parsed.valid().unwrap(), &plugins(), Some(&vars)).len(), 5);
+    assert_eq!(lint(parsed.valid().unwrap(), &plugins(), &BTreeMap::new(), Some(&vars)).len(), 5);
+}
+
+#[test]
+fn a_plugin_that_is_nowhere_is_told_with_what_is_there() {
+    let file = "pipeline: x\nstages:\n  a: { uses: nobody/nothing@1 }\n";
+    let parsed = parse("stageway.yaml", file.as_bytes());
+    let lint = |absent: Absent| {
+        let absent = BTreeMap::from([("nobody/nothing@1".parse().unwrap(), absent)]);
+        told(&lint(parsed.valid().unwrap(), &plugins(), &absent, None))
+    };
+    let looked_in = vec!["/one".to_owned(), "/two".to_owned()];
+    let none = lint(Absent { looked_in: looked_in.clone(), nearest: vec![] });
+    assert!(none[0].contains("`nobody/nothing@1` in /one, /two | mend the name"), "{none:?}");
+    let nearest = vec!["nobody/nothing@2.1.0".to_owned(), "nobody/nothing@2.0.0".to_owned()];
+    let some = lint(Absent { looked_in, nearest });
+    assert!(some[0].contains("| use `nobody/nothing@2.1.0`, which is there, or put"), "{some:?}");
 }
 
 #[test]
@@ -394,6 +411,7 @@ fn changed_paths_decide_before_anything_runs() {
             definition: parsed.valid().unwrap(),
             event: &push(),
             plugins: &plugins(),
+            absent: &BTreeMap::new(),
             policy: &Policy::single_machine(),
             parameters: &BTreeMap::new(),
             vars: &BTreeMap::new(),

@@ -26,7 +26,7 @@ pub enum PluginError {
         reference: String,
         /// Directories that were looked into.
         looked_in: Vec<String>,
-        /// What is there instead: other versions, or names that are alike.
+        /// What is there instead, nearest first: other versions, the highest before the others, then names that are alike.
         nearest: Vec<String>,
     },
     /// One version with two digests.

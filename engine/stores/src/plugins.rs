@@ -42,22 +42,26 @@ impl PluginDirectories {
         name: &PluginName,
         version: &VersionRef,
     ) -> Result<FoundPlugin, PluginError> {
-        let mut others = BTreeSet::new();
+        let (mut versions, mut alike) = (BTreeSet::new(), BTreeSet::new());
         let mut matching = BTreeMap::new();
         for file in self.files()? {
             let Some((plugin, manifest)) = self.plugin(&file)? else { continue };
             if manifest.name != *name {
                 if file_part(&manifest.name) == file_part(name) {
-                    others.insert(format!("{}@{}", manifest.name, manifest.version));
+                    alike.insert(format!("{}@{}", manifest.name, manifest.version));
                 }
             } else if version.matches(&manifest.version) {
                 matching.entry(manifest.version).or_insert_with(Vec::new).push(plugin);
             } else {
-                others.insert(format!("{name}@{}", manifest.version));
+                versions.insert(manifest.version);
             }
         }
+        let nearest = || {
+            let highest_first = versions.iter().rev().map(|version| format!("{name}@{version}"));
+            highest_first.chain(alike.iter().cloned()).collect()
+        };
         let Some((version, mut found)) = matching.pop_last() else {
-            return Err(self.not_found(reference, others));
+            return Err(self.not_found(reference, nearest()));
         };
         let digests: BTreeSet<Digest> = found.iter().map(|plugin| plugin.component.digest).collect();
         if digests.len() > 1 {
@@ -68,7 +72,7 @@ impl PluginDirectories {
                 files,
             });
         }
-        found.pop().ok_or_else(|| self.not_found(reference, others))
+        found.pop().ok_or_else(|| self.not_found(reference, nearest()))
     }
 
     fn pinned(&self, reference: &PluginRef, digest: Digest) -> Result<FoundPlugin, PluginError> {
@@ -87,7 +91,11 @@ impl PluginDirectories {
         match self.plugin(&file)? {
             Some((plugin, _)) => Ok(plugin),
             None if file.exists() => Err(unreadable(&file, "it is no plugin: its component has no manifest")),
-            None => Err(self.not_found(reference, BTreeSet::new())),
+            None => Err(PluginError::NotFound {
+                reference: reference.to_string(),
+                looked_in: vec![self.folder.display().to_string()],
+                nearest: Vec::new(),
+            }),
         }
     }
 
@@ -156,11 +164,11 @@ impl PluginDirectories {
         Err(unreadable(&file, &format!("it has no line for `{wanted}`")))
     }
 
-    fn not_found(&self, reference: &PluginRef, nearest: BTreeSet<String>) -> PluginError {
+    fn not_found(&self, reference: &PluginRef, nearest: Vec<String>) -> PluginError {
         PluginError::NotFound {
             reference: reference.to_string(),
             looked_in: self.directories.iter().map(|directory| directory.display().to_string()).collect(),
-            nearest: nearest.into_iter().collect(),
+            nearest,
         }
     }
 
@@ -300,13 +308,17 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_not_there_tells_what_is() {
-        let files =
-            [("one/a.wasm", "a/b 1.4.0 x"), ("one/c.wasm", "c/b 1.0.0 x"), ("one/d.wasm", "c/d 1.0.0 x")];
+        let files = [
+            ("one/a.wasm", "a/b 1.4.0 x"),
+            ("one/b.wasm", "a/b 1.10.0 x"),
+            ("one/c.wasm", "c/b 1.0.0 x"),
+            ("one/d.wasm", "c/d 1.0.0 x"),
+        ];
         let PluginError::NotFound { nearest, looked_in, .. } = find(&files, "a/b@2").await.unwrap_err()
         else {
             panic!("it is not there")
         };
-        assert_eq!(nearest, ["a/b@1.4.0", "c/b@1.0.0"]);
+        assert_eq!(nearest, ["a/b@1.10.0", "a/b@1.4.0", "c/b@1.0.0"]);
         assert_eq!(looked_in.len(), 3);
     }
 

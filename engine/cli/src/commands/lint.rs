@@ -74,8 +74,8 @@ async fn with_plugins(context: &Context, name: &str, bytes: &[u8]) -> Result<Vec
     let path = context.here()?.join(name);
     let plugins = plugins(&settings, guests(&settings)?, path.parent().unwrap_or(&path));
     let mut diagnostics = parsed.diagnostics;
-    let (found, _) = find(&plugins, &definition, &mut diagnostics).await;
-    diagnostics.extend(lint(&definition, &found, None));
+    let sought = find(&plugins, &definition, &mut diagnostics).await;
+    diagnostics.extend(lint(&definition, &sought.found, &sought.absent, None));
     sort(&mut diagnostics);
     Ok(diagnostics)
 }

@@ -46,6 +46,7 @@ pub(crate) fn plan() -> Plan {
         definition: &definition,
         event: &Event::push("main", "3f2a1c9d", Trust::Protected),
         plugins: &BTreeMap::from([("acme/pure@1".parse().unwrap(), found)]),
+        absent: &BTreeMap::new(),
         policy: &Policy::single_machine(),
         parameters: &BTreeMap::new(),
         vars: &BTreeMap::new(),

@@ -10,7 +10,7 @@ use stageway_core::expression::Template;
 use stageway_core::limits::AttemptLimits;
 use stageway_core::manifest::Manifest;
 use stageway_core::name::{RunId, StageName, TenantId};
-use stageway_core::plan::{Found, Plan, Planning, plan};
+use stageway_core::plan::{Absent, Found, Plan, Planning, plan};
 use stageway_core::plugin::PluginRef;
 use stageway_core::policy::Policy;
 use stageway_core::run::RunEvent;
@@ -63,7 +63,7 @@ pub async fn make(
     let parsed = parse(request.file, request.bytes);
     let mut diagnostics = parsed.diagnostics;
     let Some(definition) = parsed.definition else { return Err(diagnostics) };
-    let (found, components) = find(plugins, &definition, &mut diagnostics).await;
+    let Sought { found, absent, components } = find(plugins, &definition, &mut diagnostics).await;
     if any_error(&diagnostics) {
         return Err(diagnostics);
     }
@@ -71,6 +71,7 @@ pub async fn make(
         definition: &definition,
         event: request.event,
         plugins: &found,
+        absent: &absent,
         policy: request.policy,
         parameters: request.parameters,
         vars: request.vars,
@@ -89,14 +90,25 @@ pub async fn make(
     Ok(Prepared { definition, plan, warnings: diagnostics, components })
 }
 
-/// Every plugin that the file names; those that are nowhere are left to the planner, which says where they are named.
+/// The plugins that a file names.
+#[derive(Debug, Default)]
+pub struct Sought {
+    /// Those that are there.
+    pub found: BTreeMap<PluginRef, Found>,
+    /// Those that are nowhere.
+    pub absent: BTreeMap<PluginRef, Absent>,
+    /// The bytes of those that are there.
+    pub components: BTreeMap<Digest, Vec<u8>>,
+}
+
+/// Looks for every plugin that the file names; those that are nowhere are left to the planner, which says where they are
+/// named.
 pub async fn find(
     plugins: &dyn Plugins,
     definition: &Definition,
     diagnostics: &mut Vec<Diagnostic>,
-) -> (BTreeMap<PluginRef, Found>, BTreeMap<Digest, Vec<u8>>) {
-    let mut found = BTreeMap::new();
-    let mut components = BTreeMap::new();
+) -> Sought {
+    let mut sought = Sought::default();
     let mut asked = BTreeSet::new();
     for (name, stage) in &definition.stages {
         if !asked.insert(&stage.uses) {
@@ -106,16 +118,18 @@ pub async fn find(
         match plugins.find(&stage.uses).await {
             Ok(plugin) => match understood(&plugin) {
                 Ok(known) => {
-                    components.insert(known.digest, plugin.bytes);
-                    found.insert(stage.uses.clone(), known);
+                    sought.components.insert(known.digest, plugin.bytes);
+                    sought.found.insert(stage.uses.clone(), known);
                 }
                 Err(problems) => diagnostics.extend(problems.into_iter().map(at)),
             },
-            Err(PluginError::NotFound { .. }) => {}
+            Err(PluginError::NotFound { looked_in, nearest, .. }) => {
+                sought.absent.insert(stage.uses.clone(), Absent { looked_in, nearest });
+            }
             Err(error) => diagnostics.push(at(refused(&error))),
         }
     }
-    (found, components)
+    sought
 }
 
 fn uses(stage: &StageName) -> String {

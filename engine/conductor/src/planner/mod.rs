@@ -4,7 +4,7 @@ mod make;
 pub mod preview;
 pub mod skip;
 
-pub use make::{CreateError, Prepared, Request, create, find, keep, make};
+pub use make::{CreateError, Prepared, Request, Sought, create, find, keep, make};
 
 use crate::engine::Engine;
 use stageway_core::digest::Digest;

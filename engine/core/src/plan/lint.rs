@@ -2,7 +2,7 @@
 
 use super::planner::schemas;
 use super::stage::judge;
-use super::types::Found;
+use super::types::{Absent, Found};
 use crate::definition::{Definition, Graph, Known, check_with};
 use crate::diagnostic::{Diagnostic, sort};
 use crate::expression::holes;
@@ -16,6 +16,7 @@ use std::collections::BTreeMap;
 pub fn lint(
     definition: &Definition,
     plugins: &BTreeMap<PluginRef, Found>,
+    absent: &BTreeMap<PluginRef, Absent>,
     vars: Option<&BTreeMap<String, Json>>,
 ) -> Vec<Diagnostic> {
     let mut merged = vars.cloned().unwrap_or_default();
@@ -35,7 +36,7 @@ pub fn lint(
                 let with = holes(&stage.with);
                 found.extend(judge(definition, &graph, name, &plugin.manifest.configuration, schema, &with));
             }
-            _ => found.push(super::planner::not_found(definition, name, &stage.uses)),
+            _ => found.push(super::planner::not_found(definition, name, absent)),
         }
     }
     sort(&mut found);

@@ -19,6 +19,6 @@ pub use lint::lint;
 pub use planner::{Planned, Planning, plan};
 pub use resolve::{ResolvedStage, place};
 pub use types::{
-    Approval, Artifact, Backoff, Cache, Concurrency, Condition, Found, LateGrant, Plan, PlannedPlugin,
-    PlannedStage, Retry, RetryOn, Service, WhenNewer, WorkspaceOptions,
+    Absent, Approval, Artifact, Backoff, Cache, Concurrency, Condition, Found, LateGrant, Plan,
+    PlannedPlugin, PlannedStage, Retry, RetryOn, Service, WhenNewer, WorkspaceOptions,
 };

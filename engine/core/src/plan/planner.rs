@@ -3,7 +3,7 @@
 use super::conditions::UNSAID;
 use super::configuration::Schema;
 use super::stage::{self, Surroundings};
-use super::types::{Concurrency, Condition, Found, Plan};
+use super::types::{Absent, Concurrency, Condition, Found, Plan};
 use crate::definition::{self, Definition, Known};
 use crate::diagnostic::{Diagnostic, any_error, codes, sort};
 use crate::event::Event;
@@ -30,6 +30,8 @@ pub struct Planning<'a> {
     pub event: &'a Event,
     /// The plugins that were found, by what the file says.
     pub plugins: &'a BTreeMap<PluginRef, Found>,
+    /// What is known of those that were not.
+    pub absent: &'a BTreeMap<PluginRef, Absent>,
     /// The tenant's.
     pub policy: &'a Policy,
     /// Given by hand; texts are converted.
@@ -220,9 +222,21 @@ fn concurrency(
 }
 
 /// A stage's plugin that is not there.
-pub(super) fn not_found(definition: &Definition, name: &StageName, uses: &PluginRef) -> Diagnostic {
+pub(super) fn not_found(
+    definition: &Definition,
+    name: &StageName,
+    absent: &BTreeMap<PluginRef, Absent>,
+) -> Diagnostic {
+    let uses = &definition.stages[name].uses;
     let at = definition.places.value(&format!("/stages/{name}/uses"));
-    let message = format!("no plugin was found for `{uses}`");
-    let remedy = "mend the name, or put the component into a plugin directory";
+    let Absent { looked_in, nearest } = absent.get(uses).cloned().unwrap_or_default();
+    let place = if looked_in.is_empty() { String::new() } else { format!(" in {}", looked_in.join(", ")) };
+    let message = format!("no plugin was found for `{uses}`{place}");
+    let remedy = match nearest.first() {
+        Some(nearest) => {
+            format!("use `{nearest}`, which is there, or put the component into a plugin directory")
+        }
+        None => "mend the name, or put the component into a plugin directory".to_owned(),
+    };
     Diagnostic::error(codes::PLUGIN_NOT_FOUND, message, remedy).at(at)
 }

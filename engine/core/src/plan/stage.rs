@@ -41,7 +41,7 @@ pub(super) fn plan(
 ) -> Option<PlannedStage> {
     let stage = &around.definition.stages[name];
     let Some(found) = around.planning.plugins.get(&stage.uses) else {
-        diagnostics.push(not_found(around.definition, name, &stage.uses));
+        diagnostics.push(not_found(around.definition, name, around.planning.absent));
         return None;
     };
     let mut planner = Planner { around, name, stage, found, diagnostics };

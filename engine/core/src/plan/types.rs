@@ -26,6 +26,15 @@ pub struct Found {
     pub imports: BTreeSet<String>,
 }
 
+/// A plugin that was not found.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Absent {
+    /// The folders or files that were looked into, for people.
+    pub looked_in: Vec<String>,
+    /// What is there instead, nearest first: other versions, or names that are alike.
+    pub nearest: Vec<String>,
+}
+
 /// One run, complete.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
