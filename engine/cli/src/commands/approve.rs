@@ -5,6 +5,8 @@ use crate::exit::{Exit, Refused};
 use crate::terminal::Style;
 use crate::wiring::{Home, RunLock, RunRef, SystemClock, find};
 use anyhow::Result;
+use rustix::process::{getegid, getgroups};
+use serde_json::Value as Json;
 use stageway_core::name::StageName;
 use stageway_ports::{ApprovalAnswer, Clock, StoreError};
 
@@ -30,6 +32,10 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<Exit> {
     let home = Home::open(&context.settings()?).await?;
     let found = find(&*home.store, &home.tenant, &args.run).await?;
     let (number, stage) = (found.number, &args.stage);
+    let asked = home.store.approvals(&home.tenant, &found.id).await?;
+    if let Some(question) = asked.iter().rfind(|asked| asked.stage == *stage && asked.answer.is_none()) {
+        check_approver(&question.options["approvers"], stage, &context.user(), &groups())?;
+    }
     let answer = ApprovalAnswer {
         approved: !args.deny,
         by: context.user(),
@@ -57,4 +63,45 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<Exit> {
         context.say(Style::Notice, &format!("nobody drives the run: `stageway resume {number}` goes on"));
     }
     Ok(Exit::Ok)
+}
+
+/// Whether somebody is among the approvers, by their own name or by that of a group; without approvers anybody is.
+fn check_approver(approvers: &Json, stage: &StageName, user: &str, groups: &[String]) -> Result<(), Refused> {
+    let approvers: Vec<&str> = approvers.as_array().into_iter().flatten().filter_map(Json::as_str).collect();
+    let is_one = |name: &&str| *name == user || groups.iter().any(|group| group == name);
+    if approvers.is_empty() || approvers.iter().any(is_one) {
+        return Ok(());
+    }
+    let message = format!("`{user}` is no approver of `{stage}`");
+    Err(Refused::new(Exit::Denied, message, format!("it is answered by {}", approvers.join(", "))))
+}
+
+/// The names of the groups of this machine that the process is in.
+fn groups() -> Vec<String> {
+    let mut own: Vec<u32> = getgroups().unwrap_or_default().into_iter().map(|group| group.as_raw()).collect();
+    own.push(getegid().as_raw());
+    let known = std::fs::read_to_string("/etc/group").unwrap_or_default();
+    let name = |line: &str| {
+        let mut fields = line.split(':');
+        let (name, number) = (fields.next()?, fields.nth(1)?.parse().ok()?);
+        own.contains(&number).then(|| name.to_owned())
+    };
+    known.lines().filter_map(name).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn an_approver_is_named_or_in_a_group_that_is() {
+        let stage = StageName::new("ship").unwrap();
+        let check =
+            |approvers: Json| check_approver(&approvers, &stage, "ada", &["release-team".to_owned()]).is_ok();
+        for approvers in [Json::Null, json!([]), json!(["ada"]), json!(["bob", "release-team"])] {
+            assert!(check(approvers.clone()), "{approvers}");
+        }
+        assert!(!check(json!(["bob"])));
+    }
 }
