@@ -38,6 +38,8 @@ pub(crate) enum Command {
     Cancel(commands::cancel::Args),
     /// Answer the question that a stage waits for
     Approve(commands::approve::Args),
+    /// List what was released to an environment, and how it was judged
+    Releases(commands::releases::Args),
     /// Run an attempt of a stage again from its journal, offline
     Replay(commands::replay::Args),
     /// Tell every problem of a pipeline file
@@ -89,6 +91,7 @@ mod tests {
             "logs 12 unit-test -f",
             "cancel 01ABC",
             "approve 12 promote --deny --reason late",
+            "releases production --max 5 --json",
             "replay 12 promote --attempt 2",
             "lint .stageway/a.yaml",
             "expand",

@@ -55,6 +55,7 @@ async fn dispatch(context: &Context, command: Command) -> anyhow::Result<Exit> {
         Command::Plan(args) => commands::plan::run(context, args).await,
         Command::Resume(args) => commands::resume::run(context, args).await,
         Command::Runs(args) => commands::runs::run(context, args).await,
+        Command::Releases(args) => commands::releases::run(context, args).await,
         Command::Show(args) => commands::show::run(context, args).await,
         Command::Logs(args) => commands::logs::run(context, args).await,
         Command::Cancel(args) => commands::cancel::run(context, args).await,

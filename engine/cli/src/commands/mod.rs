@@ -9,6 +9,7 @@ pub(crate) mod lint;
 pub(crate) mod logs;
 pub(crate) mod plan;
 pub(crate) mod plugin;
+pub(crate) mod releases;
 pub(crate) mod replay;
 pub(crate) mod resume;
 pub(crate) mod run;
