@@ -12,10 +12,12 @@
 
 mod copy;
 mod error;
+mod flushed;
 mod port;
 mod put;
 
 use error::Fault;
+use flushed::Flushed;
 use object_store::local::LocalFileSystem;
 use stageway_core::digest::Digest;
 use stageway_ports::BlobError;
@@ -32,6 +34,7 @@ pub const MAX_BLOB_BYTES: u64 = 64 << 30;
 pub struct FsBlobs {
     directory: Arc<Path>,
     files: Arc<LocalFileSystem>,
+    flushed: Arc<Flushed>,
 }
 
 impl FsBlobs {
@@ -51,7 +54,7 @@ impl FsBlobs {
             File::open(parent)?.sync_all()?;
         }
         let files = LocalFileSystem::new_with_prefix(&directory)?.with_fsync(true);
-        Ok(Self { directory: directory.into(), files: Arc::new(files) })
+        Ok(Self { directory: directory.into(), files: Arc::new(files), flushed: Arc::default() })
     }
 
     /// The file of a blob.

@@ -18,6 +18,7 @@ impl FsBlobs {
         let content = Content { digest, size: bytes.len() as u64 };
         if !self.is_durable(&content).await? {
             self.files.put(&key(&digest), bytes.into()).await?;
+            self.flushed.add(digest);
         }
         Ok(content)
     }
@@ -30,18 +31,22 @@ impl FsBlobs {
         }
         let mut upload = self.files.put_multipart(&key(&content.digest)).await?;
         match copy_into(&mut *upload, open(path).map_err(told)?, &content).await {
-            Ok(()) => upload.complete().await?,
+            Ok(()) => {
+                upload.complete().await?;
+                self.flushed.add(content.digest);
+            }
             Err(fault) => {
                 upload.abort().await?;
                 return Err(fault);
             }
-        };
+        }
         Ok(content)
     }
 
     /// Whether the blob is there already, with its name flushed too: who wrote it may not have come so far.
     async fn is_durable(&self, content: &Content) -> Result<bool, Fault> {
         let (path, size) = (self.path(&content.digest), content.size);
+        let (digest, flushed) = (content.digest, self.flushed.clone());
         spawn_blocking(move || {
             let found = match std::fs::metadata(&path) {
                 Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
@@ -51,8 +56,9 @@ impl FsBlobs {
             if found.len() != size {
                 return Ok(false);
             }
-            if let Some(directory) = path.parent() {
+            if let Some(directory) = path.parent().filter(|_| !flushed.has(&digest)) {
                 File::open(directory)?.sync_all()?;
+                flushed.add(digest);
             }
             Ok(true)
         })
