@@ -195,7 +195,9 @@ pub enum Network {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum TaskState {
-    /// It exists and has not ended.
+    /// It exists, and waits for a place among those that run.
+    Queued,
+    /// It has its place and has not ended.
     Running,
     /// It has ended.
     Ended(Box<TaskEnding>),

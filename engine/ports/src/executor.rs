@@ -58,7 +58,7 @@ pub trait Executor: Send + Sync {
         secrets: &SecretValues,
     ) -> Result<Incarnation, TaskError>;
 
-    /// Resolves when the task has ended or is lost; `Running` is answered at the latest after `within`.
+    /// Resolves when the task has ended or is lost; `Queued` or `Running` is answered at the latest after `within`.
     async fn state(
         &self,
         name: &TaskName,

@@ -74,7 +74,9 @@ impl Attempt {
             let name = self.task_name(seq);
             let gone = self.engine.executor.state(&name, None, grace + Duration::from_secs(10)).await;
             match gone {
-                Ok(TaskState::Running) => tracing::warn!(task.name = %name, "a task outlives its attempt"),
+                Ok(TaskState::Queued | TaskState::Running) => {
+                    tracing::warn!(task.name = %name, "a task outlives its attempt")
+                }
                 Ok(_) => self.drain(seq).await,
                 Err(_) => {}
             }

@@ -288,7 +288,7 @@ impl Attempt {
 async fn ended(executor: Arc<dyn Executor>, name: TaskName) -> Result<TaskState, Halt> {
     loop {
         match executor.state(&name, None, Duration::from_secs(60)).await {
-            Ok(TaskState::Running) => {}
+            Ok(TaskState::Queued | TaskState::Running) => {}
             Ok(state) => return Ok(state),
             Err(TaskError::Unknown(_)) => return Ok(TaskState::Lost),
             Err(error) => return Err(fault(error)),

@@ -106,8 +106,7 @@ impl Work {
                 Instance::Over(closing) => return *closing,
                 Instance::Parked(wake) => {
                     self.fruitless = 0;
-                    self.say_parked(&wake).await;
-                    self.sleep_until(&wake, deadline).await;
+                    self.sleep_until(&wake, deadline, true).await;
                     self.say_resumed(false, 0).await;
                 }
                 Instance::Fault { message, entries, attempt } => {
@@ -145,10 +144,7 @@ impl Work {
                 if let (Wake::Tasks(names), Some(cursor)) = (&wake, cursor) {
                     self.attempt(cursor).follow_parked(names).await;
                 }
-                if self.past == Past::InMemory {
-                    self.say_parked(&wake).await;
-                }
-                self.sleep_until(&wake, deadline).await;
+                self.sleep_until(&wake, deadline, self.past == Past::InMemory).await;
             }
             _ if self.past == Past::InMemory => return,
             _ => {}
@@ -271,12 +267,12 @@ impl Work {
         crate::planner::prepare(&self.engine, &self.subject.planned().plugin.digest).await
     }
 
-    async fn say_parked(&self, wake: &Wake) {
+    async fn say_parked(&self, why: String) {
         let event = RunEvent::AttemptParked {
             at: self.engine.clock.now_ms(),
             stage: self.subject.stage.clone(),
             attempt: self.subject.attempt,
-            why: wake::in_words(wake),
+            why,
         };
         let _ = self.outbox.send(Message::Event(event)).await;
     }
@@ -292,9 +288,26 @@ impl Work {
         let _ = self.outbox.send(Message::Event(event)).await;
     }
 
-    async fn sleep_until(&mut self, wake: &Wake, deadline: u64) {
-        match wake::wait(&self.engine, &self.subject, wake, self.cancel.clone(), deadline).await {
-            Woken::Outside | Woken::Cancelled | Woken::Deadline => {}
+    /// Says what the attempt waits for, and waits. A task that has no place yet is waited for in other words.
+    async fn sleep_until(&mut self, wake: &Wake, deadline: u64, says: bool) {
+        let queued = wake::queued(&self.engine, wake).await;
+        match queued {
+            Some(name) => self.say_parked(format!("for a place to run task {name}")).await,
+            None if says => self.say_parked(wake::in_words(wake)).await,
+            None => {}
+        }
+        let placed = async {
+            if queued.is_some() {
+                wake::placed(&self.engine, wake).await;
+                self.say_parked(wake::in_words(wake)).await;
+            }
+            std::future::pending::<()>().await;
+        };
+        tokio::select! {
+            woken = wake::wait(&self.engine, &self.subject, wake, self.cancel.clone(), deadline) => match woken {
+                Woken::Outside | Woken::Cancelled | Woken::Deadline => {}
+            },
+            () = placed => {}
         }
     }
 }

@@ -12,6 +12,9 @@ use stageway_ports::{Approval, TaskError};
 use std::time::Duration;
 use tokio::sync::watch;
 
+/// Between two looks whether a task has its place.
+const PLACE: Duration = Duration::from_secs(1);
+
 /// What ended a wait.
 pub(super) enum Woken {
     /// What was waited for.
@@ -46,6 +49,21 @@ pub(super) fn in_words(wake: &Wake) -> String {
     }
 }
 
+/// The task that is waited for, while it waits itself for a place among those that run.
+pub(super) async fn queued<'a>(engine: &Engine, wake: &'a Wake) -> Option<&'a TaskName> {
+    let Wake::Tasks(names) = wake else { return None };
+    let [name] = &names[..] else { return None };
+    let state = engine.executor.state(name, None, Duration::ZERO).await;
+    matches!(state, Ok(TaskState::Queued)).then_some(name)
+}
+
+/// Resolves when the task has its place.
+pub(super) async fn placed(engine: &Engine, wake: &Wake) {
+    while queued(engine, wake).await.is_some() {
+        tokio::time::sleep(PLACE).await;
+    }
+}
+
 /// Resolves when the attempt should be in memory again.
 pub(super) async fn wait(
     engine: &Engine,
@@ -68,7 +86,7 @@ pub(super) async fn is_due(engine: &Engine, subject: &Subject, wake: &Wake) -> b
         Wake::Tasks(names) => {
             for name in names {
                 match engine.executor.state(name, None, Duration::ZERO).await {
-                    Ok(TaskState::Running) | Err(TaskError::Unavailable(_)) => {}
+                    Ok(TaskState::Queued | TaskState::Running) | Err(TaskError::Unavailable(_)) => {}
                     _ => return true,
                 }
             }
@@ -105,7 +123,7 @@ async fn outside(engine: &Engine, subject: &Subject, wake: &Wake) {
 async fn task(engine: &Engine, name: &TaskName) {
     loop {
         match engine.executor.state(name, None, Duration::from_secs(60)).await {
-            Ok(TaskState::Running) => {}
+            Ok(TaskState::Queued | TaskState::Running) => {}
             Ok(_) | Err(TaskError::Unknown(_)) => return,
             Err(_) => tokio::time::sleep(Duration::from_secs(1)).await,
         }

@@ -16,7 +16,9 @@ use stageway_core::task::{Process, TaskEnding, TaskSpec, TaskTimes};
 use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant, SystemTime};
+use tokio::sync::SemaphorePermit;
 use tokio::task::JoinHandle;
 
 /// The number of the task's own process; services count from 1.
@@ -93,7 +95,7 @@ impl Life {
     /// Lives it to its end, and answers what is left to be taken down.
     pub(super) async fn live(mut self, queued: Instant) -> (TaskEnding, Admitted) {
         let table = self.table.clone();
-        let slot = unless_cancelled(&self.task.clone(), async { Ok(table.slots.acquire().await.ok()) }).await;
+        let slot = place(&table, &self.task).await;
         self.times.queued_ms = milliseconds(queued.elapsed());
         let mut site = None;
         let outcome = match &slot {
@@ -222,6 +224,17 @@ fn ended(exit: Exit) -> Outcome {
         Exit::Signal(signal) => (EndingReason::Signalled, None, format!("ended by signal {signal}")),
     };
     Outcome { reason, code, message, ran: true }
+}
+
+/// A place among the tasks that run; a task that has to wait for it says so.
+async fn place<'t>(table: &'t Table, task: &Task) -> Result<Option<SemaphorePermit<'t>>, Outcome> {
+    if let Ok(place) = table.slots.try_acquire() {
+        return Ok(Some(place));
+    }
+    task.queued.store(true, Ordering::Relaxed);
+    let place = unless_cancelled(task, async { Ok(table.slots.acquire().await.ok()) }).await;
+    task.queued.store(false, Ordering::Relaxed);
+    place
 }
 
 /// Does something unless the task is cancelled first.

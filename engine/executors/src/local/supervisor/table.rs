@@ -19,6 +19,7 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::Semaphore;
@@ -151,6 +152,7 @@ impl Table {
                 None => Ok(TaskState::Running),
             },
             Ok(Err(_)) => self.recorded(name, known),
+            Err(_) if task.queued.load(Ordering::Relaxed) => Ok(TaskState::Queued),
             Err(_) => Ok(TaskState::Running),
         }
     }

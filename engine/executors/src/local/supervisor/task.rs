@@ -7,6 +7,7 @@ use stageway_core::name::TaskName;
 use stageway_core::task::TaskEnding;
 use stageway_ports::Incarnation;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 use tokio::sync::watch;
 
@@ -18,6 +19,8 @@ pub(super) struct Task {
     pub record: Record,
     /// Set once: its identity, or why there will be none.
     pub claimed: watch::Sender<Option<Result<Incarnation, Failure>>>,
+    /// While it waits for a place among those that run.
+    pub queued: AtomicBool,
     /// Set once, after it is durable.
     pub ended: watch::Sender<Option<Arc<TaskEnding>>>,
     /// Set when nothing of it is left in this process.
@@ -35,6 +38,7 @@ impl Task {
             name: name.clone(),
             record,
             claimed: watch::Sender::new(None),
+            queued: AtomicBool::new(false),
             ended: watch::Sender::new(None),
             gone: watch::Sender::new(false),
             cancelled: watch::Sender::new(None),
