@@ -9,7 +9,7 @@ mod large;
 mod record;
 mod size;
 
-pub use canonical::canonical;
+pub use canonical::{canonical, canonical_value};
 pub use cursor::{Cursor, CursorError, Next};
 pub use large::{INLINE_BYTES, Restored, WHOLE_BYTES, blobs_of, externalize, restore};
 pub use record::{End, Entry, FORMAT, Fact, Header, Intent, Outcome, Record};
