@@ -28,6 +28,11 @@ pub(crate) fn check(imports: &[String], linking: &Linking) -> Result<(), GuestEr
     if reasons.is_empty() { Ok(()) } else { Err(GuestError::NotLinked(reasons)) }
 }
 
+/// Whether an import is linked to every run.
+pub(crate) fn is_free(import: &str) -> bool {
+    obstacle(import, &Linking::default()).is_none()
+}
+
 /// A linking that grants all there is: for calls that may not make any.
 pub(crate) fn everything() -> Linking {
     Linking {

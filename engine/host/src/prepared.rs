@@ -1,4 +1,3 @@
-use crate::bindings::StagePluginPre;
 use crate::bindings::exports::stageway::stage::stage::Verdict;
 use crate::bindings::stageway::host::types::ConfigIssue;
 use crate::contract::STAGE;
@@ -10,16 +9,24 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use wasmtime::Engine;
 use wasmtime::component::types::{ComponentFunc, ComponentItem};
-use wasmtime::component::{Component, Linker};
+use wasmtime::component::{Component, ComponentExportIndex, InstancePre, Linker};
 
 /// A component whose imports and exports are resolved: making an instance of it takes microseconds.
 pub(crate) struct Prepared {
     /// Of the binary.
     pub(crate) digest: Digest,
-    /// As they are spelled in the binary.
-    pub(crate) imports: Vec<String>,
+    /// Those of them that a run without any grant would be refused: only they are looked at again at each run.
+    pub(crate) granted: Vec<String>,
     /// Absent while the component imports something unknown, which only a run refuses.
-    pub(crate) plugin: Option<StagePluginPre<Guest>>,
+    pub(crate) plugin: Option<Plugin>,
+}
+
+/// What instances are made of.
+pub(crate) struct Plugin {
+    pub(crate) instance: InstancePre<Guest>,
+    pub(crate) describe: ComponentExportIndex,
+    pub(crate) validate: ComponentExportIndex,
+    pub(crate) run: ComponentExportIndex,
 }
 
 impl Prepared {
@@ -33,16 +40,33 @@ impl Prepared {
         digest: Digest,
         imports: Vec<String>,
     ) -> Result<Self, GuestError> {
+        let granted = imports.iter().filter(|import| !linking::is_free(import)).cloned().collect();
         if linking::check(&imports, &linking::everything()).is_err() {
-            return Ok(Self { digest, imports, plugin: None });
+            return Ok(Self { digest, granted, plugin: None });
         }
         let wrong = |error: wasmtime::Error| GuestError::WrongWorld(format!("{error:#}"));
         check_stage(engine, component)?;
         let mut linker = Linker::new(engine);
         linking::link(&mut linker, component, &imports).map_err(wrong)?;
         let instance = linker.instantiate_pre(component).map_err(wrong)?;
-        let plugin = Some(StagePluginPre::new(instance).map_err(wrong)?);
-        Ok(Self { digest, imports, plugin })
+        let plugin = Some(Plugin::new(instance)?);
+        Ok(Self { digest, granted, plugin })
+    }
+}
+
+impl Plugin {
+    fn new(instance: InstancePre<Guest>) -> Result<Self, GuestError> {
+        let component = instance.component();
+        let missing = |name: &str| GuestError::WrongWorld(format!("`{name}` of the stage: it is missing"));
+        let stage = component.component_type();
+        let engine = instance.engine();
+        let stage = stage.exports(engine).map(|(name, _)| name.to_owned());
+        let stage = stage.into_iter().find(|name| name.split('@').next() == Some(STAGE));
+        let stage = stage.ok_or_else(|| missing(STAGE))?;
+        let stage = component.get_export_index(None, &stage).ok_or_else(|| missing(STAGE))?;
+        let index = |name: &str| component.get_export_index(Some(&stage), name).ok_or_else(|| missing(name));
+        let (describe, validate, run) = (index("describe")?, index("validate")?, index("run")?);
+        Ok(Self { instance, describe, validate, run })
     }
 }
 

@@ -40,7 +40,7 @@ pub(crate) async fn describe(host: &Host, prepared: &Prepared) -> Result<String,
 pub(crate) async fn validate(
     host: &Host,
     prepared: &Prepared,
-    configuration: &String,
+    configuration: &str,
 ) -> Result<Vec<ConfigIssue>, GuestError> {
     match pure(host, prepared, "validate", Export::Validate(configuration)).await? {
         Said::Issues(issues) => Ok(issues),
@@ -55,7 +55,7 @@ async fn pure(
     export: Export<'_>,
 ) -> Result<Said, GuestError> {
     let linking = linking::everything();
-    linking::check(&prepared.imports, &linking)?;
+    linking::check(&prepared.granted, &linking)?;
     let limits =
         AttemptLimits { cpu_ms: CPU_MS, log_bytes: LOG_BYTES, host_calls: CALLS, ..AttemptLimits::default() };
     let run = GuestRun {

@@ -11,6 +11,6 @@ mod state;
 pub(crate) use broken::Broken;
 pub(crate) use handles::{Handle, Handles};
 pub(crate) use memory::Memory;
-pub(crate) use meter::{Meter, Metered};
+pub(crate) use meter::{Meter, Metered, OnThread};
 pub(crate) use port::{Port, serve};
 pub(crate) use state::{Guest, Start};

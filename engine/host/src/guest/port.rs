@@ -1,31 +1,42 @@
 use super::Broken;
 use stageway_core::call::{Answer, Call, Reply};
 use stageway_ports::Calls;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::pin::pin;
-use tokio::sync::mpsc::{self, Receiver, Sender};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
 
 /// The guest's end of the way to [`Calls`].
 ///
 /// wasmtime wants the state of an instance to own everything it holds, and a run only borrows its `Calls`: so calls and
-/// replies are handed over between two halves of one task.
-pub(crate) struct Port {
-    calls: Sender<Call>,
-    replies: Receiver<Reply>,
-}
+/// replies are handed over between two halves of one task. A guest makes one call at a time, and whoever polls it looks for
+/// the call at once, so there is nobody to wake.
+pub(crate) struct Port(Arc<Mutex<Exchange>>);
 
 /// The other end.
-pub(crate) struct Desk {
-    calls: Receiver<Call>,
-    replies: Sender<Reply>,
+pub(crate) struct Desk(Arc<Mutex<Exchange>>);
+
+#[derive(Default)]
+struct Exchange {
+    call: Option<Call>,
+    reply: Option<Reply>,
+}
+
+/// What a poll of a guest came to.
+enum Turn<T> {
+    Ended(T),
+    Called(Call),
+}
+
+fn open(exchange: &Mutex<Exchange>) -> MutexGuard<'_, Exchange> {
+    exchange.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Port {
-    /// Both ends. A guest makes one call at a time.
+    /// Both ends.
     pub(crate) fn pair() -> (Self, Desk) {
-        let (calls, incoming) = mpsc::channel(1);
-        let (outgoing, replies) = mpsc::channel(1);
-        (Self { calls, replies }, Desk { calls: incoming, replies: outgoing })
+        let exchange = Arc::<Mutex<Exchange>>::default();
+        (Self(exchange.clone()), Desk(exchange))
     }
 
     /// Makes a call and waits for its answer.
@@ -33,9 +44,8 @@ impl Port {
     /// # Errors
     /// When the reply stops the instance.
     pub(crate) async fn call(&mut self, call: Call) -> Result<Answer, Broken> {
-        let gone = || Broken::fault("nobody answers the calls of this instance any more");
-        self.calls.send(call).await.map_err(|_| gone())?;
-        match self.replies.recv().await.ok_or_else(gone)? {
+        open(&self.0).call = Some(call);
+        match poll_fn(|_| open(&self.0).reply.take().map_or(Poll::Pending, Poll::Ready)).await {
             Reply::Answer(answer) => Ok(answer),
             Reply::Stop(stop) => Err(Broken::Stop(stop)),
         }
@@ -46,16 +56,21 @@ impl Port {
 ///
 /// # Cancellation
 /// Dropping it drops the guest.
-pub(crate) async fn serve<T>(guest: impl Future<Output = T>, mut desk: Desk, calls: &mut dyn Calls) -> T {
+pub(crate) async fn serve<T>(guest: impl Future<Output = T>, desk: Desk, calls: &mut dyn Calls) -> T {
     let mut guest = pin!(guest);
     loop {
-        let call = tokio::select! {
-            biased;
-            end = &mut guest => return end,
-            Some(call) = desk.calls.recv() => call,
-        };
-        let reply = calls.call(call).await;
-        // The guest waits for exactly this reply; if it is gone, the next turn of the loop returns its end.
-        let _ = desk.replies.send(reply).await;
+        let turn = poll_fn(|context| match guest.as_mut().poll(context) {
+            Poll::Ready(end) => Poll::Ready(Turn::Ended(end)),
+            Poll::Pending => {
+                open(&desk.0).call.take().map_or(Poll::Pending, |call| Poll::Ready(Turn::Called(call)))
+            }
+        });
+        match turn.await {
+            Turn::Ended(end) => return end,
+            Turn::Called(call) => {
+                let reply = calls.call(call).await;
+                open(&desk.0).reply = Some(reply);
+            }
+        }
     }
 }

@@ -1,11 +1,11 @@
 use super::ending::{self, Broke};
-use crate::bindings::StagePlugin;
 use crate::bindings::exports::stageway::stage::stage::Verdict;
-use crate::guest::{Broken, Guest, Meter, Metered, Port, Start, serve};
+use crate::guest::{Broken, Guest, Meter, Metered, OnThread, Port, Start, serve};
 use crate::host::Host;
-use crate::prepared::Prepared;
+use crate::prepared::{Plugin, Prepared};
 use stageway_core::run::Usage;
 use stageway_ports::{Calls, ConfigIssue, GuestEnd, GuestError, GuestRun};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::timeout;
@@ -19,9 +19,9 @@ const CALL_BYTES: usize = 4 << 20;
 pub(crate) enum Export<'a> {
     Describe,
     /// With the configuration.
-    Validate(&'a String),
+    Validate(&'a str),
     /// With the configuration.
-    Run(&'a String),
+    Run(&'a str),
 }
 
 /// What an export answered.
@@ -57,10 +57,7 @@ pub(crate) async fn call(
     let mut store =
         store(host, Start { run, bounds: &host.options().component, port, meter: Arc::clone(&meter) });
     let work = async {
-        let said = match plugin.instantiate_async(&mut store).await {
-            Ok(plugin) => invoke(&plugin, &mut store, export).await,
-            Err(error) => Err(error),
-        };
+        let said = invoke(plugin, &mut store, export).await;
         if said.as_ref().is_err_and(|error| matches!(error.downcast_ref(), Some(Broken::Stop(_)))) {
             return said;
         }
@@ -68,7 +65,12 @@ pub(crate) async fn call(
         let finished = store.data_mut().finish_lines().await;
         said.and_then(|said| finished.map(|()| said))
     };
-    let said = match timeout(wall, serve(Metered::new(work, meter), desk, calls)).await {
+    let ended = {
+        let work = pin!(Metered::new(work, Arc::clone(&meter)));
+        let served = pin!(OnThread::new(serve(work, desk, calls), meter));
+        timeout(wall, served).await
+    };
+    let said = match ended {
         Ok(Ok(said)) => Ok(said),
         Ok(Err(error)) => Err(ending::broke(&error)?),
         Err(_) => Err(Broke::Limit("wall-ms".to_owned())),
@@ -92,26 +94,32 @@ fn store(host: &Host, start: Start<'_>) -> Store<Guest> {
     store
 }
 
-async fn invoke(
-    plugin: &StagePlugin,
-    store: &mut Store<Guest>,
-    export: Export<'_>,
-) -> wasmtime::Result<Said> {
-    let stage = plugin.stageway_stage_stage();
+/// Makes an instance and calls one export.
+async fn invoke(plugin: &Plugin, store: &mut Store<Guest>, export: Export<'_>) -> wasmtime::Result<Said> {
+    let instance = plugin.instance.instantiate_async(&mut *store).await?;
     Ok(match export {
-        Export::Describe => Said::Manifest(stage.call_describe(store).await?),
+        Export::Describe => {
+            let describe = instance.get_typed_func::<(), (String,)>(&mut *store, &plugin.describe)?;
+            Said::Manifest(describe.call_async(store, ()).await?.0)
+        }
         Export::Validate(configuration) => {
-            let issues = stage.call_validate(store, configuration).await?;
+            type Answer = (Vec<crate::bindings::stageway::host::types::ConfigIssue>,);
+            let validate = instance.get_typed_func::<(&str,), Answer>(&mut *store, &plugin.validate)?;
+            let (issues,) = validate.call_async(store, (configuration,)).await?;
             let issue = |issue: crate::bindings::stageway::host::types::ConfigIssue| ConfigIssue {
                 pointer: issue.pointer,
                 message: issue.message,
             };
             Said::Issues(issues.into_iter().map(issue).collect())
         }
-        Export::Run(configuration) => match stage.call_run(store, configuration).await? {
-            Ok(outputs) => Said::Outputs(outputs),
-            Err(Verdict::Failed(failure)) => Said::Verdict(GuestEnd::Failed(failure.into())),
-            Err(Verdict::Errored(failure)) => Said::Verdict(GuestEnd::Errored(failure.into())),
-        },
+        Export::Run(configuration) => {
+            type Answer = (Result<String, Verdict>,);
+            let run = instance.get_typed_func::<(&str,), Answer>(&mut *store, &plugin.run)?;
+            match run.call_async(store, (configuration,)).await?.0 {
+                Ok(outputs) => Said::Outputs(outputs),
+                Err(Verdict::Failed(failure)) => Said::Verdict(GuestEnd::Failed(failure.into())),
+                Err(Verdict::Errored(failure)) => Said::Verdict(GuestEnd::Errored(failure.into())),
+            }
+        }
     })
 }

@@ -9,7 +9,7 @@ pub(crate) use instance::{Export, Said, call};
 use crate::host::Host;
 use crate::linking;
 use crate::prepared::Prepared;
-use stageway_core::journal::canonical;
+use stageway_core::journal::canonical_value;
 use stageway_core::run::Usage;
 use stageway_ports::{Calls, GuestEnd, GuestError, GuestRun};
 use std::time::Duration;
@@ -27,8 +27,8 @@ pub(crate) async fn attempt(
     run: &GuestRun,
     calls: &mut dyn Calls,
 ) -> Result<(GuestEnd, Usage), GuestError> {
-    linking::check(&prepared.imports, &run.linking)?;
-    let configuration = canonical(&run.configuration);
+    linking::check(&prepared.granted, &run.linking)?;
+    let configuration = canonical_value(&run.configuration);
     let wall = Duration::from_millis(run.limits.wall_ms);
     let (said, usage) = call(host, prepared, run, wall, Export::Run(&configuration), calls).await?;
     let end = match said {
