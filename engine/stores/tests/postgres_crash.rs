@@ -62,7 +62,7 @@ async fn kill_and_look() {
     }
     witness.close().await;
     let appends: u64 = told.values().sum();
-    assert!(appends > KILLS as u64, "{appends} appends");
+    assert!(appends >= KILLS as u64, "{appends} appends");
     println!(
         "postgres_crash: {KILLS} kills of the process, {SERVER_KILLS} of the server, {appends} appends acknowledged, all \
          there; first append after a restart at the latest after {} ms",
