@@ -52,7 +52,9 @@ async fn kill_and_look() {
     let witness = connect(&url, blobs.path()).await;
     for kill in 0..KILLS {
         let appending = Appending::start(&[&url, blobs.path().to_str().unwrap()]);
-        std::thread::sleep(Duration::from_micros(random.below(200_000)));
+        let answers = 1 + random.below(30) as usize;
+        told.extend(appending.until(|said| said.len() >= answers));
+        std::thread::sleep(Duration::from_micros(random.below(5_000)));
         if kill % (KILLS / SERVER_KILLS) == 0 {
             slowest = slowest.max(kill_server(&server, &appending, &mut told));
             std::thread::sleep(Duration::from_micros(random.below(100_000)));

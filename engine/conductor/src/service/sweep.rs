@@ -94,10 +94,10 @@ fn moves(
     found: &BTreeMap<Reference, Revision>,
     after: &BTreeMap<Reference, Revision>,
 ) -> Vec<Moved> {
-    let settled = found.iter().filter(|(reference, _)| before.get(reference) == after.get(reference));
-    let news = settled.filter(|(reference, revision)| match before.get(reference) {
+    let settled = found.iter().filter(|&(reference, _)| before.get(reference) == after.get(reference));
+    let news = settled.filter(|&(reference, revision)| match before.get(reference) {
         None => true,
-        Some(known) => known != *revision && reference.tag().is_none(),
+        Some(known) => known != revision && reference.tag().is_none(),
     });
     let moved = news.map(|(reference, revision)| Moved {
         reference: reference.clone(),

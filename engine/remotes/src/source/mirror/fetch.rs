@@ -74,7 +74,7 @@ impl Inner {
         for some in refs.chunks(TOGETHER) {
             if !self.fetch_refs(some).await? {
                 let there = self.listed(some).await?;
-                let still: Vec<Reference> = some.iter().filter(|one| there.contains(one)).cloned().collect();
+                let still: Vec<Reference> = some.iter().filter(|&one| there.contains(one)).cloned().collect();
                 if !still.is_empty() && !self.fetch_refs(&still).await? {
                     return Err(SourceError::Unavailable("refs come and go while they are fetched".into()));
                 }
