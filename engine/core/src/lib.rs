@@ -25,6 +25,7 @@ pub mod expression;
 pub mod grant;
 pub mod head;
 pub mod image;
+pub mod instant;
 pub mod manifest;
 pub mod operator;
 pub mod plan;

@@ -121,6 +121,10 @@ name!(
     RepositoryId, "repository", is_label, RULE
 );
 name!(
+    /// A token as the operator calls it: who did what is told by this name.
+    TokenName, "token name", is_label, RULE
+);
+name!(
     /// An address of ours that a forge sends to: the last part of its path.
     WebhookId, "webhook id", is_identifier, "1 to 128 letters, digits, `-`, `_` and `.`"
 );

@@ -5,8 +5,13 @@
 
 mod parse;
 mod parse_service;
+mod parse_tokens;
+mod servers;
 mod service;
+mod token;
 mod types;
 
+pub use servers::{KnownServer, KnownServers};
 pub use service::{ForgeCredentials, ForgeEntry, MAX_SECRETS, Repository, Service, Tenant, Webhook};
+pub use token::{Scope, TOKEN_PREFIX, Token};
 pub use types::{Connection, Login, Operator, RegistryConnection};

@@ -1,6 +1,7 @@
 //! Reading the service's part, and whether its names fit together.
 
 use super::parse::{login, place};
+use super::parse_tokens::{self, token};
 use super::service::{ForgeCredentials, ForgeEntry, MAX_SECRETS, Repository, Service, Tenant, Webhook};
 use crate::definition::DAY;
 use crate::delivery::ForgeKind;
@@ -14,8 +15,8 @@ use std::fmt::Display;
 use std::str::FromStr;
 
 /// The keys of the service at the top of the file.
-pub(super) const KEYS: [&str; 8] =
-    ["listen", "url", "parallel-runs", "sweep", "tenants", "forges", "repositories", "webhooks"];
+pub(super) const KEYS: [&str; 9] =
+    ["listen", "url", "parallel-runs", "sweep", "tenants", "forges", "repositories", "webhooks", "tokens"];
 
 pub(super) fn service(reader: &mut Reader, map: &Map<'_>) -> Service {
     let service = Service {
@@ -27,8 +28,10 @@ pub(super) fn service(reader: &mut Reader, map: &Map<'_>) -> Service {
         forges: entries(reader, map, "forges", forge),
         repositories: entries(reader, map, "repositories", repository),
         webhooks: entries(reader, map, "webhooks", webhook),
+        tokens: entries(reader, map, "tokens", token),
     };
     check(reader, map, &service);
+    check_tokens(reader, map, &service);
     service
 }
 
@@ -57,6 +60,7 @@ fn keys_of(section: &str) -> &'static [&'static str] {
         "tenants" => &["policy", "parallel-runs", "deliveries-a-minute"],
         "forges" => &["kind", "api", "token", "login"],
         "repositories" => &["tenant", "forge", "name", "clone", "login", "default-branch", "protected"],
+        "tokens" => parse_tokens::KEYS,
         _ => &["repositories", "secrets", "enabled", "deliveries-a-minute"],
     }
 }
@@ -242,6 +246,23 @@ fn check(reader: &mut Reader, map: &Map<'_>, service: &Service) {
         } else if names.len() < known.len() {
             let message = format!("webhook `{id}` has two repositories with the same name at their forge");
             mixed(reader, at, message, "a delivery could not tell them apart: remove one of the two");
+        }
+    }
+}
+
+/// Whether every token is of a tenant that is there, and no two are the same.
+fn check_tokens(reader: &mut Reader, map: &Map<'_>, service: &Service) {
+    let tenants = service.tenant_names();
+    let mut seen = BTreeMap::new();
+    for (name, token) in &service.tokens {
+        let at = (map, "tokens", name.as_str());
+        if !tenants.contains(&token.tenant) && !written(map, "tenants", token.tenant.as_str()) {
+            let near = nearest(token.tenant.as_str(), tenants.iter().map(TenantId::as_str));
+            unknown(reader, at, "tenant", token.tenant.as_str(), near);
+        }
+        if let (Some(earlier), Some(entry)) = (seen.insert(token.hash, name), entry(at)) {
+            let message = format!("tokens `{earlier}` and `{name}` are the same");
+            reader.error(codes::CONFLICT, &entry.at, message, "give each of them a token of its own");
         }
     }
 }

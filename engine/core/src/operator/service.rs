@@ -1,8 +1,9 @@
 //! What `stageway serve` needs beyond a single machine.
 
+use super::token::Token;
 use super::types::Login;
 use crate::delivery::{ForgeKind, RepositoryName};
-use crate::name::{RepositoryId, TenantId, WebhookId};
+use crate::name::{RepositoryId, TenantId, TokenName, WebhookId};
 use crate::policy::SecretSource;
 use crate::trigger;
 use serde::Serialize;
@@ -35,6 +36,8 @@ pub struct Service {
     pub repositories: BTreeMap<RepositoryId, Repository>,
     /// Addresses that forges send to.
     pub webhooks: BTreeMap<WebhookId, Webhook>,
+    /// Who may ask the server for what.
+    pub tokens: BTreeMap<TokenName, Token>,
 }
 
 /// What is said of a tenant.

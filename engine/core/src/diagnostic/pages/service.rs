@@ -30,4 +30,40 @@ super::pages! {
     "The address is not one of this server, or takes no request of this kind.",
     "GET /webhooks/demo",
     "look at the address; webhooks are sent to with POST /webhooks/ID";
+    TOKEN_REFUSED = 810, "the token is missing or wrong",
+    "The API takes a token in the header `Authorization: Bearer TOKEN`. This one is missing, is none of the configuration's, or \
+     its time is over.",
+    "GET /api/v1/tenants/acme/runs without a token",
+    "make one with `stageway token NAME`, and add what it prints to the server's configuration";
+    SCOPE_MISSING = 811, "the token may not do this",
+    "What a token may do stands in its `scopes`: `read`, `run`, `approve` and `admin`. None of them holds another.",
+    "a run that is cancelled with a token that has the scope `read` alone",
+    "use a token with the scope that the answer names";
+    NOT_UNDERSTOOD = 812, "the request is not understood",
+    "Its parameters or its body are not what this address takes. `/api/v1/openapi.json` describes every address.",
+    "GET /api/v1/tenants/acme/runs?max=many",
+    "correct what the answer names";
+    STANDS_OTHERWISE = 813, "it is too late or too early for this",
+    "What is asked for does not fit how things stand: a run that has ended cannot be cancelled, a question is answered once, and a \
+     delivery is opened again only when something has become of it.",
+    "a run that is cancelled after its end",
+    "look at it again; nothing was changed";
+    NOT_AN_APPROVER = 814, "others are asked",
+    "The stage's `approval`, or the policy's rule for its environment, names who may answer, and neither the token's name nor one \
+     of its `groups` is among them.",
+    "an answer to a stage whose environment has `approvers: [release-team]`, with a token that is in no group",
+    "have it answered by one of those, or add the group to the token in the server's configuration";
+    METHOD_NOT_TAKEN = 815, "the address takes no request of this kind",
+    "There is something at this address, but for another method; the header `Allow` names them.",
+    "DELETE /api/v1/tenants/acme/runs",
+    "use one of the methods that the answer names";
+    RANGE_NOT_THERE = 816, "the range is not there",
+    "What is asked for ends before the range begins.",
+    "`Range: bytes=1000-` of a log with 900 bytes",
+    "ask for a range within the length that the answer's `Content-Range` names";
+    TOKEN_IN_CLEAR = 817, "a token stands in the configuration",
+    "The configuration holds hashes of tokens, so that whoever reads it cannot use them. A token that was written into it must be \
+     taken for known.",
+    "tokens: { ci: { tenant: acme, scopes: [read], hash: sw_… } }",
+    "make another token with `stageway token`, and write its hash";
 }
