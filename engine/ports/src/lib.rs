@@ -12,6 +12,7 @@ mod cluster;
 mod executor;
 mod fault;
 mod forge;
+mod freezes;
 mod guests;
 mod http;
 mod inbox;
@@ -35,6 +36,7 @@ pub use cluster::{Cluster, ClusterError};
 pub use executor::{Chunk, Cursor, Executor, Incarnation, SecretValues, TaskError};
 pub use fault::{Blame, Retry};
 pub use forge::{Forge, ForgeError, Unauthentic, Unreadable};
+pub use freezes::{Freeze, FreezeEvent, Freezes};
 pub use guests::{Component, ConfigIssue, GuestEnd, GuestError, GuestRun, Guests, Linking};
 pub use http::{Egress, Http, HttpError, HttpRequest, HttpResponse};
 pub use inbox::{
@@ -42,7 +44,7 @@ pub use inbox::{
     Outcome, PendingStatus, PlacedMove, Received, RunKey, RunOrigin, Settlement, Skipped, Telling,
 };
 pub use mirror::{CommitFacts, Mirror, Mirrors};
-pub use plugins::{FoundPlugin, PluginError, Plugins};
+pub use plugins::{FoundPlugin, ListedPlugin, PluginError, Plugins};
 pub use registry::{BlobStatus, Login, LoginCredentials, Manifest, Registry, RegistryError};
 pub use secrets::{SecretError, SecretValue, Secrets};
 pub use source::{Source, SourceError};

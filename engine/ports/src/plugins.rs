@@ -1,7 +1,8 @@
 use crate::Component;
 use async_trait::async_trait;
+use semver::Version;
 use stageway_core::digest::Digest;
-use stageway_core::plugin::PluginRef;
+use stageway_core::plugin::{PluginName, PluginRef};
 use std::path::PathBuf;
 use thiserror::Error;
 
@@ -14,6 +15,21 @@ pub struct FoundPlugin {
     pub bytes: Vec<u8>,
     /// Where it lies.
     pub file: PathBuf,
+}
+
+/// A plugin as lists show it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedPlugin {
+    /// `NAMESPACE/NAME`.
+    pub name: PluginName,
+    /// Its version.
+    pub version: Version,
+    /// What it does, in a sentence.
+    pub summary: String,
+    /// Of the component's bytes.
+    pub digest: Digest,
+    /// Imported interfaces as they are spelled, in order.
+    pub imports: Vec<String>,
 }
 
 /// Why a reference names no component.
@@ -62,4 +78,10 @@ pub enum PluginError {
 pub trait Plugins: Send + Sync {
     /// The component that a reference names: the highest version that matches.
     async fn find(&self, reference: &PluginRef) -> Result<FoundPlugin, PluginError>;
+
+    /// Everything that a name may mean, by name and version. What cannot be read is left out.
+    ///
+    /// # Errors
+    /// When a directory cannot be read.
+    async fn list(&self) -> Result<Vec<ListedPlugin>, PluginError>;
 }

@@ -1,3 +1,4 @@
+use crate::Freeze;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
@@ -212,6 +213,8 @@ pub enum ClaimAnswer {
     Busy(RunId),
     /// A later run of the same group held it already.
     Outdated(RunId),
+    /// Nobody may take it: it is frozen. Who holds it already keeps it.
+    Frozen(Freeze),
 }
 
 /// Something that was released to an environment.

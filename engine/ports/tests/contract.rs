@@ -4,6 +4,7 @@
 
 use async_trait::async_trait;
 use stageway_ports::contract::blobs::BlobsFixture;
+use stageway_ports::contract::freezes::{FreezesFixture, Freezing};
 use stageway_ports::contract::inbox::{InboxFixture, Memory};
 use stageway_ports::contract::store::StoreFixture;
 use stageway_ports::memory::{MemoryBlobs, MemoryStore};
@@ -39,6 +40,13 @@ impl InboxFixture for InMemory {
 }
 
 #[async_trait]
+impl FreezesFixture for InMemory {
+    async fn open(&self) -> Arc<dyn Freezing> {
+        Arc::new(self.store.reopen())
+    }
+}
+
+#[async_trait]
 impl BlobsFixture for InMemory {
     async fn open(&self) -> Arc<dyn Blobs> {
         Arc::new(self.blobs.clone())
@@ -57,6 +65,11 @@ mod store {
 mod inbox {
     use super::InMemory;
     stageway_ports::inbox_contract!(InMemory::new());
+}
+
+mod freezes {
+    use super::InMemory;
+    stageway_ports::freezes_contract!(InMemory::new());
 }
 
 mod blobs {

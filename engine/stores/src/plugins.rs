@@ -4,11 +4,12 @@ use async_trait::async_trait;
 use stageway_core::digest::Digest;
 use stageway_core::manifest::Manifest;
 use stageway_core::plugin::{PluginName, PluginRef, VersionRef};
-use stageway_ports::{FoundPlugin, Guests, PluginError, Plugins};
+use stageway_ports::{FoundPlugin, Guests, ListedPlugin, PluginError, Plugins};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
 
 /// A component has at most this many bytes; the host says so too.
 const MOST_BYTES: u64 = 32 << 20;
@@ -28,12 +29,16 @@ pub struct PluginDirectories {
     guests: Arc<dyn Guests>,
     directories: Vec<PathBuf>,
     folder: PathBuf,
+    known: Mutex<BTreeMap<PathBuf, (FileState, Option<ListedPlugin>)>>,
 }
+
+/// Length and time of the last change.
+type FileState = (u64, Option<SystemTime>);
 
 impl PluginDirectories {
     /// Directories that need not exist, and the folder of the pipeline file.
     pub fn new(guests: Arc<dyn Guests>, directories: Vec<PathBuf>, folder: impl Into<PathBuf>) -> Self {
-        Self { guests, directories, folder: folder.into() }
+        Self { guests, directories, folder: folder.into(), known: Mutex::default() }
     }
 
     fn named(
@@ -136,6 +141,33 @@ impl PluginDirectories {
         Ok(Some((FoundPlugin { component, bytes, file: file.to_owned() }, manifest)))
     }
 
+    /// A file as lists show it, inspected again only when it is another. What is no plugin is none.
+    fn listed(&self, file: &Path) -> Option<ListedPlugin> {
+        let metadata = std::fs::metadata(file).ok()?;
+        let state = (metadata.len(), metadata.modified().ok());
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((seen, listed)) = known.get(file)
+            && *seen == state
+        {
+            return listed.clone();
+        }
+        let listed = match self.plugin(file) {
+            Ok(found) => found.map(|(plugin, manifest)| ListedPlugin {
+                name: manifest.name,
+                version: manifest.version,
+                summary: manifest.summary,
+                digest: plugin.component.digest,
+                imports: plugin.component.imports,
+            }),
+            Err(problem) => {
+                tracing::warn!(%problem, "a plugin is left out of the list");
+                None
+            }
+        };
+        known.insert(file.to_owned(), (state, listed.clone()));
+        listed
+    }
+
     /// The digest that the lock pins; none without a lock.
     fn lock(&self, reference: &PluginRef) -> Result<Option<Digest>, PluginError> {
         let file = self.folder.join(LOCK);
@@ -215,6 +247,16 @@ impl Plugins for PluginDirectories {
     /// Reads files, but no more than a run's start: it is not worth a thread.
     async fn find(&self, reference: &PluginRef) -> Result<FoundPlugin, PluginError> {
         self.find_blocking(reference)
+    }
+
+    async fn list(&self) -> Result<Vec<ListedPlugin>, PluginError> {
+        let mut listed: Vec<ListedPlugin> = Vec::new();
+        for file in self.files()? {
+            listed.extend(self.listed(&file));
+        }
+        listed.sort_by(|a, b| (&a.name, &a.version, a.digest).cmp(&(&b.name, &b.version, b.digest)));
+        listed.dedup();
+        Ok(listed)
     }
 }
 
@@ -304,6 +346,28 @@ mod tests {
         ] {
             assert_eq!(find(&files, reference).await.unwrap(), expected, "{reference}");
         }
+    }
+
+    #[tokio::test]
+    async fn the_list_has_every_plugin_once_and_leaves_out_what_is_none() {
+        let root = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| std::fs::write(root.path().join(name), text).unwrap();
+        for (name, text) in [
+            ("a.wasm", "a/b 1.4.0 x"),
+            ("b.wasm", "a/b 1.4.0 x"),
+            ("c.wasm", "broken"),
+            ("d.wasm", "- 1.0.0 x"),
+        ] {
+            write(name, text);
+        }
+        let plugins = PluginDirectories::new(Arc::new(Texts), vec![root.path().to_owned()], "/nowhere");
+        let versions = async || {
+            let listed = plugins.list().await.unwrap();
+            listed.iter().map(|plugin| format!("{} {}", plugin.name, plugin.version)).collect::<Vec<_>>()
+        };
+        assert_eq!(versions().await, ["a/b 1.4.0"]);
+        write("b.wasm", "a/b 1.10.0 longer");
+        assert_eq!(versions().await, ["a/b 1.4.0", "a/b 1.10.0"], "a file that was replaced is read again");
     }
 
     #[tokio::test]

@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use stageway_ports::contract::blobs::BlobsFixture;
+use stageway_ports::contract::freezes::{FreezesFixture, Freezing};
 use stageway_ports::contract::inbox::{InboxFixture, Memory};
 use stageway_ports::contract::store::StoreFixture;
 use stageway_ports::{Blobs, Store};
@@ -37,6 +38,13 @@ impl InboxFixture for OnDisk {
 }
 
 #[async_trait]
+impl FreezesFixture for OnDisk {
+    async fn open(&self) -> Arc<dyn Freezing> {
+        self.store().await
+    }
+}
+
+#[async_trait]
 impl BlobsFixture for OnDisk {
     async fn open(&self) -> Arc<dyn Blobs> {
         Arc::new(FsBlobs::open(self.0.path().join("state/blobs")).expect("the directory opens"))
@@ -57,6 +65,11 @@ mod store {
 mod inbox {
     use super::OnDisk;
     stageway_ports::inbox_contract!(OnDisk::new());
+}
+
+mod freezes {
+    use super::OnDisk;
+    stageway_ports::freezes_contract!(OnDisk::new());
 }
 
 mod blobs {

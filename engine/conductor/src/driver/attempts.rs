@@ -162,7 +162,7 @@ impl Work {
                 match engine.store.claim(&writer, &claim).await {
                     Ok(ClaimAnswer::Held(_)) => return None,
                     Ok(ClaimAnswer::Outdated(run)) => return Some(run),
-                    Ok(ClaimAnswer::Busy(_)) => {
+                    Ok(ClaimAnswer::Busy(_) | ClaimAnswer::Frozen(_)) => {
                         seen = engine.store.changed(&writer.tenant, seen, Duration::from_secs(5)).await;
                     }
                     Err(error) => {

@@ -162,6 +162,9 @@ impl Driver {
                 Some(Held::Waits(format!("for the lock of `{environment}`, which run {run} holds")))
             }
             ClaimAnswer::Outdated(run) => Some(Held::Outdated(run)),
+            ClaimAnswer::Frozen(freeze) => {
+                Some(Held::Waits(format!("until `{environment}` is thawed, {}", freeze.in_words())))
+            }
         })
     }
 }

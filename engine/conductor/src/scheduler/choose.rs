@@ -16,6 +16,8 @@ pub(super) struct Runs<'a> {
     pub(super) ending: &'a BTreeSet<RunId>,
     /// How many more may be driven.
     pub(super) room: usize,
+    /// The tenant stands still: what is queued stays queued.
+    pub(super) frozen: bool,
 }
 
 /// What is to be done.
@@ -35,7 +37,8 @@ fn group(origin: &RunOrigin) -> Option<Group<'_>> {
 }
 
 /// Runs of one group are driven one after the other, in their order. What a newer run means for an older one, the older one's
-/// own file says. A run that was asked to end is driven whatever is in its way: it only ends.
+/// own file says. A run that was asked to end is driven whatever is in its way: it only ends. While the tenant is frozen no run
+/// begins; one that has begun goes on.
 pub(super) fn choose(runs: &Runs<'_>) -> Choice {
     let mut newest: BTreeMap<Group<'_>, &RunId> = BTreeMap::new();
     for origin in runs.unfinished {
@@ -56,6 +59,7 @@ pub(super) fn choose(runs: &Runs<'_>) -> Choice {
             ends = true;
         }
         let waits = group.is_some_and(|group| !held.insert(group));
+        let waits = waits || (runs.frozen && origin.status == RunStatus::Queued);
         if !driven && room > 0 && (ends || !waits) {
             choice.drive.push(origin.run.clone());
             room -= 1;
@@ -105,7 +109,7 @@ mod tests {
     /// Answers who ends and who is driven, as text.
     fn chosen(unfinished: &[RunOrigin], driven: &[&str], ending: &[&str], room: usize) -> (String, String) {
         let (driven, ending) = (names(driven), names(ending));
-        let choice = choose(&Runs { unfinished, driven: &driven, ending: &ending, room });
+        let choice = choose(&Runs { unfinished, driven: &driven, ending: &ending, room, frozen: false });
         let ends: Vec<_> = choice.end.iter().map(|(run, newer)| format!("{run}<{newer}")).collect();
         let drives: Vec<_> = choice.drive.iter().map(RunId::to_string).collect();
         (ends.join(" "), drives.join(" "))
@@ -137,6 +141,19 @@ mod tests {
         assert_eq!(chosen(&runs(WhenNewer::Wait), &["r1"], &[], 9), text("", "r4"));
         assert_eq!(chosen(&runs(WhenNewer::CancelQueued), &["r1"], &[], 9), text("r2<r3", "r2 r4"));
         assert_eq!(chosen(&runs(WhenNewer::CancelRunning), &["r1"], &[], 9), text("r1<r3 r2<r3", "r2 r4"));
+    }
+
+    #[test]
+    fn a_frozen_tenant_begins_nothing_and_drops_nothing() {
+        let unfinished = [
+            origin(1, None, RunStatus::Running),
+            origin(2, Some(("main", WhenNewer::Wait)), RunStatus::Queued),
+            origin(3, None, RunStatus::Queued),
+        ];
+        let (driven, ending) = (BTreeSet::new(), names(&["r3"]));
+        let runs = Runs { unfinished: &unfinished, driven: &driven, ending: &ending, room: 9, frozen: true };
+        let expected = Choice { end: vec![], drive: vec!["r1".parse().unwrap(), "r3".parse().unwrap()] };
+        assert_eq!(choose(&runs), expected, "who was asked to end may end, who has begun goes on");
     }
 
     #[test]

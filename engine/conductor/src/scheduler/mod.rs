@@ -12,7 +12,7 @@ use crate::service::{Site, Wake};
 use async_trait::async_trait;
 use choose::{Choice, Runs, choose};
 use stageway_core::name::{RunId, TenantId};
-use stageway_ports::{Clock, Inbox, Lease, RunOrigin, Store, StoreError, Writer};
+use stageway_ports::{Clock, Freezes, Inbox, Lease, RunOrigin, Store, StoreError, Writer};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -42,6 +42,8 @@ pub struct Scheduler {
     pub inbox: Arc<dyn Inbox>,
     /// Where they are leased.
     pub store: Arc<dyn Store>,
+    /// Whether a tenant stands still.
+    pub freezes: Arc<dyn Freezes>,
     /// Their engines.
     pub engines: Arc<dyn Engines>,
     /// Tells the time.
@@ -120,7 +122,9 @@ impl Scheduler {
         let most = self.site.tenants.get(tenant).map_or(0, |rules| rules.parallel_runs);
         let room = most.saturating_sub(mine.len()).min(self.share(driven.tasks.len()));
         let mine: BTreeSet<RunId> = mine.keys().cloned().collect();
-        let Choice { end, drive } = choose(&Runs { unfinished: &unfinished, driven: &mine, ending, room });
+        let frozen = self.freezes.frozen(tenant).await?.iter().any(|freeze| freeze.environment.is_none());
+        let runs = Runs { unfinished: &unfinished, driven: &mine, ending, room, frozen };
+        let Choice { end, drive } = choose(&runs);
         for (run, newer) in end {
             let reason = format!("run {newer} is newer");
             let now = self.clock.now_ms();

@@ -16,4 +16,5 @@ mod s09_skip;
 mod s10_approval;
 mod s11_cost;
 mod s12_login;
+mod s13_freeze;
 mod world;

@@ -12,6 +12,7 @@
 pub mod blobs;
 pub mod executor;
 pub mod forge;
+pub mod freezes;
 pub mod inbox;
 pub mod registry;
 pub mod store;

@@ -153,20 +153,24 @@ async fn the_version_before_runs_on_while_a_migration_is_applied() {
             }
         }
     });
-    let newer = [MIGRATIONS[0], NEXT];
+    let newer = [MIGRATIONS, &[NEXT]].concat();
     migrate(&store.inner.pool, &newer).await.unwrap();
     writing.await.unwrap();
     assert_eq!(store.lines(&writer.tenant, &writer.run, None, 0, 200).await.unwrap().len(), 100);
     migrate(&store.inner.pool, &newer).await.unwrap();
     let older = migrate(&store.inner.pool, MIGRATIONS).await;
-    assert!(matches!(older, Err(Failure::Newer { found: 2, known: 1 })), "{older:?}");
+    let known = i32::try_from(MIGRATIONS.len()).unwrap();
+    assert!(
+        matches!(older, Err(Failure::Newer { found, known: ours }) if (found, ours) == (known + 1, known)),
+        "{older:?}"
+    );
 }
 
 /// A migration that fails leaves the schema as it was.
 #[tokio::test]
 async fn a_migration_is_whole_or_not_at_all() {
     let store = opened().await;
-    let broken = [MIGRATIONS[0], "CREATE TABLE half (tenant TEXT NOT NULL); SELECT 1 / 0"];
+    let broken = [MIGRATIONS, &["CREATE TABLE half (tenant TEXT NOT NULL); SELECT 1 / 0"]].concat();
     assert!(migrate(&store.inner.pool, &broken).await.is_err());
     let half: bool = sqlx::query_scalar("SELECT to_regclass('stageway.half') IS NOT NULL")
         .fetch_one(&store.inner.pool)

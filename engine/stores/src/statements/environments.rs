@@ -13,6 +13,9 @@ impl Write {
         if let Some(answer) = lock.answer(claim, newer) {
             return Ok(answer);
         }
+        if let Some(freeze) = self.freeze_of(&claim.environment).await? {
+            return Ok(ClaimAnswer::Frozen(freeze));
+        }
         self.take(claim, lock.fence + 1).await?;
         Ok(ClaimAnswer::Held(lock.fence + 1))
     }

@@ -9,6 +9,7 @@
 mod append;
 mod approvals;
 mod environments;
+mod freezes;
 mod held;
 mod journal;
 mod leases;

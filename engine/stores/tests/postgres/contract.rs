@@ -3,6 +3,7 @@
 use super::server;
 use async_trait::async_trait;
 use stageway_ports::Store;
+use stageway_ports::contract::freezes::{FreezesFixture, Freezing};
 use stageway_ports::contract::store::StoreFixture;
 use stageway_ports::memory::MemoryBlobs;
 use stageway_stores::PostgresStore;
@@ -19,9 +20,8 @@ impl OnServer {
     }
 }
 
-#[async_trait]
-impl StoreFixture for OnServer {
-    async fn open(&self) -> Arc<dyn Store> {
+impl OnServer {
+    async fn store(&self) -> Arc<PostgresStore> {
         let url = self.0.get_or_init(|| async { server().database().await }).await;
         let blobs = Arc::<MemoryBlobs>::clone(&self.1);
         Arc::new(
@@ -30,4 +30,26 @@ impl StoreFixture for OnServer {
     }
 }
 
-stageway_ports::store_contract!(OnServer::new());
+#[async_trait]
+impl StoreFixture for OnServer {
+    async fn open(&self) -> Arc<dyn Store> {
+        self.store().await
+    }
+}
+
+#[async_trait]
+impl FreezesFixture for OnServer {
+    async fn open(&self) -> Arc<dyn Freezing> {
+        self.store().await
+    }
+}
+
+mod store {
+    use super::OnServer;
+    stageway_ports::store_contract!(OnServer::new());
+}
+
+mod freezes {
+    use super::OnServer;
+    stageway_ports::freezes_contract!(OnServer::new());
+}

@@ -1,5 +1,5 @@
 use super::Tenant;
-use crate::{Claim, ClaimAnswer, Release, StoreError, Writer};
+use crate::{Claim, ClaimAnswer, Freeze, Release, StoreError, Writer};
 use stageway_core::name::{EnvironmentName, RunId, StageName};
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ pub(super) struct Environment {
 }
 
 impl Environment {
-    fn claim(&mut self, claim: &Claim) -> ClaimAnswer {
+    fn claim(&mut self, claim: &Claim, frozen: Option<Freeze>) -> ClaimAnswer {
         let wanted = (claim.run.clone(), claim.stage.clone());
         if self.holder.as_ref() == Some(&wanted) {
             return ClaimAnswer::Held(self.fence);
@@ -27,6 +27,9 @@ impl Environment {
         }
         if let Some((run, _)) = &self.holder {
             return ClaimAnswer::Busy(run.clone());
+        }
+        if let Some(freeze) = frozen {
+            return ClaimAnswer::Frozen(freeze);
         }
         self.fence += 1;
         self.holder = Some(wanted);
@@ -48,9 +51,10 @@ impl Tenant {
         if run.standing.status().is_final() {
             return Err(StoreError::Conflict(format!("run {} has ended", writer.run)));
         }
+        let frozen = self.frozen.of(&claim.environment).cloned();
         let environment = self.environments.entry(claim.environment.clone()).or_default();
         let before = environment.fence;
-        let answer = environment.claim(claim);
+        let answer = environment.claim(claim, frozen);
         self.changes += environment.fence - before;
         Ok(answer)
     }

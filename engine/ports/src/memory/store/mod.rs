@@ -1,6 +1,7 @@
 mod append;
 mod environments;
 mod fault;
+mod freezes;
 mod inbox;
 mod people;
 mod port;
@@ -11,6 +12,7 @@ pub use fault::Fault;
 use crate::{Approval, NewProof, StoreError, StoredLine, Writer};
 use environments::Environment;
 use fault::Faults;
+use freezes::Frozen;
 use inbox::Letters;
 use serde_json::Value as Json;
 use stageway_core::journal::Record;
@@ -54,6 +56,7 @@ struct Tenant {
     proofs: Vec<(RunId, NewProof)>,
     environments: BTreeMap<EnvironmentName, Environment>,
     letters: Letters,
+    frozen: Frozen,
     /// Grows with what a reader can see, and with nothing else: a claim that finds its environment busy wakes nobody.
     changes: u64,
 }
