@@ -1,13 +1,13 @@
 use crate::metrics::Metrics;
 use crate::rate::Rates;
-use stageway_conductor::service::Reception;
+use crate::tokens::Tokens;
+use stageway_conductor::service::{Reception, Site, Starter};
 use stageway_core::name::{TenantId, WebhookId};
-use stageway_ports::{Clock, Inbox};
+use stageway_ports::{Blobs, Clock, Freezes, Inbox, Plugins, Store};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::Duration;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 
 /// Makes ids that sort by time.
 pub type Ids = Arc<dyn Fn() -> String + Send + Sync>;
@@ -15,7 +15,7 @@ pub type Ids = Arc<dyn Fn() -> String + Send + Sync>;
 /// What is taken from outside.
 #[derive(Debug, Clone)]
 pub struct Limits {
-    /// Bytes of a body.
+    /// Bytes of a delivery's body.
     pub body_bytes: usize,
     /// How long a body may take to arrive.
     pub body_time: Duration,
@@ -27,6 +27,14 @@ pub struct Limits {
     pub of_tenant: BTreeMap<TenantId, u64>,
     /// Deliveries a minute where nothing else is said.
     pub usual: u64,
+    /// Requests of each token, a minute.
+    pub of_token: u64,
+    /// How long an answer of the API may take.
+    pub answer_time: Duration,
+    /// Who starts a run waits this long for it; what takes longer goes on, and is found among the deliveries.
+    pub start_time: Duration,
+    /// Live streams at once.
+    pub streams: usize,
 }
 
 impl Default for Limits {
@@ -38,35 +46,88 @@ impl Default for Limits {
             of_webhook: BTreeMap::new(),
             of_tenant: BTreeMap::new(),
             usual: 60_000,
+            of_token: 6_000,
+            answer_time: Duration::from_secs(30),
+            start_time: Duration::from_secs(20),
+            streams: 1_000,
         }
     }
+}
+
+/// What the API shows and changes, beyond deliveries.
+pub struct Resources {
+    /// Runs and everything of them.
+    pub store: Arc<dyn Store>,
+    /// What stands still.
+    pub freezes: Arc<dyn Freezes>,
+    /// Artifacts.
+    pub blobs: Arc<dyn Blobs>,
+    /// The operator's plugins.
+    pub plugins: Arc<dyn Plugins>,
+    /// Starts runs that persons want.
+    pub starter: Starter,
+    /// Who may ask for what.
+    pub tokens: Tokens,
 }
 
 /// Everything that the routes need.
 pub struct App {
     pub(crate) reception: Reception,
+    pub(crate) site: Arc<Site>,
     pub(crate) inbox: Arc<dyn Inbox>,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) resources: Resources,
     pub(crate) ids: Ids,
     pub(crate) limits: Limits,
     pub(crate) rates: Rates,
     pub(crate) bodies: Semaphore,
+    pub(crate) streams: Arc<Semaphore>,
     pub(crate) metrics: Arc<Metrics>,
-    pub(crate) stopping: Arc<AtomicBool>,
+    pub(crate) stop: watch::Receiver<bool>,
+    /// Another after every start, because the configuration may be another.
+    pub(crate) started: String,
 }
 
 impl App {
-    /// Puts it together. `stopping` is true from when the server is to stop.
+    /// Puts it together. `stop` turns true when the server is to stop.
     pub fn new(
         reception: Reception,
+        resources: Resources,
         ids: Ids,
         limits: Limits,
         metrics: Arc<Metrics>,
-        stopping: Arc<AtomicBool>,
+        stop: watch::Receiver<bool>,
     ) -> Self {
-        let (inbox, clock) = (reception.inbox.clone(), reception.clock.clone());
-        let bodies = Semaphore::new(limits.bodies_mib.max(mib(limits.body_bytes)));
-        Self { reception, inbox, clock, ids, limits, rates: Rates::default(), bodies, metrics, stopping }
+        Self {
+            site: reception.site.clone(),
+            inbox: reception.inbox.clone(),
+            clock: reception.clock.clone(),
+            bodies: Semaphore::new(limits.bodies_mib.max(mib(limits.body_bytes))),
+            streams: Arc::new(Semaphore::new(limits.streams)),
+            started: ids(),
+            rates: Rates::default(),
+            reception,
+            resources,
+            ids,
+            limits,
+            metrics,
+            stop,
+        }
+    }
+
+    /// Whether the server is about to stop.
+    pub(crate) fn is_stopping(&self) -> bool {
+        *self.stop.borrow()
+    }
+
+    /// Returns when it is.
+    pub(crate) async fn stopped(&self) {
+        // Whoever would tell us is gone as well when the server is.
+        let _ = self.stop.clone().wait_for(|stop| *stop).await;
+    }
+
+    pub(crate) fn store(&self) -> &dyn Store {
+        &*self.resources.store
     }
 }
 

@@ -1,7 +1,7 @@
 use crate::app::App;
-use crate::{status, webhooks};
+use crate::{api, status, webhooks};
 use axum::Router;
-use axum::routing::{get, post};
+use axum::routing::post;
 use std::sync::Arc;
 use tokio::net::TcpListener;
 
@@ -9,11 +9,10 @@ use tokio::net::TcpListener;
 pub fn router(app: Arc<App>) -> Router {
     Router::new()
         .route("/webhooks/{id}", post(webhooks::deliver))
-        .route("/health", get(status::health))
-        .route("/ready", get(status::ready))
-        .route("/metrics", get(status::metrics))
+        .merge(Router::from(status::routes()))
+        .merge(api::router(&app))
         .fallback(status::not_there)
-        .method_not_allowed_fallback(status::not_there)
+        .method_not_allowed_fallback(status::not_taken)
         .with_state(app)
 }
 

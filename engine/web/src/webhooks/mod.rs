@@ -19,7 +19,6 @@ use stageway_core::diagnostic::codes;
 use stageway_core::name::{ReceiptId, TenantId, WebhookId};
 use stageway_ports::{Received, Unreadable};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 /// For room in memory nobody waits longer.
@@ -50,7 +49,7 @@ pub(crate) async fn deliver(
 }
 
 async fn taken(app: &App, webhook: &str, request: Request<Body>) -> Result<Received, Problem> {
-    if app.stopping.load(Ordering::Relaxed) {
+    if app.is_stopping() {
         let busy = Problem::new(StatusCode::SERVICE_UNAVAILABLE, codes::SERVER_BUSY);
         return Err(busy.because("the server is about to stop").after(5));
     }

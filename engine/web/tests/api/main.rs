@@ -1,0 +1,14 @@
+//! The API over adapters in memory: each file of tests is for one family of routes.
+
+#![allow(unreachable_pub)]
+
+mod approvals;
+mod deliveries;
+mod document;
+mod freezes;
+mod logs;
+mod requests;
+mod runs;
+mod start;
+mod tenants;
+mod world;
