@@ -14,6 +14,9 @@ pub(crate) struct Cli {
     /// Where everything is.
     #[command(flatten)]
     pub(crate) places: Places,
+    /// The server whose runs are meant, by its address or by the name that it was given at `login`; none is this machine
+    #[arg(long, global = true, value_name = "URL|NAME", env = "STAGEWAY_SERVER")]
+    pub(crate) server: Option<String>,
     /// What to do.
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -28,7 +31,7 @@ pub(crate) enum Command {
     Plan(commands::plan::Args),
     /// Go on with a run that was interrupted
     Resume(commands::resume::Args),
-    /// List the runs of this machine
+    /// List runs
     Runs(commands::runs::Args),
     /// Show a run
     Show(commands::show::Args),
@@ -36,6 +39,10 @@ pub(crate) enum Command {
     Logs(commands::logs::Args),
     /// End a run; its stages get their time to end
     Cancel(commands::cancel::Args),
+    /// Start a run of a server by hand
+    Start(commands::start::StartArgs),
+    /// Do a run of a server once more, whole or from a stage on
+    Rerun(commands::start::RerunArgs),
     /// Answer the question that a stage waits for
     Approve(commands::approve::Args),
     /// List what was released to an environment, and how it was judged
@@ -54,6 +61,18 @@ pub(crate) enum Command {
     Plugin(commands::plugin::Args),
     /// Receive webhooks and run what they start, until SIGTERM
     Serve(commands::serve::Args),
+    /// Make a token for a server's API
+    Token(commands::token::Args),
+    /// Keep the token of a server, for `--server`
+    Login(commands::login::Args),
+    /// Hold up the runs of a server, or one of its environments
+    Freeze(commands::freeze::FreezeArgs),
+    /// Let what was frozen go on
+    Thaw(commands::freeze::ThawArgs),
+    /// List what forges have sent to a server
+    Deliveries(commands::deliveries::Args),
+    /// Have a delivery taken in once more
+    Redeliver(commands::redeliver::Args),
     /// Print the completion script of a shell
     Completion(commands::completion::Args),
     /// The process that tasks belong to; started when it is needed
@@ -91,6 +110,8 @@ mod tests {
             "logs 12 unit-test -f",
             "cancel 01ABC",
             "approve 12 promote --deny --reason late",
+            "start demo release --ref main --param version=1.2",
+            "rerun 12 --from promote",
             "releases production --max 5 --json",
             "replay 12 promote --attempt 2",
             "lint .stageway/a.yaml",
@@ -103,6 +124,13 @@ mod tests {
             "plugin new coverage --name acme/coverage",
             "completion bash",
             "serve --config c --listen 127.0.0.1:0",
+            "token ci --tenant acme --scope read --scope run --json",
+            "login https://ci.example.com --name ci --token-file t",
+            "--server ci runs --unfinished",
+            "freeze production --reason sale --server https://ci.example.com",
+            "thaw",
+            "deliveries --webhook demo --max 5 --json",
+            "redeliver 01ABC",
             "supervisor serve --directory d --blobs b --toolbox t --toolbox u",
         ] {
             let words: Vec<&str> = words.split(' ').collect();

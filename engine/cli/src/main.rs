@@ -2,6 +2,7 @@
 //!
 //! * `arguments` and `commands/`: the command line, one file per command,
 //! * `config`: where everything is,
+//! * `client/`: servers that one is logged in to,
 //! * `wiring/`: an adapter for every port,
 //! * `terminal/`: what a person or a tool sees,
 //! * `exit`: how the process ends.
@@ -10,6 +11,7 @@
 //! process of its own, under hidden commands.
 
 mod arguments;
+mod client;
 mod commands;
 mod config;
 mod exit;
@@ -39,7 +41,7 @@ fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return fail(&anyhow::Error::from(error).context("no threads can be had")),
     };
-    let context = Context::new(cli.places);
+    let context = Context::new(cli.places, cli.server);
     let exit = match runtime.block_on(dispatch(&context, cli.command)) {
         Ok(exit) => exit.into(),
         Err(error) => fail(&error),
@@ -59,6 +61,8 @@ async fn dispatch(context: &Context, command: Command) -> anyhow::Result<Exit> {
         Command::Show(args) => commands::show::run(context, args).await,
         Command::Logs(args) => commands::logs::run(context, args).await,
         Command::Cancel(args) => commands::cancel::run(context, args).await,
+        Command::Start(args) => commands::start::start(context, args).await,
+        Command::Rerun(args) => commands::start::rerun(context, args).await,
         Command::Approve(args) => commands::approve::run(context, args).await,
         Command::Replay(args) => commands::replay::run(context, args).await,
         Command::Lint(args) => commands::lint::run(context, args).await,
@@ -67,6 +71,12 @@ async fn dispatch(context: &Context, command: Command) -> anyhow::Result<Exit> {
         Command::Schema(args) => commands::schema::run(context, args),
         Command::Plugin(args) => commands::plugin::run(context, args).await,
         Command::Serve(args) => commands::serve::run(context, args).await,
+        Command::Token(args) => commands::token::run(context, args),
+        Command::Login(args) => commands::login::run(context, args).await,
+        Command::Freeze(args) => commands::freeze::freeze(context, args).await,
+        Command::Thaw(args) => commands::freeze::thaw(context, args).await,
+        Command::Deliveries(args) => commands::deliveries::run(context, args).await,
+        Command::Redeliver(args) => commands::redeliver::run(context, args).await,
         Command::Completion(args) => commands::completion::run(context, args),
         Command::Supervisor(args) => commands::supervisor::run(args).await,
     }

@@ -1,9 +1,10 @@
 //! `stageway approve`
 
 use super::Context;
+use crate::client::said_no;
 use crate::exit::{Exit, Refused};
 use crate::terminal::Style;
-use crate::wiring::{Home, RunLock, RunRef, SystemClock, find};
+use crate::wiring::{RunRef, SystemClock, find};
 use anyhow::Result;
 use rustix::process::{getegid, getgroups};
 use serde_json::Value as Json;
@@ -29,10 +30,17 @@ pub(crate) struct Args {
 
 /// Answers the newest question of a stage.
 pub(crate) async fn run(context: &Context, args: Args) -> Result<Exit> {
-    let home = Home::open(&context.settings()?).await?;
-    let found = find(&*home.store, &home.tenant, &args.run).await?;
+    let view = context.view().await?;
+    let found = find(&*view.store, &view.tenant, &args.run).await?;
     let (number, stage) = (found.number, &args.stage);
-    let asked = home.store.approvals(&home.tenant, &found.id).await?;
+    let word = if args.deny { "denied" } else { "approved" };
+    if let Some(remote) = view.remote() {
+        let answered = remote.server.approve(&view.tenant, &found.id, stage, !args.deny, &args.reason).await;
+        answered.map_err(said_no)?;
+        context.print(&format!("{word}: `{stage}` of run {number}\n"))?;
+        return Ok(Exit::Ok);
+    }
+    let asked = view.store.approvals(&view.tenant, &found.id).await?;
     if let Some(question) = asked.iter().rfind(|asked| asked.stage == *stage && asked.answer.is_none()) {
         check_approver(&question.options["approvers"], stage, &context.user(), &groups())?;
     }
@@ -42,7 +50,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<Exit> {
         reason: args.reason,
         at: SystemClock.now_ms(),
     };
-    match home.store.answer(&home.tenant, &found.id, stage, answer).await {
+    match view.store.answer(&view.tenant, &found.id, stage, answer).await {
         Ok(()) => {}
         Err(StoreError::NotFound(_)) => {
             let message =
@@ -57,9 +65,8 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<Exit> {
         }
         Err(error) => return Err(error.into()),
     }
-    let word = if args.deny { "denied" } else { "approved" };
     context.print(&format!("{word}: `{stage}` of run {number}\n"))?;
-    if !RunLock::is_held(&home.directory, &found.id) {
+    if !view.is_driven(&found.id) {
         context.say(Style::Notice, &format!("nobody drives the run: `stageway resume {number}` goes on"));
     }
     Ok(Exit::Ok)

@@ -2,9 +2,10 @@
 
 use super::Context;
 use super::watch::ShowArgs;
+use crate::client::said_no;
 use crate::exit::{Exit, Refused};
 use crate::terminal::Style;
-use crate::wiring::{Blueprint, Home, RunLock, RunRef, SystemClock, find};
+use crate::wiring::{Blueprint, RunRef, SystemClock, find};
 use anyhow::Result;
 use stageway_ports::Clock;
 
@@ -23,22 +24,26 @@ pub(crate) struct Args {
 
 /// Asks for the end of a run. One that nobody drives is driven to its end here.
 pub(crate) async fn run(context: &Context, args: Args) -> Result<Exit> {
-    let settings = context.settings()?;
-    let home = Home::open(&settings).await?;
-    let found = find(&*home.store, &home.tenant, &args.run).await?;
+    let view = context.view().await?;
+    let found = find(&*view.store, &view.tenant, &args.run).await?;
     let number = found.number;
     if found.status.is_final() {
         let message = format!("run {number} has ended: it {}", found.status.as_str());
         return Err(Refused::usage(message, format!("`stageway show {number}` shows it")).into());
     }
+    if let Some(remote) = view.remote() {
+        remote.server.cancel(&view.tenant, &found.id, &args.reason).await.map_err(said_no)?;
+        context.print(&format!("run {number} ends as soon as its stages have had their time\n"))?;
+        return Ok(Exit::Ok);
+    }
     let now = SystemClock.now_ms();
-    home.store.request_cancel(&home.tenant, &found.id, &context.user(), &args.reason, now).await?;
-    if RunLock::is_held(&home.directory, &found.id) {
+    view.store.request_cancel(&view.tenant, &found.id, &context.user(), &args.reason, now).await?;
+    if view.is_driven(&found.id) {
         context.print(&format!("run {number} ends as soon as its stages have had their time\n"))?;
         return Ok(Exit::Ok);
     }
     context.say(Style::Notice, &format!("nobody drives run {number}: its stages are ended here"));
-    let blueprint = Blueprint::new(settings).await?;
+    let blueprint = Blueprint::new(context.settings()?).await?;
     let exit = super::resume::go_on(context, &blueprint, &found, args.show).await?;
     // It is what was asked for.
     Ok(if exit == Exit::Cancelled { Exit::Ok } else { exit })

@@ -1,6 +1,8 @@
 //! What every command starts from.
 
+use crate::client::{Remote, ServersFile, View, connect};
 use crate::config::{Places, Settings, Surroundings};
+use crate::exit::Refused;
 use crate::terminal::{Look, Style};
 use crate::wiring::Home;
 use anyhow::{Context as _, Result};
@@ -11,6 +13,7 @@ use std::path::PathBuf;
 /// The process's surroundings, asked once.
 pub(crate) struct Context {
     places: Places,
+    server: Option<String>,
     /// How standard output may look.
     pub(crate) out: Look,
     /// How standard error may look.
@@ -23,9 +26,9 @@ fn variable(name: &str) -> Option<OsString> {
 
 impl Context {
     /// Asks the process.
-    pub(crate) fn new(places: Places) -> Self {
+    pub(crate) fn new(places: Places, server: Option<String>) -> Self {
         let out = Look::of(std::io::stdout(), &variable);
-        Self { places, out, err: Look::of(std::io::stderr(), &variable) }
+        Self { places, server, out, err: Look::of(std::io::stderr(), &variable) }
     }
 
     /// Where everything is.
@@ -35,6 +38,34 @@ impl Context {
     pub(crate) fn settings(&self) -> Result<Settings> {
         let beside = std::env::current_exe().ok().and_then(|path| Some(path.parent()?.to_owned()));
         Settings::load(&self.places, &Surroundings { variable: &variable, beside, here: self.here()? })
+    }
+
+    /// Where runs are looked at: on the server that is named, else on this machine.
+    ///
+    /// # Errors
+    /// Those of [`connect`] and [`Home::open`].
+    pub(crate) async fn view(&self) -> Result<View> {
+        match &self.server {
+            Some(_) => Ok(View::there(self.remote().await?)),
+            None => Ok(View::here(Home::open(&self.settings()?).await?)),
+        }
+    }
+
+    /// The server that is named, for what only a server has.
+    ///
+    /// # Errors
+    /// [`Refused`] when none is named; those of [`connect`].
+    pub(crate) async fn remote(&self) -> Result<Remote> {
+        let missing = || Refused::usage("this is about a server", "name it with --server or STAGEWAY_SERVER");
+        connect(&self.known_servers()?, self.server.as_ref().ok_or_else(missing)?).await
+    }
+
+    /// The file of the servers that one is logged in to.
+    ///
+    /// # Errors
+    /// [`Refused`] when nothing says where it is.
+    pub(crate) fn known_servers(&self) -> Result<ServersFile> {
+        ServersFile::of(&variable)
     }
 
     /// The present directory.

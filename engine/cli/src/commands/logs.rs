@@ -1,9 +1,10 @@
 //! `stageway logs`
 
 use super::Context;
+use crate::client::View;
 use crate::exit::{Exit, Refused};
 use crate::terminal::{Look, Style};
-use crate::wiring::{Home, RunRef, find};
+use crate::wiring::{RunRef, find};
 use anyhow::Result;
 use stageway_conductor::driver::load;
 use stageway_core::call::LogLevel;
@@ -38,25 +39,25 @@ pub(crate) struct Args {
 
 /// Prints lines in order of arrival.
 pub(crate) async fn run(context: &Context, args: Args) -> Result<Exit> {
-    let home = Home::open(&context.settings()?).await?;
-    let found = find(&*home.store, &home.tenant, &args.run).await?;
-    let loaded = load(&*home.store, &home.tenant, &found.id).await?;
+    let view = context.view().await?;
+    let found = find(&*view.store, &view.tenant, &args.run).await?;
+    let loaded = load(&*view.store, &view.tenant, &found.id).await?;
     if let Some(stage) = args.stage.as_ref().filter(|stage| !loaded.plan.stages.contains_key(*stage)) {
         let names: Vec<&str> = loaded.plan.stages.keys().map(StageName::as_str).collect();
         let remedy = format!("its stages are {}", names.join(", "));
         return Err(Refused::usage(format!("run {} has no stage `{stage}`", found.number), remedy).into());
     }
-    let mut reader = Reader { context, home: &home, run: &found.id, args: &args, after: 0, struck: 0 };
+    let mut reader = Reader { context, view: &view, run: &found.id, args: &args, after: 0, struck: 0 };
     let mut changes = 0;
     loop {
         // The count first and the state after it: nothing is missed.
-        changes = home.store.changed(&home.tenant, changes, Duration::ZERO).await.max(changes);
-        let ended = load(&*home.store, &home.tenant, &found.id).await?.state.ended_at.is_some();
+        changes = view.store.changed(&view.tenant, changes, Duration::ZERO).await.max(changes);
+        let ended = load(&*view.store, &view.tenant, &found.id).await?.state.ended_at.is_some();
         reader.print_new().await?;
         if ended || !args.follow {
             break;
         }
-        home.store.changed(&home.tenant, changes, PATIENCE).await;
+        view.store.changed(&view.tenant, changes, PATIENCE).await;
     }
     if reader.struck > 0 && !args.all {
         let text = format!(
@@ -70,7 +71,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<Exit> {
 
 struct Reader<'a> {
     context: &'a Context,
-    home: &'a Home,
+    view: &'a View,
     run: &'a RunId,
     args: &'a Args,
     after: u64,
@@ -80,7 +81,7 @@ struct Reader<'a> {
 impl Reader<'_> {
     async fn print_new(&mut self) -> Result<()> {
         loop {
-            let Home { store, tenant, .. } = self.home;
+            let View { store, tenant, .. } = self.view;
             let lines = store.lines(tenant, self.run, self.args.stage.as_ref(), self.after, PAGE).await?;
             let Some(last) = lines.last() else { return Ok(()) };
             self.after = last.number;

@@ -3,12 +3,16 @@
 pub(crate) mod approve;
 pub(crate) mod cancel;
 pub(crate) mod completion;
+pub(crate) mod deliveries;
 pub(crate) mod expand;
 pub(crate) mod explain;
+pub(crate) mod freeze;
 pub(crate) mod lint;
+pub(crate) mod login;
 pub(crate) mod logs;
 pub(crate) mod plan;
 pub(crate) mod plugin;
+pub(crate) mod redeliver;
 pub(crate) mod releases;
 pub(crate) mod replay;
 pub(crate) mod resume;
@@ -17,7 +21,9 @@ pub(crate) mod runs;
 pub(crate) mod schema;
 pub(crate) mod serve;
 pub(crate) mod show;
+pub(crate) mod start;
 pub(crate) mod supervisor;
+pub(crate) mod token;
 
 mod context;
 mod prepare;

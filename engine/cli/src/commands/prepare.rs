@@ -39,7 +39,8 @@ pub(crate) struct PrepareArgs {
     pub(crate) no_skip: bool,
 }
 
-fn parameter(text: &str) -> Result<(String, String), String> {
+/// `NAME=VALUE`
+pub(crate) fn parameter(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
         _ => Err("NAME=VALUE is expected".to_owned()),

@@ -3,7 +3,7 @@
 use super::Context;
 use crate::exit::Exit;
 use crate::terminal::{Look, Style, ago, duration};
-use crate::wiring::{Home, RunLock, SystemClock};
+use crate::wiring::SystemClock;
 use anyhow::Result;
 use stageway_core::name::PipelineName;
 use stageway_core::run::RunStatus;
@@ -28,20 +28,23 @@ pub(crate) struct Args {
 
 /// Lists runs, newest first.
 pub(crate) async fn run(context: &Context, args: Args) -> Result<Exit> {
-    let home = Home::open(&context.settings()?).await?;
+    let view = context.view().await?;
     let filter =
         RunFilter { pipeline: args.pipeline, unfinished: args.unfinished, before: None, max: args.max };
-    let runs = home.store.runs(&home.tenant, &filter).await?;
+    let runs = view.store.runs(&view.tenant, &filter).await?;
     if args.json {
         let lines: Result<Vec<String>, _> = runs.iter().map(serde_json::to_string).collect();
         context.print(&lines?.iter().map(|line| format!("{line}\n")).collect::<String>())?;
         return Ok(Exit::Ok);
     }
-    context.remind(&home).await?;
+    // A server takes up by itself what was interrupted.
+    if let Some(home) = view.home() {
+        context.remind(home).await?;
+    }
     if runs.is_empty() {
         context.say(Style::Faint, "there are no runs; start one with `stageway run`");
     }
-    let driven = |run: &RunSummary| RunLock::is_held(&home.directory, &run.id);
+    let driven = |run: &RunSummary| view.is_driven(&run.id);
     context.print(&table(&runs, &driven, SystemClock.now_ms(), &context.out))?;
     Ok(Exit::Ok)
 }

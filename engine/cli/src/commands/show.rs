@@ -3,7 +3,7 @@
 use super::Context;
 use crate::exit::Exit;
 use crate::terminal::{Look, Style, ago, end_json};
-use crate::wiring::{Home, RunRef, SystemClock, find, summary};
+use crate::wiring::{RunRef, SystemClock, find, summary};
 use anyhow::Result;
 use stageway_conductor::driver::load;
 use stageway_core::plan::Plan;
@@ -22,18 +22,22 @@ pub(crate) struct Args {
 
 /// Shows a run: what started it, its stages, outputs and images, and what it waits for.
 pub(crate) async fn run(context: &Context, args: Args) -> Result<Exit> {
-    let home = Home::open(&context.settings()?).await?;
-    let found = find(&*home.store, &home.tenant, &args.run).await?;
-    let summary = summary(&*home.store, &home.tenant, &found.id).await?;
+    let view = context.view().await?;
+    let found = find(&*view.store, &view.tenant, &args.run).await?;
+    let mut summary = summary(&*view.store, &view.tenant, &found.id).await?;
+    summary.elsewhere = view.home().is_none();
     if args.json {
         context.print(&format!("{}\n", end_json(&summary)))?;
         return Ok(Exit::Ok);
     }
-    context.remind(&home).await?;
-    let loaded = load(&*home.store, &home.tenant, &found.id).await?;
+    // A server takes up by itself what was interrupted.
+    if let Some(home) = view.home() {
+        context.remind(home).await?;
+    }
+    let loaded = load(&*view.store, &view.tenant, &found.id).await?;
     let mut text = summary.render(&context.out);
     text.push_str(&cause(&loaded.plan, found.created_at, &context.out));
-    let asked = home.store.approvals(&home.tenant, &found.id).await?;
+    let asked = view.store.approvals(&view.tenant, &found.id).await?;
     for question in
         asked.iter().filter(|approval| approval.answer.is_none() && summary.state.ended_at.is_none())
     {

@@ -28,6 +28,8 @@ pub(crate) struct Summary {
     pub(crate) limits_by: BTreeSet<String>,
     /// Numbers of other runs, for words.
     pub(crate) numbers: BTreeMap<RunId, u64>,
+    /// It is a server's, which goes on by itself.
+    pub(crate) elsewhere: bool,
 }
 
 /// Test reports of one stage, added up.
@@ -181,6 +183,7 @@ impl Summary {
         let red = |stage: &&StageState| matches!(stage.ended(), Some(Ended::Failed(_) | Ended::Errored(_)));
         let red = self.state.stages.iter().find(|(_, stage)| red(stage)).map(|(name, _)| name);
         match (red, self.state.ended_at) {
+            (_, None) if self.elsewhere => format!("More: `stageway logs {number} -f`"),
             (_, None) => format!(
                 "It goes on with `stageway resume {number}`, and ends with `stageway cancel {number}`."
             ),
@@ -244,6 +247,7 @@ pub(crate) mod tests {
             ],
             limits_by: BTreeSet::from(["cgroup-v1".to_owned()]),
             numbers: board.numbers.clone(),
+            elsewhere: false,
         }
     }
 

@@ -59,6 +59,7 @@ pub(crate) async fn summary(store: &dyn Store, tenant: &TenantId, run: &RunId) -
         images,
         limits_by,
         numbers,
+        elsewhere: false,
     })
 }
 

@@ -17,7 +17,7 @@ use crate::config::Settings;
 use crate::exit::Refused;
 use anyhow::Result;
 use stageway_core::name::TenantId;
-use stageway_ports::{Blobs, Inbox, RunFilter, RunSummary, Store};
+use stageway_ports::{Blobs, Freezes, Inbox, RunFilter, RunSummary, Store};
 use stageway_stores::{FsBlobs, SqliteStore};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
@@ -34,6 +34,8 @@ pub(crate) struct Home {
     pub(crate) store: Arc<dyn Store>,
     /// What came from outside: the same file.
     pub(crate) inbox: Arc<dyn Inbox>,
+    /// What stands still: the same file.
+    pub(crate) freezes: Arc<dyn Freezes>,
     /// Bytes.
     pub(crate) blobs: Arc<dyn Blobs>,
     /// Whose runs these are.
@@ -54,7 +56,8 @@ impl Home {
         })?;
         let blobs: Arc<dyn Blobs> = Arc::new(FsBlobs::open(directory.join("blobs"))?);
         let store = Arc::new(SqliteStore::open(directory.join("stageway.db"), blobs.clone()).await?);
-        Ok(Self { directory, store: store.clone(), inbox: store, blobs, tenant: TenantId::local() })
+        let (inbox, freezes) = (store.clone(), store.clone());
+        Ok(Self { directory, store, inbox, freezes, blobs, tenant: TenantId::local() })
     }
 
     /// Where blobs are.

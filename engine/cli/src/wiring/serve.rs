@@ -15,14 +15,14 @@ use stageway_conductor::service::{
     Follower, Reception, Reporter, SWEEP_EVERY, Site, Starter, Sweep, Timetable, Wake,
 };
 use stageway_core::delivery::ForgeKind;
-use stageway_ports::{Clock, Forge};
+use stageway_ports::{Clock, Forge, Plugins};
 use stageway_remotes::forge::{ForgeConnection, connect};
 use stageway_remotes::http::EgressHttp;
 use stageway_remotes::registry::Credentials;
-use stageway_web::{App, Ids, Limits, Metrics, serve};
+use stageway_web::{App, Ids, Limits, Metrics, Resources, Tokens, serve};
 use std::fs::File;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -37,6 +37,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub(crate) struct Server {
     blueprint: Arc<Blueprint>,
     site: Arc<Site>,
+    plugins: Arc<dyn Plugins>,
     unconfined: bool,
     /// Held as long as the server works here.
     _lock: File,
@@ -65,9 +66,9 @@ impl Server {
     /// # Errors
     /// [`Refused`] when nothing is registered, or another server works here.
     pub(crate) async fn open(settings: Settings, unconfined: bool) -> Result<Self> {
-        if settings.service.webhooks.is_empty() {
-            let remedy = "describe `forges`, `repositories` and `webhooks` in the configuration";
-            return Err(Refused::new(Exit::Invalid, "no webhook is registered", remedy).into());
+        if settings.service.webhooks.is_empty() && settings.service.tokens.is_empty() {
+            let remedy = "describe `forges`, `repositories`, `webhooks` and `tokens` in the configuration";
+            return Err(Refused::new(Exit::Invalid, "no webhook and no token is registered", remedy).into());
         }
         let blueprint = Arc::new(Blueprint::new(settings).await?);
         let lock = lock(&blueprint.home)?;
@@ -76,7 +77,10 @@ impl Server {
         let allow = blueprint.settings.egress.allow.clone();
         let http: Arc<dyn stageway_ports::Http> = Arc::new(EgressHttp::new(allow));
         let site = Arc::new(site(&blueprint.settings, &http).await?);
-        Ok(Self { blueprint, site, unconfined, _lock: lock })
+        // A repository's own components and lock are not on this disk: plugins are the operator's.
+        let nowhere = blueprint.settings.state.join("no-plugins-beside-pipelines");
+        let plugins = Arc::new(plugins(&blueprint.settings, blueprint.guests.clone(), &nowhere));
+        Ok(Self { blueprint, site, plugins, unconfined, _lock: lock })
     }
 
     /// Works until `stop` turns true: no delivery is taken then, what runs may end or park for a while, and the rest goes on
@@ -88,9 +92,8 @@ impl Server {
         let wake = Arc::new(Wake::default());
         let mirrors =
             Arc::new(LocalMirrors::new(self.blueprint.settings.clone(), self.blueprint.home.blobs.clone()));
-        let stopping = Arc::new(AtomicBool::new(false));
-        let app = self.app(&wake, &stopping)?;
         let starter = self.starter(&wake);
+        let app = self.app(&wake, &starter, stop.clone())?;
         let others = self.others(&starter, &wake, &mirrors);
         let intake = self.intake(&wake, mirrors.clone());
         let reporter = self.reporter(&wake);
@@ -98,11 +101,6 @@ impl Server {
         let answering = tokio::spawn(serve(Arc::new(app), listener, stopped(stop.clone())));
         let intake = tokio::spawn(async move { intake.work().await });
         let reporting = tokio::spawn(async move { reporter.work().await });
-        let end = stop.clone();
-        tokio::spawn(async move {
-            stopped(end).await;
-            stopping.store(true, Ordering::Relaxed);
-        });
         let stop_intake = intake.abort_handle();
         let until = async {
             stopped(stop).await;
@@ -119,7 +117,7 @@ impl Server {
         }
     }
 
-    fn app(&self, wake: &Arc<Wake>, stopping: &Arc<AtomicBool>) -> Result<App> {
+    fn app(&self, wake: &Arc<Wake>, starter: &Starter, stop: watch::Receiver<bool>) -> Result<App> {
         let http = Arc::new(EgressHttp::new(Default::default()));
         let decoy: Arc<dyn Forge> = connect(ForgeConnection {
             kind: ForgeKind::GitHub,
@@ -142,7 +140,16 @@ impl Server {
             of_tenant: of_tenant.filter_map(|(id, t)| Some((id.clone(), t.deliveries_a_minute?))).collect(),
             ..Limits::default()
         };
-        Ok(App::new(reception, ids(), limits, Arc::new(Metrics::default()), stopping.clone()))
+        let home = &self.blueprint.home;
+        let resources = Resources {
+            store: home.store.clone(),
+            freezes: home.freezes.clone(),
+            starter: starter.clone(),
+            blobs: home.blobs.clone(),
+            plugins: self.plugins.clone(),
+            tokens: Tokens::new(&service.tokens),
+        };
+        Ok(App::new(reception, resources, ids(), limits, Arc::new(Metrics::default()), stop))
     }
 
     fn starter(&self, wake: &Arc<Wake>) -> Starter {
@@ -177,15 +184,12 @@ impl Server {
     }
 
     fn intake(&self, wake: &Arc<Wake>, mirrors: Arc<LocalMirrors>) -> Intake {
-        let settings = &self.blueprint.settings;
-        // A repository's own components and lock are not on this disk: plugins are the operator's.
-        let nowhere = settings.state.join("no-plugins-beside-pipelines");
         Intake {
             site: self.site.clone(),
             inbox: self.blueprint.home.inbox.clone(),
             store: self.blueprint.home.store.clone(),
             mirrors,
-            plugins: Arc::new(plugins(settings, self.blueprint.guests.clone(), &nowhere)),
+            plugins: self.plugins.clone(),
             guests: self.blueprint.guests.clone(),
             blobs: self.blueprint.home.blobs.clone(),
             clock: Arc::new(SystemClock),
@@ -211,6 +215,7 @@ impl Server {
             site: self.site.clone(),
             inbox: self.blueprint.home.inbox.clone(),
             store: self.blueprint.home.store.clone(),
+            freezes: self.blueprint.home.freezes.clone(),
             engines: Arc::new(fleet),
             clock: Arc::new(clock),
             wake: wake.clone(),
