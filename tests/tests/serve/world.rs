@@ -143,8 +143,8 @@ impl World {
         world.write("stageway.yaml", PIPELINE);
         world.write("ci/check.sh", "#!/bin/sh\nexit 0\n");
         git(&world.work(), &["update-index", "--add", "--chmod=+x", "ci/check.sh"]);
-        fs::write(world.place.path().join("config.yaml"), world.configuration() + more)
-            .expect("the configuration");
+        let configuration = format!("{}{more}", world.configuration());
+        fs::write(world.folder().join("config.yaml"), configuration).expect("the configuration");
         world
     }
 
@@ -166,6 +166,11 @@ webhooks:
 ",
             clone.display()
         )
+    }
+
+    /// Where everything of it lies.
+    pub(crate) fn folder(&self) -> &Path {
+        self.place.path()
     }
 
     fn work(&self) -> PathBuf {
