@@ -5,6 +5,18 @@ use crate::world::{Server, World};
 use serde_json::Value as Json;
 use std::time::{Duration, Instant};
 
+const RELEASE: &str = "pipeline: release
+on: manual
+parameters: { version: { type: string } }
+stages:
+  prepare:
+    uses: stageway/unit-test@1
+    with: { command: [./ci/check.sh, \"${{ parameters.version }}\"] }
+  publish:
+    uses: stageway/unit-test@1
+    needs: [prepare]
+    with: { command: [./ci/check.sh] }
+";
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Asks until the answer is one.
@@ -113,4 +125,42 @@ fn a_queued_run_is_cancelled_from_elsewhere() {
     let events: Json = serde_json::from_str(events.body.trim()).expect("JSON");
     let wish = events["events"].as_array().expect("events").iter().find(|e| e["kind"] == "cancel-requested");
     assert_eq!(wish.map(|wish| (&wish["by"], &wish["reason"])), Some((&"lead".into(), &"enough".into())));
+}
+
+#[test]
+fn a_run_is_started_by_hand_and_done_again_from_a_stage() {
+    let (world, token) = everybody();
+    world.write(".stageway/release.yaml", RELEASE);
+    let first = world.commit("src/a", "one");
+    world.push(&first, "main");
+    let server = world.start();
+    let person = Person::new(&world, &server);
+    assert!(person.login(&token.text).status.success());
+    let ended = |number| until("its end", || status(&person, number).filter(|status| status == "succeeded"));
+    assert_eq!(person.said(&["start", "demo", "release", "--param", "version=1.2"]), "run 1\n");
+    ended(1);
+    for (arguments, word) in [
+        (["start", "demo", "release", "--param", "versoin=1"], "versoin"),
+        (["start", "demo", "relaese", "--param", "version=1"], "relaese"),
+        (["start", "demo", "release", "--ref", "nowhere"], "nowhere"),
+    ] {
+        let refused = person.output(&arguments);
+        let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert!(!refused.status.success() && said.contains(word), "{arguments:?}: {said}");
+    }
+    assert_eq!(person.said(&["rerun", "1", "--from", "publish"]), "run 2\n");
+    ended(2);
+    let stages = |number: &str| person.told(&["show", number, "--json"])[0]["stages"].clone();
+    let again = stages("2");
+    assert_eq!(
+        (&again["prepare"]["status"], &again["publish"]["status"]),
+        (&"skipped".into(), &"succeeded".into())
+    );
+    assert_eq!(person.said(&["rerun", "1"]), "run 3\n");
+    ended(3);
+    let whole = stages("3");
+    assert_eq!(
+        (&whole["prepare"]["status"], &whole["publish"]["status"]),
+        (&"succeeded".into(), &"succeeded".into())
+    );
 }
