@@ -118,7 +118,7 @@ mod tests {
         let told: Vec<String> =
             found.iter().map(|d| format!("{}:{}", d.place.as_ref().unwrap().line, d.code)).collect();
         let expected = [
-            "3:SW0114", "4:SW0113", "4:SW0817", "5:SW0113", "5:SW0113", "6:SW0120", "6:SW0113", "7:SW0113",
+            "3:SW0114", "4:SW0113", "4:SW0817", "5:SW0113", "5:SW0112", "6:SW0120", "6:SW0113", "7:SW0113",
             "7:SW0110", "8:SW0126", "9:SW0111", "9:SW0111", "9:SW0111",
         ];
         assert_eq!(told, expected, "{found:#?}");

@@ -33,7 +33,7 @@
 //! | `head` | a move of a ref's head | repository, ref, generation |
 //! | `origin` | where a run came from | run; once by its key |
 //! | `status` | what a forge is to be told | number |
-//! | `freeze` | something that is frozen now | environment |
+//! | `frozen` | something that is frozen now | environment |
 //! | `freeze_event` | that something was frozen or thawed | number |
 //! | `approval` | a question to a person, and the answer | run, stage, attempt, seq |
 //!

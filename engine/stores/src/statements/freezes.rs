@@ -29,7 +29,7 @@ impl Freezes for Handle {
 impl Write {
     pub(crate) async fn freeze(&mut self, freeze: &Freeze) -> Result<()> {
         sqlx::query(
-            "INSERT INTO freeze (tenant, environment, reason, by, at) VALUES ($1, $2, $3, $4, $5)
+            "INSERT INTO frozen (tenant, environment, reason, by, at) VALUES ($1, $2, $3, $4, $5)
              ON CONFLICT (tenant, environment) DO UPDATE SET reason = $3, by = $4, at = $5",
         )
         .bind(self.tenant.as_str())
@@ -43,7 +43,7 @@ impl Write {
     }
 
     pub(crate) async fn thaw(&mut self, thaw: &Freeze) -> Result<bool> {
-        let done = sqlx::query("DELETE FROM freeze WHERE tenant = $1 AND environment = $2")
+        let done = sqlx::query("DELETE FROM frozen WHERE tenant = $1 AND environment = $2")
             .bind(self.tenant.as_str())
             .bind(column(thaw))
             .execute(&mut *self.sql)
@@ -74,7 +74,7 @@ impl Write {
     /// That the environment is frozen.
     pub(crate) async fn freeze_of(&mut self, environment: &EnvironmentName) -> Result<Option<Freeze>> {
         let found: Option<Row> = sqlx::query_as(
-            "SELECT environment, reason, by, at FROM freeze WHERE tenant = $1 AND environment = $2",
+            "SELECT environment, reason, by, at FROM frozen WHERE tenant = $1 AND environment = $2",
         )
         .bind(self.tenant.as_str())
         .bind(environment.as_str())
@@ -87,7 +87,7 @@ impl Write {
 impl Read {
     pub(crate) async fn frozen(&mut self) -> Result<Vec<Freeze>> {
         let found: Vec<Row> = sqlx::query_as(
-            "SELECT environment, reason, by, at FROM freeze WHERE tenant = $1 ORDER BY environment",
+            "SELECT environment, reason, by, at FROM frozen WHERE tenant = $1 ORDER BY environment",
         )
         .bind(self.tenant.as_str())
         .fetch_all(&mut *self.sql)

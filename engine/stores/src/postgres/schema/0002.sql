@@ -1,6 +1,6 @@
 -- What people have frozen, and that they did.
 
-CREATE TABLE freeze (
+CREATE TABLE frozen (
     tenant      TEXT COLLATE "C" NOT NULL,
     environment TEXT COLLATE "C" NOT NULL, -- empty is the tenant itself
     reason      TEXT NOT NULL,
