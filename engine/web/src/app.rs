@@ -1,16 +1,13 @@
 use crate::metrics::Metrics;
 use crate::rate::Rates;
 use crate::tokens::Tokens;
-use stageway_conductor::service::{Reception, Site, Starter};
+use stageway_conductor::service::{Ids, Reception, Site, Starter};
 use stageway_core::name::{TenantId, WebhookId};
 use stageway_ports::{Blobs, Clock, Freezes, Inbox, Plugins, Store};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Semaphore, watch};
-
-/// Makes ids that sort by time.
-pub type Ids = Arc<dyn Fn() -> String + Send + Sync>;
 
 /// What is taken from outside.
 #[derive(Debug, Clone)]

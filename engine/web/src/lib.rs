@@ -24,7 +24,7 @@ mod tokens;
 mod webhooks;
 
 pub use api::openapi;
-pub use app::{App, Ids, Limits, Resources};
+pub use app::{App, Limits, Resources};
 pub use metrics::Metrics;
 pub use serve::{router, serve};
 pub use tokens::Tokens;

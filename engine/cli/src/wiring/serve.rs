@@ -12,17 +12,16 @@ use rustix::fs::{FlockOperation, flock};
 use stageway_conductor::intake::Intake;
 use stageway_conductor::scheduler::Scheduler;
 use stageway_conductor::service::{
-    Follower, Reception, Reporter, SWEEP_EVERY, Site, Starter, Sweep, Timetable, Wake,
+    Follower, Ids, Reception, Reporter, SWEEP_EVERY, Site, Starter, Sweep, Timetable, Wake,
 };
 use stageway_core::delivery::ForgeKind;
 use stageway_ports::{Clock, Forge, Plugins};
 use stageway_remotes::forge::{ForgeConnection, connect};
 use stageway_remotes::http::EgressHttp;
 use stageway_remotes::registry::Credentials;
-use stageway_web::{App, Ids, Limits, Metrics, Resources, Tokens, serve};
+use stageway_web::{App, Limits, Metrics, Resources, Tokens, serve};
 use std::fs::File;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -94,7 +93,7 @@ impl Server {
             Arc::new(LocalMirrors::new(self.blueprint.settings.clone(), self.blueprint.home.blobs.clone()));
         let starter = self.starter(&wake);
         let app = self.app(&wake, &starter, stop.clone())?;
-        let others = self.others(&starter, &wake, &mirrors);
+        let others = self.others(&starter, &mirrors);
         let intake = self.intake(&wake, mirrors.clone());
         let reporter = self.reporter(&wake);
         let scheduler = self.scheduler(&wake, mirrors);
@@ -154,7 +153,6 @@ impl Server {
 
     fn starter(&self, wake: &Arc<Wake>) -> Starter {
         Starter {
-            site: self.site.clone(),
             inbox: self.blueprint.home.inbox.clone(),
             store: self.blueprint.home.store.clone(),
             clock: Arc::new(SystemClock),
@@ -164,18 +162,12 @@ impl Server {
     }
 
     /// What starts runs where no forge tells of anything.
-    fn others(
-        &self,
-        starter: &Starter,
-        wake: &Arc<Wake>,
-        mirrors: &Arc<LocalMirrors>,
-    ) -> [JoinHandle<()>; 3] {
-        let (site, clock) = (self.site.clone(), Arc::new(SystemClock));
-        let follower = Follower { starter: starter.clone(), wake: wake.clone() };
+    fn others(&self, starter: &Starter, mirrors: &Arc<LocalMirrors>) -> [JoinHandle<()>; 3] {
+        let site = self.site.clone();
+        let follower = Follower { starter: starter.clone() };
         let every = self.blueprint.settings.service.sweep_ms.map_or(SWEEP_EVERY, Duration::from_millis);
         let sweep = Sweep { site: site.clone(), mirrors: mirrors.clone(), starter: starter.clone(), every };
-        let timetable =
-            Timetable { site, mirrors: mirrors.clone(), starter: starter.clone(), clock, wake: wake.clone() };
+        let timetable = Timetable { site, mirrors: mirrors.clone(), starter: starter.clone() };
         [
             tokio::spawn(async move { follower.work().await }),
             tokio::spawn(async move { sweep.work().await }),
@@ -224,8 +216,6 @@ impl Server {
             parallel_runs: usize::try_from(service.parallel_runs.unwrap_or(PARALLEL_RUNS))
                 .unwrap_or(usize::MAX),
             lease_ms: stageway_conductor::engine::Rules::default().lease_ms,
-            driving: AtomicUsize::new(0),
-            draining: AtomicBool::new(false),
         }
     }
 }

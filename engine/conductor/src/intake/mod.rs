@@ -10,12 +10,13 @@ mod occasion;
 mod pipelines;
 mod start;
 
-use crate::service::{Place, Site, Wake};
+use crate::service::{Ids, Place, Site, Wake};
 use futures::stream::{StreamExt as _, iter};
 pub(crate) use pipelines::files;
 use pipelines::{About, Asked};
 use stageway_core::delivery::{Headers, RawDelivery};
 use stageway_core::name::WebhookId;
+use stageway_core::plan::Backoff;
 use stageway_ports::{
     Blobs, Claimant, Claimed, Clock, Guests, Inbox, Mirrors, Outcome, Plugins, Settlement, SourceError,
     Store, StoreError,
@@ -34,9 +35,8 @@ const AT_ONCE: usize = 8;
 const LOOK: Duration = Duration::from_secs(2);
 /// How long a claim lasts. A first fetch may take as long as it takes; whoever claims the delivery then finds the runs.
 const CLAIM_MS: u64 = 1_200_000;
-/// The pause after the first failed try, doubled after each other, in milliseconds.
-const FIRST_PAUSE: u64 = 1_000;
-const MOST_PAUSE: u64 = 300_000;
+/// Between failed tries.
+const PAUSE: Backoff = Backoff { first_ms: 1_000, most_ms: 300_000 };
 /// After so many tries, some two hours, the delivery is given up; it can be opened again.
 const MOST_TRIES: u32 = 30;
 
@@ -59,7 +59,7 @@ pub struct Intake {
     /// Tells the time.
     pub clock: Arc<dyn Clock>,
     /// Makes the ids of runs, in order of time.
-    pub ids: Arc<dyn Fn() -> String + Send + Sync>,
+    pub ids: Ids,
     /// Who wakes us, and whom we wake.
     pub wake: Arc<Wake>,
 }
@@ -133,8 +133,10 @@ impl Intake {
                 self.inbox.settle(&claimant, settlement).await?;
                 self.wake.scheduler.notify_one();
                 self.wake.reporter.notify_one();
-                if self.moves_default(claimed) {
-                    self.wake.timetable.notify_one();
+                if let Some(repository) =
+                    claimed.delivery.repository.as_ref().filter(|_| self.moves_default(claimed))
+                {
+                    self.wake.default_moved(&claimed.tenant, repository);
                 }
                 Ok(())
             }
@@ -144,7 +146,7 @@ impl Intake {
                 self.inbox.settle(&claimant, self.settled(summary)).await
             }
             Err(Trouble::Later(trouble)) => {
-                let due = self.clock.now_ms() + pause(claimed.delivery.attempts);
+                let due = self.clock.now_ms() + PAUSE.after(claimed.delivery.attempts);
                 tracing::warn!(delivery.id = %claimed.delivery.id, %trouble, "a delivery is put off");
                 self.inbox.postpone(&claimant, due, &trouble).await?;
                 *put_off = Some((due, "an earlier delivery of the repository is put off".into()));
@@ -229,8 +231,4 @@ impl Intake {
 
 fn claimant(claimed: &Claimed) -> Claimant {
     Claimant { tenant: claimed.tenant.clone(), delivery: claimed.delivery.id.clone(), fence: claimed.fence }
-}
-
-fn pause(attempts: u32) -> u64 {
-    FIRST_PAUSE.saturating_mul(1 << attempts.saturating_sub(1).min(20)).min(MOST_PAUSE)
 }

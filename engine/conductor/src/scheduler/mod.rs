@@ -15,7 +15,6 @@ use stageway_core::name::{RunId, TenantId};
 use stageway_ports::{Clock, Freezes, Inbox, Lease, RunOrigin, Store, StoreError, Writer};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::task::{self, JoinError, JoinSet};
 
@@ -58,10 +57,6 @@ pub struct Scheduler {
     pub parallel_runs: usize,
     /// How long a lease lasts, in milliseconds.
     pub lease_ms: u64,
-    /// Runs that are driven now, for those who measure.
-    pub driving: AtomicUsize,
-    /// No run is taken up any more.
-    pub draining: AtomicBool,
 }
 
 /// What one process drives.
@@ -112,9 +107,6 @@ impl Scheduler {
     }
 
     async fn tenant(&self, tenant: &TenantId, driven: &mut Driven) -> Result<(), StoreError> {
-        if self.draining.load(Ordering::Relaxed) {
-            return Ok(());
-        }
         let unfinished = self.inbox.unfinished(tenant, MOST).await?;
         let ending = driven.ending.entry(tenant.clone()).or_default();
         ending.retain(|run| unfinished.iter().any(|origin| origin.run == *run));
@@ -168,7 +160,6 @@ impl Scheduler {
         driven.runs.entry(tenant.clone()).or_default().insert(run.clone(), lease.fence);
         let task = driven.tasks.spawn(one(engine, tenant.clone(), run.clone(), lease)).id();
         driven.of_task.insert(task, (tenant.clone(), run.clone()));
-        self.driving.store(driven.tasks.len(), Ordering::Relaxed);
         Ok(())
     }
 
@@ -185,7 +176,6 @@ impl Scheduler {
         {
             runs.remove(&run);
         }
-        self.driving.store(driven.tasks.len(), Ordering::Relaxed);
         self.wake.reporter.notify_one();
         self.wake.follower.notify_one();
     }

@@ -1,12 +1,11 @@
 //! Pipelines that wait for the success of another: its end is told to ourselves, once.
 
+use super::Starter;
 use super::starter::Told;
-use super::{Starter, Wake};
 use stageway_core::delivery::Occasion;
 use stageway_core::name::TenantId;
 use stageway_core::run::RunStatus;
 use stageway_ports::{RunOrigin, StoreError};
-use std::sync::Arc;
 use std::time::Duration;
 
 /// Runs of one look.
@@ -18,8 +17,6 @@ const LOOK: Duration = Duration::from_secs(10);
 pub struct Follower {
     /// Stores what follows.
     pub starter: Starter,
-    /// Who wakes us.
-    pub wake: Arc<Wake>,
 }
 
 impl Follower {
@@ -31,7 +28,7 @@ impl Follower {
                 Ok(_) => {}
                 Err(error) => tracing::error!(%error, "what follows from runs cannot be noted"),
             }
-            let _ = tokio::time::timeout(LOOK, self.wake.follower.notified()).await;
+            let _ = tokio::time::timeout(LOOK, self.starter.wake.follower.notified()).await;
         }
     }
 

@@ -14,7 +14,7 @@ pub(crate) use reception::moves_of;
 pub use reception::{Reception, Turned};
 pub use reporter::Reporter;
 pub use site::{Hook, Place, Site, TenantRules};
-pub use starter::{Starter, Told};
+pub use starter::{Ids, Starter, Told};
 pub use sweep::{Sweep, SweepError, USUAL as SWEEP_EVERY};
 pub use timetable::Timetable;
 pub use wake::Wake;

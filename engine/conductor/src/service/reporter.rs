@@ -3,6 +3,7 @@
 use super::{Place, Site, Wake};
 use futures::stream::{StreamExt as _, iter};
 use stageway_core::delivery::{ReportState, StatusReport};
+use stageway_core::plan::Backoff;
 use stageway_core::run::RunStatus;
 use stageway_ports::{Clock, Inbox, PendingStatus, Retry, StoreError, Telling};
 use std::collections::BTreeMap;
@@ -15,9 +16,8 @@ const TOGETHER: u32 = 200;
 const AT_ONCE: usize = 8;
 /// Without anybody waking us; tries that failed before are due again then.
 const LOOK: Duration = Duration::from_secs(5);
-/// The pause after the first failed try, doubled after each other, in milliseconds.
-const FIRST_PAUSE: u64 = 2_000;
-const MOST_PAUSE: u64 = 600_000;
+/// Between failed tries.
+const PAUSE: Backoff = Backoff { first_ms: 2_000, most_ms: 600_000 };
 /// A forge that did not take a status so often does not get it: at the longest pause some three days.
 const MOST_TRIES: u32 = 450;
 
@@ -87,7 +87,9 @@ impl Reporter {
                     Retry::Now => Some(None),
                 };
                 let due = due.map(|after| {
-                    self.clock.now_ms().saturating_add(after.unwrap_or_else(|| pause(pending.attempts)))
+                    self.clock
+                        .now_ms()
+                        .saturating_add(after.unwrap_or_else(|| PAUSE.after(pending.attempts + 1)))
                 });
                 tracing::warn!(
                     tenant.id = %pending.tenant, repository.id = %pending.repository, attempts = pending.attempts,
@@ -109,10 +111,6 @@ impl Reporter {
             },
         }
     }
-}
-
-fn pause(attempts: u32) -> u64 {
-    FIRST_PAUSE.saturating_mul(1 << attempts.min(20)).min(MOST_PAUSE)
 }
 
 fn state(status: RunStatus) -> ReportState {

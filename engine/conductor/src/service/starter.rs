@@ -1,6 +1,6 @@
 //! Starting runs where no forge told of anything: every occasion is stored as a delivery to ourselves, and taken in like any other.
 
-use super::{Site, Wake};
+use super::Wake;
 use stageway_core::delivery::{DeliveryId, Occasion};
 use stageway_core::digest::Digest;
 use stageway_core::name::{ReceiptId, RepositoryId, TenantId, WebhookId};
@@ -9,11 +9,12 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 
+/// Makes ids that sort by time.
+pub type Ids = Arc<dyn Fn() -> String + Send + Sync>;
+
 /// Starts runs.
 #[derive(Clone)]
 pub struct Starter {
-    /// What the operator registered.
-    pub site: Arc<Site>,
     /// Where occasions are kept.
     pub inbox: Arc<dyn Inbox>,
     /// Tells when something became of one.
@@ -21,7 +22,7 @@ pub struct Starter {
     /// Tells the time.
     pub clock: Arc<dyn Clock>,
     /// Makes ids, in order of time.
-    pub ids: Arc<dyn Fn() -> String + Send + Sync>,
+    pub ids: Ids,
     /// Whom to wake.
     pub wake: Arc<Wake>,
 }

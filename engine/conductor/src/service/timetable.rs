@@ -1,15 +1,15 @@
 //! Schedules: those that stand in the pipeline files of every default branch, each told to ourselves when it is due.
 
 use super::starter::Told;
-use super::{Site, Starter, Wake};
+use super::{Site, Starter};
 use crate::intake::files;
 use futures::stream::{StreamExt as _, iter};
 use stageway_core::definition::parse;
 use stageway_core::delivery::{Occasion, Reference};
 use stageway_core::name::{PipelineName, RepositoryId, TenantId};
 use stageway_core::schedule::Schedule;
-use stageway_ports::{Clock, Mirrors, SourceError, StoreError};
-use std::collections::BTreeMap;
+use stageway_ports::{Mirrors, SourceError, StoreError};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,10 +28,6 @@ pub struct Timetable {
     pub mirrors: Arc<dyn Mirrors>,
     /// Stores what is due.
     pub starter: Starter,
-    /// Tells the time.
-    pub clock: Arc<dyn Clock>,
-    /// Who wakes us.
-    pub wake: Arc<Wake>,
 }
 
 /// A schedule with what it starts.
@@ -42,17 +38,21 @@ struct Entry {
     schedule: Schedule,
 }
 
-type Entries = BTreeMap<(TenantId, RepositoryId), Vec<Entry>>;
+type Key = (TenantId, RepositoryId);
+type Entries = BTreeMap<Key, Vec<Entry>>;
 
 impl Timetable {
     /// Works until it is dropped.
     pub async fn work(&self) {
+        let clock = &self.starter.clock;
         let mut entries = Entries::new();
+        let mut unread: BTreeSet<Key> = self.site.repositories.keys().cloned().collect();
         // Everything until then was told.
-        let mut told = self.clock.now_ms().saturating_sub(CATCH_UP_MS);
+        let mut told = clock.now_ms().saturating_sub(CATCH_UP_MS);
         loop {
-            self.read_all(&mut entries).await;
-            let now = self.clock.now_ms();
+            unread.extend(self.starter.wake.moved());
+            unread = self.read_all(unread, &mut entries).await;
+            let now = clock.now_ms();
             match self.tell_due(&entries, told, now).await {
                 Ok(()) => told = now.max(told),
                 Err(error) => tracing::error!(%error, "what is due cannot be noted"),
@@ -66,13 +66,13 @@ impl Timetable {
         let next = entries.values().flatten().filter_map(|entry| entry.schedule.next(told)).min();
         let due = async {
             match next {
-                Some(at) => self.clock.until(at).await,
+                Some(at) => self.starter.clock.until(at).await,
                 None => std::future::pending().await,
             }
         };
         tokio::select! {
             () = due => {}
-            () = self.wake.timetable.notified() => {}
+            () = self.starter.wake.timetable.notified() => {}
             () = tokio::time::sleep(LOOK) => {}
         }
     }
@@ -94,27 +94,24 @@ impl Timetable {
         Ok(())
     }
 
-    async fn read_all(&self, entries: &mut Entries) {
-        let read = |(tenant, repository): &(TenantId, RepositoryId)| {
-            let (tenant, repository) = (tenant.clone(), repository.clone());
-            async move {
-                let found = self.read(&tenant, &repository).await;
-                ((tenant, repository), found)
-            }
-        };
-        let mut all = iter(self.site.repositories.keys().map(read)).buffer_unordered(AT_ONCE);
-        while let Some((key, found)) = all.next().await {
+    /// Reads repositories; answers those that could not be read: what was known of them still holds.
+    async fn read_all(&self, repositories: BTreeSet<Key>, entries: &mut Entries) -> BTreeSet<Key> {
+        let read = async |key: Key| (self.read(&key.0, &key.1).await, key);
+        let mut unread = BTreeSet::new();
+        let mut all = iter(repositories.into_iter().map(read)).buffer_unordered(AT_ONCE);
+        while let Some((found, key)) = all.next().await {
             match found {
                 Ok(found) => drop(entries.insert(key, found)),
-                // What was known of it still holds.
                 Err(error) => {
-                    let (tenant, repository) = key;
+                    let (tenant, repository) = &key;
                     tracing::warn!(
                         tenant.id = %tenant, repository.id = %repository, %error, "schedules cannot be read"
                     );
+                    unread.insert(key);
                 }
             }
         }
+        unread
     }
 
     async fn read(&self, tenant: &TenantId, repository: &RepositoryId) -> Result<Vec<Entry>, SourceError> {

@@ -5,7 +5,7 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Request};
 use serde_json::{Value as Json, json};
-use stageway_conductor::service::{Place, Reception, Site, Starter, TenantRules, Wake};
+use stageway_conductor::service::{Ids, Place, Reception, Site, Starter, TenantRules, Wake};
 use stageway_core::digest::Digest;
 use stageway_core::event::{Event, Trust};
 use stageway_core::grant::Ceiling;
@@ -154,9 +154,8 @@ impl World {
         let clock = Arc::new(ManualClock::new(START));
         let site = Arc::new(site());
         let count = AtomicU64::new(0);
-        let ids: stageway_web::Ids = Arc::new(move || format!("id{}", count.fetch_add(1, Ordering::Relaxed)));
+        let ids: Ids = Arc::new(move || format!("id{}", count.fetch_add(1, Ordering::Relaxed)));
         let starter = Starter {
-            site: site.clone(),
             inbox: Arc::new(store.clone()),
             store: Arc::new(store.clone()),
             clock: clock.clone(),
