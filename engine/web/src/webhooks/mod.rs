@@ -50,8 +50,7 @@ pub(crate) async fn deliver(
 
 async fn taken(app: &App, webhook: &str, request: Request<Body>) -> Result<Received, Problem> {
     if app.is_stopping() {
-        let busy = Problem::new(StatusCode::SERVICE_UNAVAILABLE, codes::SERVER_BUSY);
-        return Err(busy.because("the server is about to stop").after(5));
+        return Err(Problem::busy().because("the server is about to stop"));
     }
     let (parts, body) = request.into_parts();
     let size = length(&parts.headers);
@@ -63,7 +62,7 @@ async fn taken(app: &App, webhook: &str, request: Request<Body>) -> Result<Recei
     let room = tokio::time::timeout(ROOM, app.bodies.acquire_many(wanted)).await;
     let Ok(Ok(_room)) = room else {
         Metrics::count(&app.metrics.deliveries_failed);
-        return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, codes::SERVER_BUSY).after(5));
+        return Err(Problem::busy());
     };
     let body = whole(app, body).await?;
     let headers = parts.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
@@ -127,7 +126,7 @@ fn within_rates(app: &App, webhook: &WebhookId, tenant: &TenantId) -> Result<(),
 async fn store(app: &App, webhook: &WebhookId, delivery: &RawDelivery) -> Result<Received, Problem> {
     let busy = || {
         Metrics::count(&app.metrics.deliveries_failed);
-        Problem::new(StatusCode::SERVICE_UNAVAILABLE, codes::SERVER_BUSY).after(5)
+        Problem::busy()
     };
     let Ok(id) = ReceiptId::new((app.ids)()) else { return Err(busy()) };
     app.reception.take(webhook, delivery, id).await.map_err(|turned| match turned {
