@@ -1,11 +1,11 @@
 //! A real Gitea, from `git push` to the status of the commit.
 
+use crate::world::Server;
 use serde_json::json;
 use stageway_tests::forge::{Gitea, SECRET, WorkTree};
 use stageway_tests::{Installation, orderbook};
 use std::fs;
-use std::io::{BufRead as _, BufReader};
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
@@ -20,17 +20,10 @@ stages:
 
 /// A server that a Gitea sends to.
 struct Served {
+    _server: Server,
     gitea: Gitea,
     installation: Installation,
     place: TempDir,
-    server: Child,
-}
-
-impl Drop for Served {
-    fn drop(&mut self) {
-        let _ = self.server.kill();
-        let _ = self.server.wait();
-    }
 }
 
 impl Served {
@@ -53,19 +46,11 @@ webhooks: {{ demo: {{ repositories: demo, secrets: env:SECRET }} }}
 "
         );
         fs::write(place.path().join("config.yaml"), text).expect("the configuration");
-        let mut server = installation
-            .stageway(place.path())
-            .args(["--config", "config.yaml", "serve", "--listen", "127.0.0.1:0"])
-            .envs([("TOKEN", gitea.token()), ("SECRET", SECRET)])
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("the binary starts");
-        let mut line = String::new();
-        let mut out = BufReader::new(server.stdout.take().expect("its output"));
-        out.read_line(&mut line).expect("it says where it listens");
-        let address = line.trim().rsplit(' ').next().unwrap_or_default();
-        gitea.webhook(&format!("http://{address}/webhooks/demo"));
-        Self { gitea, installation, place, server }
+        let mut stageway = installation.stageway(place.path());
+        stageway.envs([("TOKEN", gitea.token()), ("SECRET", SECRET)]);
+        let server = Server::start(stageway);
+        gitea.webhook(&format!("http://127.0.0.1:{}/webhooks/demo", server.port));
+        Self { _server: server, gitea, installation, place }
     }
 
     fn work_tree(&self) -> WorkTree {

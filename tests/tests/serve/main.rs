@@ -8,5 +8,7 @@ mod gitea;
 mod kill;
 mod payloads;
 mod refused;
+#[path = "../../../engine/remotes/tests/support/signed.rs"]
+mod signed;
 mod starts;
 mod world;

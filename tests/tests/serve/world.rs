@@ -57,6 +57,21 @@ impl Drop for Server {
 }
 
 impl Server {
+    /// `stageway serve` with `config.yaml` of the command's folder; it listens when this returns.
+    pub(crate) fn start(mut stageway: Command) -> Self {
+        let mut child = stageway
+            .args(["--config", "config.yaml", "serve", "--listen", "127.0.0.1:0"])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::inherit())
+            .spawn()
+            .expect("the binary starts");
+        let mut line = String::new();
+        let mut out = BufReader::new(child.stdout.take().expect("its output"));
+        out.read_line(&mut line).expect("it says where it listens");
+        let port = line.trim().rsplit(':').next().and_then(|port| port.parse().ok());
+        Self { child, port: port.unwrap_or_else(|| panic!("no port in {line:?}")) }
+    }
+
     /// `kill -9`.
     pub(crate) fn kill(mut self) {
         self.child.kill().expect("it is killed");
@@ -199,20 +214,9 @@ webhooks:
     }
 
     pub(crate) fn start(&self) -> Server {
-        let mut child = self
-            .installation
-            .stageway(self.place.path())
-            .args(["--config", "config.yaml", "serve", "--listen", "127.0.0.1:0"])
-            .envs([("TOKEN", "t"), ("SECRET", SECRET), ("OTHER_SECRET", "the one before")])
-            .stdout(Stdio::piped())
-            .stderr(Stdio::inherit())
-            .spawn()
-            .expect("the binary starts");
-        let mut line = String::new();
-        let mut out = BufReader::new(child.stdout.take().expect("its output"));
-        out.read_line(&mut line).expect("it says where it listens");
-        let port = line.trim().rsplit(':').next().and_then(|port| port.parse().ok());
-        Server { child, port: port.unwrap_or_else(|| panic!("no port in {line:?}")) }
+        let mut stageway = self.installation.stageway(self.place.path());
+        stageway.envs([("TOKEN", "t"), ("SECRET", SECRET), ("OTHER_SECRET", "the one before")]);
+        Server::start(stageway)
     }
 
     /// The body of a push as Gitea sends it; an empty revision is none.

@@ -6,14 +6,7 @@ use std::fmt::Write as _;
 
 /// Every example of `@octokit/webhooks-examples`, signed by `@octokit/webhooks-methods`.
 fn octokit() -> Vec<Json> {
-    let cache = std::env::var_os("XDG_CACHE_HOME").filter(|path| !path.is_empty()).map(PathBuf::from);
-    let cache = cache.or_else(|| std::env::home_dir().map(|home| home.join(".cache"))).unwrap();
-    let modules = cache.join("stageway/octokit");
-    let installed = std::fs::read(modules.join("package-lock.json")).unwrap_or_default();
-    let wanted = std::fs::read(folder().join("octokit/package-lock.json")).unwrap();
-    assert!(installed == wanted, "GitHub's payloads are missing: run `engine/setup --tests`");
-    let script = std::fs::read(folder().join("octokit/deliver.mjs")).unwrap();
-    lines_of(Command::new("node").args(["--input-type=module", "-", SECRET]).current_dir(modules), &script)
+    signed::octokit(&folder().join("octokit"), SECRET)
 }
 
 fn text<'a>(value: &'a Json, field: &str) -> &'a str {

@@ -9,18 +9,20 @@ mod gitlab;
 mod hostile;
 mod reports;
 mod signatures;
+#[path = "../support/signed.rs"]
+mod signed;
 #[path = "../support/mod.rs"]
 mod support;
 
 use serde_json::Value as Json;
+use signed::lines_of;
 use stageway_core::delivery::{ForgeKind, Headers, Meaning, PullRequest, Push, RawDelivery};
 use stageway_ports::memory::MemoryHttp;
 use stageway_ports::{Forge, SecretValue, Unreadable};
 use stageway_remotes::forge::{ForgeConnection, connect};
 use stageway_remotes::registry::Credentials;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::sync::Arc;
 
 const SECRET: &str = "s3cret-for-tests";
@@ -85,19 +87,4 @@ fn sha(digit: &str) -> String {
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/forge")
-}
-
-/// Runs a program with a script or data on its standard input, and answers the JSON lines that it writes.
-fn lines_of(command: &mut Command, input: &[u8]) -> Vec<Json> {
-    let shown = format!("{command:?}");
-    let child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn();
-    let mut child = child.unwrap_or_else(|error| panic!("{shown}: {error}: run `engine/setup --tests`"));
-    let mut stdin = child.stdin.take().unwrap();
-    let input = input.to_vec();
-    let writing = std::thread::spawn(move || stdin.write_all(&input));
-    let output = child.wait_with_output().unwrap();
-    writing.join().unwrap().unwrap();
-    assert!(output.status.success(), "{shown} failed: run `engine/setup --tests`");
-    let text = String::from_utf8(output.stdout).unwrap();
-    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
