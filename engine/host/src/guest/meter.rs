@@ -1,5 +1,5 @@
+use super::clocks::{Clocks, Kernel};
 use pin_project_lite::pin_project;
-use rustix::time::{ClockId, clock_gettime};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,14 +10,18 @@ use std::time::{Duration, Instant};
 /// may be busier.
 const REPLAY_FACTOR: u32 = 4;
 
-/// Processor time in a guest's own code: never less than that took, and never more than its thread has worked for it.
+/// What is counted without asking what the thread worked: who waited for a processor in between waited for longer.
+const SHORT: Duration = Duration::from_micros(50);
+
+/// Processor time in a guest's own code.
 ///
 /// It runs while the guest's future is polled and no import is being answered: waiting for the outside, for a place on a
 /// thread or for another guest does not count. The clock of a thread costs a call of the kernel, and that of the machine does
-/// not; so a guest's own stretches are taken by the machine's, and their sum is no more than what the thread's says of the
-/// whole poll, imports included. The two differ only where the thread had to wait for a processor.
-pub(crate) struct Meter {
+/// not; so a guest's own stretches are taken by the machine's, and where they are not [`SHORT`], their sum is no more than
+/// what the thread worked in that poll, imports included. The two differ only where the thread waited for a processor.
+pub(crate) struct Meter<C = Kernel> {
     limit: Duration,
+    clocks: C,
     reading: Mutex<Reading>,
 }
 
@@ -27,8 +31,8 @@ struct Reading {
     all: Duration,
     /// Of it, after the last replayed entry.
     live: Duration,
-    /// The thread's clock when the instance got it, or when it was read last; none while it has no thread.
-    thread: Option<Duration>,
+    /// What the thread had worked when the instance got it, or when that was read last; none while it has no thread.
+    worked: Option<Duration>,
     /// What the guest's own stretches have taken since then.
     own: Duration,
     /// When the stretch that goes on began.
@@ -38,32 +42,35 @@ struct Reading {
 }
 
 impl Reading {
-    fn stop(&mut self) {
+    fn stop(&mut self, clocks: &impl Clocks) {
         if let Some(since) = self.since.take() {
-            self.own += since.elapsed();
+            self.own += clocks.now().saturating_duration_since(since);
         }
     }
 
-    fn start(&mut self) {
+    fn start(&mut self, clocks: &impl Clocks) {
         if !self.in_host {
-            self.since = Some(Instant::now());
+            self.since = Some(clocks.now());
         }
     }
 
-    /// Reads the thread's clock and counts what the guest took until now.
-    fn settle(&mut self) {
-        let Some(thread) = self.thread else { return };
+    /// Counts what the guest took until now.
+    fn settle(&mut self, clocks: &impl Clocks) {
+        let Some(before) = self.worked else { return };
         let goes_on = self.since.is_some();
-        self.stop();
-        let now = thread_time();
-        let spent = std::mem::take(&mut self.own).min(now.saturating_sub(thread));
-        self.thread = Some(now);
+        self.stop(clocks);
+        let mut spent = std::mem::take(&mut self.own);
+        if spent > SHORT {
+            let worked = clocks.worked();
+            spent = spent.min(worked.saturating_sub(before));
+            self.worked = Some(worked);
+        }
         self.all += spent;
         if self.is_live {
             self.live += spent;
         }
         if goes_on {
-            self.start();
+            self.start(clocks);
         }
     }
 }
@@ -71,17 +78,33 @@ impl Reading {
 impl Meter {
     /// `is_live` says that nothing is replayed.
     pub(crate) fn new(limit: Duration, is_live: bool) -> Arc<Self> {
-        Arc::new(Self { limit, reading: Mutex::new(Reading { is_live, ..Reading::default() }) })
+        Arc::new(Self::with_clocks(limit, is_live, Kernel))
+    }
+}
+
+impl<C: Clocks> Meter<C> {
+    fn with_clocks(limit: Duration, is_live: bool, clocks: C) -> Self {
+        Self { limit, clocks, reading: Mutex::new(Reading { is_live, ..Reading::default() }) }
     }
 
     fn reading(&self) -> MutexGuard<'_, Reading> {
         self.reading.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The guest's own code begins.
+    fn start(&self) {
+        self.reading().start(&self.clocks);
+    }
+
+    /// It gives its thread to somebody else.
+    fn stop(&self) {
+        self.reading().stop(&self.clocks);
+    }
+
     /// An import begins.
     pub(crate) fn leave(&self) {
         let mut reading = self.reading();
-        reading.stop();
+        reading.stop(&self.clocks);
         reading.in_host = true;
     }
 
@@ -89,17 +112,17 @@ impl Meter {
     pub(crate) fn enter(&self, is_live: bool) {
         let mut reading = self.reading();
         if is_live && !reading.is_live {
-            reading.settle();
+            reading.settle(&self.clocks);
             reading.is_live = true;
         }
         reading.in_host = false;
-        reading.start();
+        reading.start(&self.clocks);
     }
 
     /// Whether the guest has used up its time.
     pub(crate) fn is_over(&self) -> bool {
         let mut reading = self.reading();
-        reading.settle();
+        reading.settle(&self.clocks);
         reading.live > self.limit || reading.all - reading.live > self.limit * REPLAY_FACTOR
     }
 
@@ -110,22 +133,15 @@ impl Meter {
 
     /// The instance gets a thread.
     fn on_thread(&self) {
-        self.reading().thread = Some(thread_time());
+        self.reading().worked = Some(self.clocks.worked_lately());
     }
 
     /// It gives the thread back.
     fn off_thread(&self) {
         let mut reading = self.reading();
-        reading.settle();
-        reading.thread = None;
+        reading.settle(&self.clocks);
+        reading.worked = None;
     }
-}
-
-/// Processor time of this thread.
-fn thread_time() -> Duration {
-    let time = clock_gettime(ClockId::ThreadCPUTime);
-    let seconds = u64::try_from(time.tv_sec).unwrap_or_default();
-    Duration::new(seconds, u32::try_from(time.tv_nsec).unwrap_or_default())
 }
 
 pin_project! {
@@ -148,9 +164,9 @@ impl<F: Future> Future for Metered<F> {
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
         let this = self.project();
-        this.meter.reading().start();
+        this.meter.start();
         let poll = this.guest.poll(context);
-        this.meter.reading().stop();
+        this.meter.stop();
         poll
     }
 }
@@ -185,48 +201,105 @@ impl<F: Future> Future for OnThread<F> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::cell::Cell;
 
-    fn burn(time: Duration) {
-        let start = thread_time();
-        while thread_time() - start < time {
-            std::hint::black_box(start);
+    const MS: Duration = Duration::from_millis(1);
+
+    /// Clocks that go on when told to.
+    struct Told {
+        begun: Instant,
+        passed: Cell<Duration>,
+        worked: Cell<Duration>,
+    }
+
+    impl Clocks for Told {
+        fn now(&self) -> Instant {
+            self.begun + self.passed.get()
+        }
+
+        fn worked(&self) -> Duration {
+            self.worked.get()
+        }
+
+        fn worked_lately(&self) -> Duration {
+            self.worked.get()
+        }
+    }
+
+    /// Of a guest that runs.
+    fn meter(limit: Duration, is_live: bool) -> Meter<Told> {
+        let clocks = Told { begun: Instant::now(), passed: Cell::default(), worked: Cell::default() };
+        let meter = Meter::with_clocks(limit, is_live, clocks);
+        meter.on_thread();
+        meter.start();
+        meter
+    }
+
+    impl Meter<Told> {
+        fn wait(&self, time: Duration) {
+            self.clocks.passed.set(self.clocks.passed.get() + time);
+        }
+
+        fn work(&self, time: Duration) {
+            self.wait(time);
+            self.clocks.worked.set(self.clocks.worked.get() + time);
         }
     }
 
     #[test]
     fn only_the_guests_own_time_counts() {
-        let meter = Meter::new(Duration::from_millis(20), true);
-        meter.on_thread();
-        meter.reading().start();
-        burn(Duration::from_millis(15));
+        let meter = meter(20 * MS, true);
+        meter.work(15 * MS);
         meter.leave();
-        burn(Duration::from_millis(30));
+        meter.work(30 * MS);
         meter.enter(true);
-        assert!(!meter.is_over(), "{:?}", meter.spent());
-        burn(Duration::from_millis(10));
+        assert!(!meter.is_over());
+        meter.work(5 * MS);
+        assert!(!meter.is_over());
+        meter.work(MS);
         assert!(meter.is_over());
+        assert_eq!(meter.spent(), 21 * MS);
     }
 
     #[test]
     fn replay_counts_only_against_its_own_bound() {
-        let limit = Duration::from_millis(5);
-        let meter = Meter::new(limit, false);
-        meter.on_thread();
-        meter.reading().start();
-        burn(limit * 2);
+        let meter = meter(5 * MS, false);
+        meter.work(20 * MS);
         assert!(!meter.is_over());
-        burn(limit * REPLAY_FACTOR);
+        meter.enter(true);
+        meter.work(5 * MS);
+        assert!(!meter.is_over());
+        meter.work(MS);
+        assert!(meter.is_over());
+    }
+
+    #[test]
+    fn a_replay_that_is_too_long_is_over() {
+        let meter = meter(5 * MS, false);
+        meter.work(21 * MS);
         assert!(meter.is_over());
     }
 
     #[test]
     fn waiting_for_a_processor_does_not_count() {
-        let meter = Meter::new(Duration::from_millis(20), true);
-        meter.on_thread();
-        meter.reading().start();
-        std::thread::sleep(Duration::from_millis(50));
-        assert!(!meter.is_over(), "{:?}", meter.spent());
+        let meter = meter(20 * MS, true);
+        meter.work(3 * MS);
+        meter.wait(50 * MS);
+        assert!(!meter.is_over());
+        meter.wait(50 * MS);
+        meter.work(2 * MS);
         meter.off_thread();
-        assert!(meter.spent() < Duration::from_millis(10), "{:?}", meter.spent());
+        assert_eq!(meter.spent(), 5 * MS);
+    }
+
+    #[test]
+    fn many_short_stretches_are_as_long_as_one() {
+        let meter = meter(MS, true);
+        for _ in 0..100 {
+            meter.work(SHORT / 5);
+            assert!(!meter.is_over());
+        }
+        meter.work(SHORT / 5);
+        assert!(meter.is_over());
     }
 }

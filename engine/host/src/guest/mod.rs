@@ -1,6 +1,7 @@
 //! The state of one instance, and its bounds.
 
 mod broken;
+mod clocks;
 mod handles;
 mod lines;
 mod memory;
