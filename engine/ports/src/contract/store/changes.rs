@@ -5,7 +5,7 @@ use crate::{Claim, ClaimAnswer, Release, Store};
 use std::time::{Duration, Instant};
 
 /// Far more than a wake takes on a loaded machine, far less than the wait of a test.
-const SOON: Duration = Duration::from_secs(5);
+const SOON: Duration = Duration::from_secs(30);
 const LONG: Duration = Duration::from_secs(60);
 
 async fn count(store: &dyn Store) -> u64 {
