@@ -9,7 +9,7 @@
 use stageway_core::name::TaskName;
 use stageway_core::task::{TaskState, WorkspaceMount};
 use stageway_core::workspace::{Node, Tree, WorkspacePath};
-use stageway_executors::local::{LocalExecutor, LocalOptions, SupervisorOptions, init, supervise};
+use stageway_executors::local::{LocalExecutor, LocalOptions, SupervisorOptions, supervise, zygote};
 use stageway_ports::contract::executor::{process, spec};
 use stageway_ports::memory::DirectoryBlobs;
 use stageway_ports::{Blobs, Executor, SecretValues};
@@ -24,7 +24,7 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let done = match words[..] {
-        ["supervisor", "init"] => return init(),
+        ["supervisor", "zygote"] => return zygote(),
         ["supervisor", state] => serve(Path::new(state)),
         [] => measure(200),
         [count] => count.parse().map_err(Into::into).and_then(measure),
@@ -49,7 +49,7 @@ fn serve(state: &Path) -> Result<(), Box<dyn Error>> {
         blobs: Arc::new(DirectoryBlobs::new(state.join("blobs"))),
         toolbox: vec![],
         cargo_home: None,
-        init: ["/proc/self/exe", "supervisor", "init"].map(OsString::from).to_vec(),
+        zygote: ["/proc/self/exe", "supervisor", "zygote"].map(OsString::from).to_vec(),
         parallel: 1,
         idle: Duration::from_millis(200),
     };

@@ -47,7 +47,7 @@ pub(crate) async fn run(args: Args) -> Result<Exit> {
         blobs: Arc::new(FsBlobs::open(blobs)?),
         toolbox,
         cargo_home,
-        init: [crate::wiring::THIS_PROGRAM, "supervisor", "init"].map(OsString::from).into(),
+        zygote: [crate::wiring::THIS_PROGRAM, "supervisor", "zygote"].map(OsString::from).into(),
         parallel,
         idle: IDLE,
     };

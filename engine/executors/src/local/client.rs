@@ -100,7 +100,7 @@ impl LocalExecutor {
 }
 
 async fn exchange(socket: &mut UnixStream, request: &Request) -> io::Result<Response> {
-    protocol::send(socket, &Greeting { stageway_supervisor: VERSION }).await?;
+    protocol::ask(socket, request).await?;
     let theirs: Greeting = protocol::receive(socket).await?;
     if theirs.stageway_supervisor != VERSION {
         return Ok(Response::Failed(Failure::Unavailable(format!(
@@ -108,7 +108,6 @@ async fn exchange(socket: &mut UnixStream, request: &Request) -> io::Result<Resp
             theirs.stageway_supervisor
         ))));
     }
-    protocol::send(socket, request).await?;
     protocol::receive(socket).await
 }
 

@@ -20,6 +20,9 @@ pub(super) const VERSION: u32 = 2;
 /// The largest frame, in bytes. A specification carries the files of its task.
 const FRAME: u32 = 64 << 20;
 
+/// What is read in one go, in bytes.
+const READ_AT_ONCE: u32 = 64 << 10;
+
 /// The most output in one response, in bytes.
 pub(super) const OUTPUT: usize = 1 << 20;
 
@@ -69,12 +72,29 @@ impl From<Failure> for TaskError {
 }
 
 pub(super) async fn send<T: Serialize>(socket: &mut UnixStream, message: &T) -> io::Result<()> {
-    let body = serde_json::to_vec(message)?;
-    let length = u32::try_from(body.len()).ok().filter(|length| *length <= FRAME);
-    let length =
-        length.ok_or_else(|| io::Error::other(format!("a message of {} bytes is too large", body.len())))?;
-    socket.write_all(&length.to_be_bytes()).await?;
-    socket.write_all(&body).await
+    let mut frame = Vec::new();
+    put(&mut frame, message)?;
+    socket.write_all(&frame).await
+}
+
+/// A greeting and a request at once: whoever has something to ask need not wait until he is greeted.
+pub(super) async fn ask(socket: &mut UnixStream, request: &Request) -> io::Result<()> {
+    let mut frames = Vec::new();
+    put(&mut frames, &Greeting { stageway_supervisor: VERSION })?;
+    put(&mut frames, request)?;
+    socket.write_all(&frames).await
+}
+
+/// Adds a frame: the length, then the body.
+fn put<T: Serialize>(frames: &mut Vec<u8>, message: &T) -> io::Result<()> {
+    let begin = frames.len();
+    frames.extend([0; 4]);
+    serde_json::to_writer(&mut *frames, message)?;
+    let body = frames.len() - begin - 4;
+    let length = u32::try_from(body).ok().filter(|length| *length <= FRAME);
+    let length = length.ok_or_else(|| io::Error::other(format!("a message of {body} bytes is too large")))?;
+    frames[begin..begin + 4].copy_from_slice(&length.to_be_bytes());
+    Ok(())
 }
 
 pub(super) async fn receive<T: DeserializeOwned>(socket: &mut UnixStream) -> io::Result<T> {
@@ -82,7 +102,7 @@ pub(super) async fn receive<T: DeserializeOwned>(socket: &mut UnixStream) -> io:
     if length > FRAME {
         return Err(io::Error::other(format!("a message of {length} bytes is too large")));
     }
-    let mut body = Vec::new();
+    let mut body = Vec::with_capacity(length.min(READ_AT_ONCE) as usize);
     socket.take(u64::from(length)).read_to_end(&mut body).await?;
     if body.len() < length as usize {
         return Err(io::ErrorKind::UnexpectedEof.into());

@@ -29,7 +29,7 @@ pub fn supervise(state: &str, blobs: &str, idle: &str) -> ExitCode {
         blobs: Arc::new(DirectoryBlobs::new(blobs)),
         toolbox: toolbox.collect(),
         cargo_home: Some(cargo_home()),
-        init: ["/proc/self/exe", "supervisor", "init"].map(OsString::from).to_vec(),
+        zygote: ["/proc/self/exe", "supervisor", "zygote"].map(OsString::from).to_vec(),
         parallel: 4,
         idle: Duration::from_millis(idle.parse().unwrap()),
     };

@@ -1,4 +1,4 @@
-//! The local executor for real: this executable is the engine's side, the supervisor and the init of its tasks.
+//! The local executor for real: this executable is the engine's side, the supervisor and the zygote of its tasks.
 //!
 //! Runs as root and as any user that may make user namespaces.
 
@@ -29,7 +29,7 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().collect();
     let words: Vec<&str> = arguments.iter().skip(1).map(String::as_str).collect();
     match words[..] {
-        ["supervisor", "init"] => return stageway_executors::local::init(),
+        ["supervisor", "zygote"] => return stageway_executors::local::zygote(),
         ["supervisor", state, blobs, idle] => return fixture::supervise(state, blobs, idle),
         ["engine", state, blobs, task, command] => return fixture::engine(state, blobs, task, command),
         _ => {}

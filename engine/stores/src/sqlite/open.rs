@@ -82,6 +82,8 @@ fn options(path: &Path) -> SqliteConnectOptions {
         .synchronous(SqliteSynchronous::Full)
         .busy_timeout(BUSY)
         .foreign_keys(false)
+        // What a statement may have to undo is small, and a file for it costs more than the statement.
+        .pragma("temp_store", "MEMORY")
         // After a burst the log shrinks back to this.
         .pragma("journal_size_limit", "67108864")
         .disable_statement_logging()

@@ -1,22 +1,21 @@
 //! The supervisor's side of an init.
 
 use super::order::{Confinement, Exit, Numbered, Order, Report};
-use super::wire;
+use super::{sys, wire};
+use rustix::process::{Signal, pidfd_send_signal};
 use std::collections::BTreeMap;
-use std::ffi::OsString;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use thiserror::Error;
+use tokio::io::unix::AsyncFd;
 use tokio::net::UnixStream;
-use tokio::process::{Child, Command};
 use tokio::sync::{Mutex, mpsc, watch};
 
 /// How long an init may take to obey; killing everything is the longest.
-const OBEYED_WITHIN: Duration = Duration::from_secs(30);
+pub(super) const OBEYED_WITHIN: Duration = Duration::from_secs(30);
 
 /// The init of a task does not answer any more.
 #[derive(Debug, Error)]
@@ -39,25 +38,20 @@ pub(crate) struct Init {
     answers: Mutex<mpsc::Receiver<Answer>>,
     exits: watch::Receiver<BTreeMap<u32, Exit>>,
     next: AtomicU64,
-    child: Child,
+    /// A descriptor of the process, readable when that has ended.
+    process: AsyncFd<OwnedFd>,
     pid: u32,
 }
 
 impl Init {
-    /// Starts the process `program` as an init that waits for its first order.
-    pub(crate) fn spawn(program: &[OsString]) -> io::Result<Init> {
-        let (ours, theirs) = std::os::unix::net::UnixStream::pair()?;
-        ours.set_nonblocking(true)?;
-        let (name, arguments) = program.split_first().ok_or(io::ErrorKind::InvalidInput)?;
-        let mut command = Command::new(name);
-        command.args(arguments).env_clear().kill_on_drop(true);
-        let child = command.stdin(OwnedFd::from(theirs)).stdout(Stdio::null()).spawn()?;
-        let pid = child.id().ok_or_else(|| io::Error::other("it ended at once"))?;
-        let control = Arc::new(UnixStream::from_std(ours)?);
+    /// The init that is the process `pid` and has the other end of `control`.
+    pub(super) fn new(control: UnixStream, pid: u32, process: OwnedFd) -> io::Result<Init> {
+        let process = sys::readable(process)?;
+        let control = Arc::new(control);
         let (answer, answers) = mpsc::channel(16);
         let (exit, exits) = watch::channel(BTreeMap::new());
         tokio::spawn(listen(control.clone(), answer, exit));
-        Ok(Init { control, answers: answers.into(), exits, next: AtomicU64::new(1), child, pid })
+        Ok(Init { control, answers: answers.into(), exits, next: AtomicU64::new(1), process, pid })
     }
 
     /// Lets it make its namespaces.
@@ -67,6 +61,11 @@ impl Init {
             (Report::Refused { problem, remedy }, _) => Ok(Launched::Refused { problem, remedy }),
             (other, _) => Err(Gone(format!("it answered {other:?}"))),
         }
+    }
+
+    /// Whether it has ended without being told to.
+    pub(crate) fn is_gone(&mut self) -> bool {
+        self.answers.get_mut().is_closed()
     }
 
     /// The pid of the process that was started.
@@ -113,11 +112,22 @@ impl Init {
     pub(crate) async fn end(&mut self) {
         // It ends by itself when its orders end, and takes its namespaces along; killing it is for when it does not.
         let _ = rustix::net::shutdown(&*self.control, rustix::net::Shutdown::Both);
-        if tokio::time::timeout(OBEYED_WITHIN, self.child.wait()).await.is_ok() {
+        if tokio::time::timeout(OBEYED_WITHIN, self.process.readable()).await.is_ok() {
             return;
         }
-        let _ = self.child.start_kill();
-        let _ = tokio::time::timeout(OBEYED_WITHIN, self.child.wait()).await;
+        self.kill();
+        let _ = tokio::time::timeout(OBEYED_WITHIN, self.process.readable()).await;
+    }
+
+    fn kill(&self) {
+        // One that has ended cannot be told anything.
+        let _ = pidfd_send_signal(&self.process, Signal::KILL);
+    }
+}
+
+impl Drop for Init {
+    fn drop(&mut self) {
+        self.kill();
     }
 }
 

@@ -1,7 +1,7 @@
 //! The init of a task: the process that makes the namespaces and everything in them.
 
 use super::namespaces::{self, Forbidden};
-use super::order::{Confinement, Numbered, Order, ProcessOrder, Report, RootOrder};
+use super::order::{Confinement, NewRoot, Numbered, Order, ProcessOrder, Report};
 use super::reap;
 use super::root;
 use super::seccomp::Filters;
@@ -16,27 +16,14 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
-use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
 /// How long processes that were killed may take to be gone.
 const KILLED_WITHIN: Duration = Duration::from_secs(10);
 
-/// Runs as the init of one task, with orders on standard input. `stageway supervisor init` calls this first of all, before
-/// any thread is started.
-pub fn init() -> ExitCode {
-    match begin() {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("stageway: the init of a task ends: {error}");
-            ExitCode::FAILURE
-        }
-    }
-}
-
-fn begin() -> io::Result<()> {
-    let control = take_control()?;
+/// Runs as the init of one task, whose orders come over `control`. Nothing else may run in this process.
+pub(super) fn init(control: UnixStream) -> io::Result<()> {
     let (id, confinement) = match wire::receive::<Numbered<Order>>(&control)? {
         Some((Numbered { id, body: Order::Begin(confinement) }, _)) => (id, confinement),
         Some(_) => return Err(io::Error::other("the first order is not to begin")),
@@ -74,14 +61,6 @@ fn first_process(control: UnixStream, id: u64, privileged: bool) -> io::Result<(
     };
     wire::send(&control, &Numbered { id, body: Report::Ready }, None)?;
     Init::new(control, Some(Walls { privileged, filters }))?.serve()
-}
-
-/// Takes the socket from standard input, where no process of the task will find it.
-fn take_control() -> io::Result<UnixStream> {
-    let control = rustix::io::fcntl_dupfd_cloexec(io::stdin(), 3)?;
-    let null = std::fs::File::open("/dev/null")?;
-    rustix::stdio::dup2_stdin(null)?;
-    Ok(control.into())
 }
 
 struct Init {
@@ -143,7 +122,8 @@ impl Init {
     fn obey(&mut self, id: u64, order: Order, fd: Option<OwnedFd>) -> io::Result<()> {
         let (report, fd) = match order {
             Order::Begin(_) => (Report::Failed { problem: "it has begun already".into() }, None),
-            Order::Start(order) => self.start(&order, fd),
+            Order::Build { process, root } => self.build(process, &root),
+            Order::Start(order) => (self.start(&order, fd), None),
             Order::Terminate { process } => (self.terminate(process), None),
             Order::Quiesce => (self.quiesce()?, None),
             Order::Connect { port } => connected(port),
@@ -152,32 +132,30 @@ impl Init {
         wire::send(&self.control, &Numbered { id, body: report }, fd.as_ref().map(AsFd::as_fd))
     }
 
-    fn start(&mut self, order: &ProcessOrder, output: Option<OwnedFd>) -> (Report, Option<OwnedFd>) {
-        let failed = |problem: String| (Report::NotStarted { problem, missing: false }, None);
-        let Some(output) = output else { return failed("no output came with the order".into()) };
-        let (mut root, mut opened) = (None, None);
-        if let Some(walls) = &self.walls {
-            match &order.root {
-                RootOrder::New(new) => {
-                    match root::build(new, walls.privileged) {
-                        Ok(fd) => opened = Some(fd),
-                        Err(problem) => return failed(problem),
-                    }
-                    self.roots.insert(order.process, new.at.clone());
-                    root = Some(new.at.clone());
-                }
-                RootOrder::Of(process) => match self.roots.get(process) {
-                    Some(at) => root = Some(at.clone()),
-                    None => return failed(format!("process {process} has no root")),
-                },
+    fn build(&mut self, process: u32, new: &NewRoot) -> (Report, Option<OwnedFd>) {
+        let Some(walls) = &self.walls else { return (Report::Built, None) };
+        match root::build(new, walls.privileged) {
+            Ok(root) => {
+                self.roots.insert(process, new.at.clone());
+                (Report::Built, Some(root))
             }
+            Err(problem) => (Report::Failed { problem }, None),
+        }
+    }
+
+    fn start(&mut self, order: &ProcessOrder, output: Option<OwnedFd>) -> Report {
+        let failed = |problem: String| Report::NotStarted { problem, missing: false };
+        let Some(output) = output else { return failed("no output came with the order".into()) };
+        let root = self.roots.get(&order.root).cloned();
+        if self.walls.is_some() && root.is_none() {
+            return failed(format!("process {} has no root", order.root));
         }
         match spawn(order, root, self.walls.clone(), output) {
             Ok(pid) => {
                 self.children.insert(pid, order.process);
-                (Report::Started, opened)
+                Report::Started
             }
-            Err(NotStarted { problem, missing }) => (Report::NotStarted { problem, missing }, opened),
+            Err(NotStarted { problem, missing }) => Report::NotStarted { problem, missing },
         }
     }
 

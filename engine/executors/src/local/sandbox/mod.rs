@@ -1,8 +1,8 @@
 //! The sandbox of a task: one *init* per task, first process of its PID namespace, in a network, IPC, mount and user
 //! namespace of its own.
 //!
-//! The supervisor starts the init (the same executable again, so nothing has to be installed), and tells it over a socket
-//! what to run. Each process gets a root file system built for it, an identity without any capability and a filter of
+//! The supervisor has one *zygote* (the same executable again, so nothing has to be installed) that forks the inits, and tells
+//! each over a socket what to run. Each process gets a root file system built for it, an identity without any capability and a filter of
 //! system calls. The init never leaves its namespaces, and they end with it: it ends when the socket does, so nothing of a
 //! task outlives its supervisor.
 
@@ -18,15 +18,16 @@ mod seccomp;
 mod spawn;
 mod sys;
 mod wire;
+mod zygote;
 
 pub(super) use handle::{Gone, Init, Launched};
-pub use init::init;
 pub(super) use namespaces::privileged;
 pub(super) use order::{
-    Base, Confinement, Exit, MemoryFile, Mounted, NewRoot, Order, ProcessLimits, ProcessOrder, Report,
-    RootOrder, Source,
+    Base, Confinement, Exit, MemoryFile, Mounted, NewRoot, Order, ProcessLimits, ProcessOrder, Report, Source,
 };
 pub(super) use root::memory_beside;
+pub(super) use zygote::Zygote;
+pub use zygote::zygote;
 
 /// The uid and gid that a task has inside, and outside unless the supervisor may choose another one.
 pub(super) const INSIDE_ID: u32 = 1000;

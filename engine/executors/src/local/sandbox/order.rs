@@ -14,12 +14,23 @@ pub(crate) struct Numbered<T> {
     pub body: T,
 }
 
+/// What a zygote answers when it got a socket for an init.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) enum Forked {
+    /// Its process; a descriptor of it comes along.
+    Init { pid: u32 },
+    /// There is none.
+    Failed { problem: String },
+}
+
 /// What an init is told.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Order {
     /// The first one, once: answers `Ready` or `Refused`.
     Begin(Confinement),
-    /// Starts a process; a descriptor for its output comes along. Answers `Started`, with the root, or `NotStarted`.
+    /// Builds the root of a process, before it is started. Answers `Built`, with the root, or `Failed`.
+    Build { process: u32, root: Box<NewRoot> },
+    /// Starts a process; a descriptor for its output comes along. Answers `Started` or `NotStarted`.
     Start(Box<ProcessOrder>),
     /// Asks a process and its group to end. Answers `Done`.
     Terminate { process: u32 },
@@ -38,6 +49,8 @@ pub(crate) enum Report {
     Ready,
     /// This machine does not let them be made.
     Refused { problem: String, remedy: String },
+    /// The root stands.
+    Built,
     /// It runs.
     Started,
     /// It does not; `missing` when the command is not there.
@@ -64,7 +77,7 @@ pub(crate) enum Exit {
 }
 
 /// How much a task is closed off.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Confinement {
     /// Everything of `tasks.md`.
     Sandbox,
@@ -83,8 +96,8 @@ pub(crate) struct ProcessOrder {
     pub variables: BTreeMap<String, Bytes>,
     /// Where it starts, inside its root.
     pub directory: String,
-    /// Its root; ignored without a sandbox.
-    pub root: RootOrder,
+    /// The process whose root it gets, its own number or another's; ignored without a sandbox.
+    pub root: u32,
     /// Bounds that the kernel keeps per process.
     pub limits: ProcessLimits,
 }
@@ -98,16 +111,7 @@ pub(crate) struct ProcessLimits {
     pub address_space: Option<u64>,
 }
 
-/// The root file system of a process.
-#[derive(Debug, Serialize, Deserialize)]
-pub(crate) enum RootOrder {
-    /// Built for it.
-    New(Box<NewRoot>),
-    /// That of a process started before.
-    Of(u32),
-}
-
-/// How a root is built, in this order.
+/// How the root file system of a process is built, in this order.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct NewRoot {
     /// A directory to mount it on, and one beside it, `<at>.memory`, for files in memory. Made by the supervisor.

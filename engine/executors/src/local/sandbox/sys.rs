@@ -3,9 +3,11 @@
 
 use rustix::thread::UnshareFlags;
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::process::Command;
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
 
 /// Which side of a fork this is.
 pub(super) enum Fork {
@@ -15,9 +17,9 @@ pub(super) enum Fork {
     Parent(rustix::process::Pid),
 }
 
-/// Splits the process. Only for the init, which has one thread.
+/// Splits the process. Only for the zygote and its inits, which have one thread.
 pub(super) fn fork() -> io::Result<Fork> {
-    // SAFETY: the init has a single thread, so the child may allocate and lock like any other process.
+    // SAFETY: there is a single thread, so the child may allocate and lock like any other process.
     match unsafe { libc::fork() } {
         0 => Ok(Fork::Child),
         pid if pid > 0 => rustix::process::Pid::from_raw(pid)
@@ -25,6 +27,22 @@ pub(super) fn fork() -> io::Result<Fork> {
             .ok_or_else(|| io::Error::from_raw_os_error(libc::ESRCH)),
         _ => Err(io::Error::last_os_error()),
     }
+}
+
+/// Whether children that have ended are taken away by the kernel, or stay until somebody waits for them.
+pub(super) fn disown_children(disown: bool) -> io::Result<()> {
+    let disposition = if disown { libc::SIG_IGN } else { libc::SIG_DFL };
+    // SAFETY: neither disposition is a function.
+    match unsafe { libc::signal(libc::SIGCHLD, disposition) } {
+        libc::SIG_ERR => Err(io::Error::last_os_error()),
+        _ => Ok(()),
+    }
+}
+
+/// Registers a descriptor with the event loop, for reading.
+pub(super) fn readable(descriptor: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
+    // SAFETY: nothing else can close it as long as it is owned here, and it is always the same one.
+    unsafe { AsyncFd::register_with_interest(descriptor, Interest::READABLE) }.map_err(Into::into)
 }
 
 /// Leaves the namespaces named by `flags` for new ones.

@@ -1,13 +1,12 @@
 //! A task from its claim to its end.
 
-use super::cgroup::Group;
 use super::disk::blocking;
 use super::life::Life;
-use super::record;
 use super::table::Table;
 use super::task::Task;
+use super::vessel::Vessel;
 use crate::local::protocol::Failure;
-use crate::local::sandbox::{Confinement, Init, Launched};
+use crate::local::sandbox::Confinement;
 use stageway_core::call::Bytes;
 use stageway_core::task::{Root, TaskEnding, TaskSpec};
 use stageway_ports::Incarnation;
@@ -20,13 +19,6 @@ use tracing::{error, info, warn};
 const END_TRIES: u32 = 60;
 const END_TRIES_APART: Duration = Duration::from_secs(2);
 
-/// What a task has once it is admitted.
-pub(super) struct Admitted {
-    pub init: Init,
-    pub group: Group,
-    pub incarnation: Incarnation,
-}
-
 /// Runs a claimed task to its end. What it became is told through the task.
 pub(super) async fn run(
     table: Arc<Table>,
@@ -36,47 +28,24 @@ pub(super) async fn run(
 ) {
     let _busy = table.busy().enter();
     let queued = Instant::now();
-    let admitted = match admit(&table, &task, &spec).await {
-        Ok(admitted) => admitted,
+    let vessel = match admit(&table, &spec).await {
+        Ok(vessel) => vessel,
         Err(failure) => return refuse(&table, &task, failure).await,
     };
-    let incarnation = admitted.incarnation.clone();
+    let incarnation = vessel.incarnation.clone();
     info!(task = %task.name, tenant.id = %spec.owner.tenant, run.id = %spec.owner.run, "task claimed");
     task.claimed.send_replace(Some(Ok(incarnation.clone())));
-    let (ending, admitted) =
-        Life::new(table.clone(), task.clone(), spec, secrets, admitted).live(queued).await;
+    let (ending, vessel) = Life::new(table.clone(), task.clone(), spec, secrets, vessel).live(queued).await;
     settle(&task, &incarnation, ending).await;
-    take_down(&table, &task, admitted).await;
+    take_down(&table, &task, vessel).await;
 }
 
-async fn admit(table: &Table, task: &Task, spec: &TaskSpec) -> Result<Admitted, Failure> {
+async fn admit(table: &Table, spec: &TaskSpec) -> Result<Vessel, Failure> {
     check(spec).map_err(Failure::Refused)?;
-    let group = table.controllers.group(&task.name, &spec.limits);
-    match launch(table, &group, spec).await {
-        Ok((init, incarnation)) => Ok(Admitted { init, group, incarnation }),
-        Err(failure) => {
-            group.remove().await;
-            Err(failure)
-        }
-    }
-}
-
-async fn launch(table: &Table, group: &Group, spec: &TaskSpec) -> Result<(Init, Incarnation), Failure> {
-    let failed = |what: &str, error: String| Failure::Unavailable(format!("{what}: {error}"));
-    let init = Init::spawn(&table.options.init)
-        .map_err(|e| failed("the init of the task cannot be started", e.to_string()))?;
-    let incarnation =
-        record::incarnation(init.pid()).map_err(|e| failed("the init has no identity", e.to_string()))?;
-    // Before its first order, so that everything it starts is bounded too.
-    group.add(init.pid()).map_err(|e| failed("the task cannot be bounded", e.to_string()))?;
     let confinement = if spec.unconfined { Confinement::None } else { Confinement::Sandbox };
-    match init.begin(confinement).await {
-        Ok(Launched::Ready(init)) => Ok((*init, incarnation)),
-        Ok(Launched::Refused { problem, remedy }) => {
-            Err(Failure::Refused(format!("no sandbox can be made: {problem}; {remedy}")))
-        }
-        Err(gone) => Err(failed("the sandbox cannot be made", gone.to_string())),
-    }
+    let mut vessel = table.vessels.take(confinement).await?;
+    vessel.group.bound(&spec.limits);
+    Ok(vessel)
 }
 
 /// What this executor cannot do at all.
@@ -132,9 +101,8 @@ async fn settle(task: &Task, incarnation: &Incarnation, ending: TaskEnding) {
 }
 
 /// Takes down what a task ran in. Only then it leaves the table, so that its name is not claimed again before.
-async fn take_down(table: &Table, task: &Task, mut admitted: Admitted) {
-    admitted.init.end().await;
-    admitted.group.remove().await;
+async fn take_down(table: &Table, task: &Task, vessel: Vessel) {
+    vessel.take_down().await;
     let record = task.record.clone();
     if let Err(error) = blocking(move || record.clear_site()).await {
         warn!(task = %task.name, %error, "what an ended task left cannot be removed");

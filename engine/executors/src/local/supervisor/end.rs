@@ -1,9 +1,9 @@
 //! The end of a task: everything killed, its output complete, what it leaves collected.
 
-use super::claim::Admitted;
 use super::collect::{self, Places};
 use super::life::{Life, Outcome, milliseconds};
 use super::site::Site;
+use super::vessel::Vessel;
 use crate::local::sandbox::{Order, Report};
 use futures::future::join_all;
 use stageway_core::call::EndingReason;
@@ -24,7 +24,7 @@ pub(super) async fn wind_up(
     mut life: Life,
     site: Option<Site>,
     mut outcome: Outcome,
-) -> (TaskEnding, Admitted) {
+) -> (TaskEnding, Vessel) {
     let init_cpu = quiesce(&mut life).await;
     let mut ending = empty(&life);
     if let Some(site) = site.filter(|_| outcome.ran) {
@@ -37,9 +37,9 @@ pub(super) async fn wind_up(
     for name in life.spec.collect.keys().filter(|_| !outcome.ran) {
         ending.missing.insert(name.clone(), why.into());
     }
-    let Life { task, admitted, proxy, root, spec, .. } = life;
+    let Life { task, vessel, proxy, root, spec, .. } = life;
     drop((root, proxy));
-    let usage = admitted.group.usage();
+    let usage = vessel.group.usage();
     if usage.out_of_memory && outcome.code != Some(0) && outcome.ran {
         outcome.reason = EndingReason::OutOfMemory;
         if outcome.message.is_empty() {
@@ -54,17 +54,17 @@ pub(super) async fn wind_up(
     });
     let ending =
         TaskEnding { reason: outcome.reason, code: outcome.code, message: cut(outcome.message), ..ending };
-    (ending, admitted)
+    (ending, vessel)
 }
 
 /// Kills what is left of a task and takes its last output; answers the processor time that its init counted.
 async fn quiesce(life: &mut Life) -> Option<u64> {
-    let cpu_ms = match life.admitted.init.order(Order::Quiesce, None).await {
+    let cpu_ms = match life.vessel.init.order(Order::Quiesce, None).await {
         Ok((Report::Quiet { cpu_ms }, _)) => Some(cpu_ms),
         Ok(_) | Err(_) => {
             // Nothing of the task may be left when its end is told; the kernel kills what the init did not.
-            life.admitted.group.kill();
-            life.admitted.init.end().await;
+            life.vessel.group.kill();
+            life.vessel.init.end().await;
             None
         }
     };
@@ -84,7 +84,7 @@ fn empty(life: &Life) -> TaskEnding {
         peak_memory_bytes: None,
         collected: BTreeMap::new(),
         missing: BTreeMap::new(),
-        limits_by: life.admitted.group.name().to_owned(),
+        limits_by: life.vessel.group.name().to_owned(),
         output_bytes: 0,
     }
 }

@@ -1,6 +1,5 @@
-//! The life of an admitted task: preparation, services, the process itself, and what stops it.
+//! The life of an vessel task: preparation, services, the process itself, and what stops it.
 
-use super::claim::Admitted;
 use super::disk::blocking;
 use super::end;
 use super::environment::Environment;
@@ -10,7 +9,8 @@ use super::services;
 use super::site::Site;
 use super::table::Table;
 use super::task::Task;
-use crate::local::sandbox::{Exit, Gone, Order, ProcessOrder, Report, RootOrder};
+use super::vessel::Vessel;
+use crate::local::sandbox::{Exit, Gone, Order, ProcessOrder, Report};
 use stageway_core::call::{Bytes, EndingReason};
 use stageway_core::task::{Process, TaskEnding, TaskSpec, TaskTimes};
 use std::collections::BTreeMap;
@@ -37,7 +37,7 @@ pub(super) struct Life {
     pub task: Arc<Task>,
     pub spec: TaskSpec,
     pub secrets: BTreeMap<String, Bytes>,
-    pub admitted: Admitted,
+    pub vessel: Vessel,
     pub times: TaskTimes,
     pub pumps: Vec<JoinHandle<()>>,
     /// The root of the task's own process, opened, once it has one.
@@ -61,6 +61,12 @@ impl Outcome {
     pub(super) fn never(reason: EndingReason, message: impl Into<String>) -> Self {
         Self { reason, code: None, message: message.into(), ran: false }
     }
+
+    /// Its command cannot be executed, as a shell tells it.
+    fn not_started(message: String, missing: bool) -> Self {
+        let code = Some(if missing { NOT_FOUND } else { CANNOT_EXECUTE });
+        Self { reason: EndingReason::Exited, code, message, ran: true }
+    }
 }
 
 impl From<Gone> for Outcome {
@@ -75,7 +81,7 @@ impl Life {
         task: Arc<Task>,
         spec: TaskSpec,
         secrets: BTreeMap<String, Bytes>,
-        admitted: Admitted,
+        vessel: Vessel,
     ) -> Self {
         let times = TaskTimes::default();
         Self {
@@ -83,7 +89,7 @@ impl Life {
             task,
             spec,
             secrets,
-            admitted,
+            vessel,
             times,
             pumps: vec![],
             root: None,
@@ -93,7 +99,7 @@ impl Life {
     }
 
     /// Lives it to its end, and answers what is left to be taken down.
-    pub(super) async fn live(mut self, queued: Instant) -> (TaskEnding, Admitted) {
+    pub(super) async fn live(mut self, queued: Instant) -> (TaskEnding, Vessel) {
         let table = self.table.clone();
         let slot = place(&table, &self.task).await;
         self.times.queued_ms = milliseconds(queued.elapsed());
@@ -113,11 +119,20 @@ impl Life {
         let prepared = unless_cancelled(&task, Site::prepare(&self.table, &self.task, &self.spec)).await;
         self.times.prepared_ms = milliseconds(began.elapsed());
         let site: &Site = site.insert(prepared?);
-        self.proxy = Proxy::start(&self.spec.network, &self.admitted.init).await?;
-        let (record, incarnation) = (task.record.clone(), self.admitted.incarnation.clone());
-        blocking(move || record.start(&incarnation)).await.map_err(|e| {
+        self.proxy = Proxy::start(&self.spec.network, &self.vessel.init).await?;
+        let (record, incarnation) = (task.record.clone(), self.vessel.incarnation.clone());
+        // No process of the task is needed for its root, so the two are done at once.
+        let (marked, built) = tokio::join!(
+            blocking(move || record.start(&incarnation)),
+            self.build(site, MAIN, &self.spec.process)
+        );
+        marked.map_err(|e| {
             Outcome::never(EndingReason::Unschedulable, format!("its start cannot be written down: {e}"))
         })?;
+        match built? {
+            Ok(root) => self.root = root,
+            Err(problem) => return Ok(Outcome::not_started(problem, false)),
+        }
         let began = Instant::now();
         let services = unless_cancelled(&task, services::start(self, site)).await;
         self.times.services_ms = milliseconds(began.elapsed());
@@ -130,14 +145,10 @@ impl Life {
         self.times.started_at_ms =
             SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map(milliseconds).unwrap_or_default();
         let began = Instant::now();
-        let order = self.order(site, MAIN, &process, None)?;
+        let order = self.order(site, MAIN, &process, MAIN)?;
         let style = if self.spec.services.is_empty() { Style::Plain } else { Style::Lines(None) };
-        match self.start(order, style).await? {
-            Ok(root) => self.root = root,
-            Err((problem, missing)) => {
-                let code = Some(if missing { NOT_FOUND } else { CANNOT_EXECUTE });
-                return Ok(Outcome { reason: EndingReason::Exited, code, message: problem, ran: true });
-            }
+        if let Err((problem, missing)) = self.start(order, style).await? {
+            return Ok(Outcome::not_started(problem, missing));
         }
         let outcome = self.wait().await;
         self.times.ran_ms = milliseconds(began.elapsed());
@@ -149,14 +160,14 @@ impl Life {
         let timeout = Duration::from_millis(self.spec.limits.timeout_ms);
         let mut cancelled = self.task.cancelled.subscribe();
         let (reason, grace) = tokio::select! {
-            exit = self.admitted.init.exited(MAIN) => return Ok(ended(exit?)),
+            exit = self.vessel.init.exited(MAIN) => return Ok(ended(exit?)),
             () = tokio::time::sleep(timeout) => (EndingReason::TimedOut, TIMEOUT_GRACE),
             grace = cancelled.wait_for(Option::is_some) => {
                 (EndingReason::Cancelled, grace.ok().and_then(|grace| *grace).unwrap_or_default())
             }
         };
-        self.admitted.init.order(Order::Terminate { process: MAIN }, None).await?;
-        let exit = tokio::time::timeout(grace, self.admitted.init.exited(MAIN)).await;
+        self.vessel.init.order(Order::Terminate { process: MAIN }, None).await?;
+        let exit = tokio::time::timeout(grace, self.vessel.init.exited(MAIN)).await;
         let code = match exit {
             Ok(Ok(Exit::Code(code))) => Some(code),
             _ => None,
@@ -164,48 +175,67 @@ impl Life {
         Ok(Outcome { reason, code, message: String::new(), ran: true })
     }
 
-    /// The order that starts a process; `like` runs it in the root of another one.
+    /// Builds the root of a process and answers it, opened; none without a sandbox. The inner error is the task's own.
+    pub(super) async fn build(
+        &self,
+        site: &Site,
+        number: u32,
+        process: &Process,
+    ) -> Result<Result<Option<OwnedFd>, String>, Outcome> {
+        if self.spec.unconfined {
+            return Ok(Ok(None));
+        }
+        let root = site
+            .root(&self.environment(site), number, process)
+            .map_err(|problem| Outcome::never(EndingReason::Unschedulable, problem))?;
+        match self.vessel.init.order(Order::Build { process: number, root }, None).await? {
+            (Report::Built, root) => Ok(Ok(root)),
+            (Report::Failed { problem }, _) => Ok(Err(problem)),
+            (other, _) => Err(Gone(format!("it answered {other:?}")).into()),
+        }
+    }
+
+    fn environment<'a>(&'a self, site: &'a Site) -> Environment<'a> {
+        Environment { site, spec: &self.spec, secrets: &self.secrets, options: &self.table.options }
+    }
+
+    /// The order that starts a process in a root that was built, its own or another's.
     pub(super) fn order(
         &self,
         site: &Site,
         number: u32,
         process: &Process,
-        like: Option<u32>,
+        root: u32,
     ) -> Result<ProcessOrder, Outcome> {
         let failed = |problem: String| Outcome::never(EndingReason::Unschedulable, problem);
-        let environment =
-            Environment { site, spec: &self.spec, secrets: &self.secrets, options: &self.table.options };
+        let environment = self.environment(site);
         let mut variables = environment.variables(process).map_err(failed)?;
         if let Some(proxy) = &self.proxy {
             proxy.add_variables(&mut variables);
         }
-        let root = match like {
-            Some(other) => RootOrder::Of(other),
-            None => site.root(&environment, number, process).map(RootOrder::New).map_err(failed)?,
-        };
         Ok(ProcessOrder {
             process: number,
             arguments: environment.arguments(process),
             variables,
             directory: environment.directory(process),
             root,
-            limits: self.admitted.group.process_limits(),
+            limits: self.vessel.group.process_limits(),
         })
     }
 
-    /// Starts a process with its output going to the task's; answers its root, or why it did not start and whether that is
-    /// because the command is not there.
+    /// Starts a process with its output going to the task's, or says why it did not start and whether that is because the
+    /// command is not there.
     pub(super) async fn start(
         &mut self,
         order: ProcessOrder,
         style: Style,
-    ) -> Result<Result<Option<OwnedFd>, (String, bool)>, Outcome> {
+    ) -> Result<Result<(), (String, bool)>, Outcome> {
         let (pump, writer) = pump::pump(self.task.output.clone(), style).map_err(|e| {
             Outcome::never(EndingReason::Unschedulable, format!("its output cannot be taken: {e}"))
         })?;
         self.pumps.push(pump);
-        match self.admitted.init.order(Order::Start(Box::new(order)), Some(writer)).await? {
-            (Report::Started, root) => Ok(Ok(root)),
+        match self.vessel.init.order(Order::Start(Box::new(order)), Some(writer)).await? {
+            (Report::Started, _) => Ok(Ok(())),
             (Report::NotStarted { problem, missing }, _) => Ok(Err((problem, missing))),
             (other, _) => Err(Gone(format!("it answered {other:?}")).into()),
         }

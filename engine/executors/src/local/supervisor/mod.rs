@@ -33,6 +33,7 @@ mod site;
 mod table;
 mod task;
 mod toolbox;
+mod vessel;
 
 use stageway_ports::Blobs;
 use std::ffi::OsString;
@@ -54,9 +55,9 @@ pub struct SupervisorOptions {
     pub toolbox: Vec<PathBuf>,
     /// The user's `~/.cargo`, over whose registry the cache `cargo` is laid.
     pub cargo_home: Option<PathBuf>,
-    /// Program and arguments of a task's init, which calls [`init`](super::init) at once, such as
-    /// `stageway supervisor init`. `/proc/self/exe` as the program survives an update of the executable.
-    pub init: Vec<OsString>,
+    /// Program and arguments of what the inits of tasks are forked from, which calls [`zygote`](super::zygote) at once, such
+    /// as `stageway supervisor zygote`. `/proc/self/exe` as the program survives an update of the executable.
+    pub zygote: Vec<OsString>,
     /// How many tasks run at the same time; others wait.
     pub parallel: usize,
     /// After how long without tasks and calls it ends.

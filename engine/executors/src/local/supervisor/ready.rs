@@ -32,7 +32,7 @@ pub(super) async fn wait(
             Err(problem) => *last = problem,
         }
         tokio::select! {
-            exit = life.admitted.init.exited(number) => return Ok(Some(exit?)),
+            exit = life.vessel.init.exited(number) => return Ok(Some(exit?)),
             () = tokio::time::sleep(pause) => pause = (pause * 2).min(LONGEST),
         }
     }
@@ -55,7 +55,7 @@ async fn ask(
 }
 
 async fn connect(life: &Life, port: u16) -> Result<Result<OwnedFd, String>, Outcome> {
-    match life.admitted.init.order(Order::Connect { port }, None).await? {
+    match life.vessel.init.order(Order::Connect { port }, None).await? {
         (Report::Done, Some(connection)) => Ok(Ok(connection)),
         (Report::Failed { problem }, _) => Ok(Err(format!("port {port}: {problem}"))),
         (other, _) => Err(Gone(format!("it answered {other:?}")).into()),
@@ -96,12 +96,12 @@ async fn command(
 ) -> Result<Result<(), String>, Outcome> {
     let process = Process { arguments: arguments.to_vec(), ..service.process.clone() };
     let asking = life.next_number();
-    let order = life.order(site, asking, &process, Some(number))?;
+    let order = life.order(site, asking, &process, number)?;
     let style = Style::Lines(Some(service.name.clone()));
     if let Err((problem, _)) = life.start(order, style).await? {
         return Ok(Err(problem));
     }
-    match life.admitted.init.exited(asking).await? {
+    match life.vessel.init.exited(asking).await? {
         Exit::Code(0) => Ok(Ok(())),
         exit => Ok(Err(format!("the command ended with {exit:?}"))),
     }

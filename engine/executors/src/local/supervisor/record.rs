@@ -67,17 +67,18 @@ impl Record {
         Ok(if self.directory.is_dir() { Mark::Claimed } else { Mark::Nothing })
     }
 
-    /// Claims the task: makes its directory, which only one can do.
+    /// Claims the task: makes its directory, which only one can do. It is not durable: a task that was claimed when the
+    /// machine died has no process either.
     pub(super) fn claim(&self) -> io::Result<()> {
         fs::DirBuilder::new().mode(0o700).create(&self.directory)?;
-        fs::DirBuilder::new().mode(0o700).create(self.site())?;
-        self.directory.parent().map_or(Ok(()), disk::sync_directory)
+        fs::DirBuilder::new().mode(0o700).create(self.site())
     }
 
-    /// Says that the task starts now. From here on it is never started again.
+    /// Says that the task starts now, durably. From here on it is never started again.
     pub(super) fn start(&self, incarnation: &Incarnation) -> io::Result<()> {
         let start = serde_json::to_vec(&Start { incarnation: incarnation.clone() })?;
-        disk::write_durably(&self.directory.join("start.json"), &start)
+        disk::write_durably(&self.directory.join("start.json"), &start)?;
+        self.directory.parent().map_or(Ok(()), disk::sync_directory)
     }
 
     /// Says how it ended.

@@ -41,7 +41,7 @@ pub async fn supervise(options: SupervisorOptions) -> Result<(), SuperviseError>
     info!(state = %state.display(), "the supervisor answers");
     accept(listener, &table, idle).await;
     let _ = std::fs::remove_file(address.path());
-    table.controllers.clear();
+    table.vessels.clear().await;
     drop(lock);
     info!("the supervisor ends: nothing to do");
     Ok(())

@@ -16,9 +16,11 @@ pub(super) async fn start(life: &mut Life, site: &Site) -> Result<(), Outcome> {
             Outcome::never(EndingReason::Unschedulable, format!("the service `{}` {problem}", service.name))
         };
         let number = life.next_number();
-        let order = life.order(site, number, &service.process, None)?;
+        let failed = |problem: String| never(format!("did not start: {problem}"));
+        life.build(site, number, &service.process).await?.map_err(failed)?;
+        let order = life.order(site, number, &service.process, number)?;
         if let Err((problem, _)) = life.start(order, Style::Lines(Some(service.name.clone()))).await? {
-            return Err(never(format!("did not start: {problem}")));
+            return Err(failed(problem));
         }
         wait(life, site, number, &service).await?.map_err(never)?;
     }

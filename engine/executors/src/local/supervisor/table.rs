@@ -1,12 +1,12 @@
 //! The tasks that live, and what is known of the others.
 
 use super::busy::Busy;
-use super::cgroup::Controllers;
 use super::claim;
 use super::disk::{self, Owner, blocking};
 use super::output::{self, Output};
 use super::record::{Mark, Record};
 use super::task::Task;
+use super::vessel::Vessels;
 use super::{SupervisorOptions, toolbox};
 use crate::local::protocol::{Failure, OUTPUT, Response};
 use crate::local::sandbox;
@@ -36,8 +36,8 @@ pub(super) struct Table {
     pub options: SupervisorOptions,
     /// Who owns what tasks write.
     pub owner: Owner,
-    /// What enforces limits here.
-    pub controllers: Controllers,
+    /// What tasks run in.
+    pub vessels: Arc<Vessels>,
     /// A place for each task that runs at the same time.
     pub slots: Semaphore,
     tasks: Mutex<HashMap<TaskName, Arc<Task>>>,
@@ -55,11 +55,9 @@ impl Table {
         for entry in fs::read_dir(options.state.join("trash"))? {
             disk::remove_all(&entry?.path())?;
         }
-        let controllers = Controllers::find(&options.state);
-        controllers.clear();
         Ok(Arc::new(Self {
             owner: Owner { privileged: sandbox::privileged() },
-            controllers,
+            vessels: Vessels::new(options.zygote.clone(), &options.state),
             slots: Semaphore::new(options.parallel.max(1)),
             tasks: Mutex::default(),
             claiming: tokio::sync::Mutex::default(),

@@ -1,12 +1,10 @@
 //! Which control groups this process may make.
 
+use super::super::disk;
 use super::group::{Group, Kind};
 use stageway_core::digest::Digest;
-use stageway_core::name::TaskName;
-use stageway_core::task::TaskLimits;
 use std::collections::BTreeMap;
 use std::fs;
-use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -39,18 +37,17 @@ impl Controllers {
         Self { place, prefix }
     }
 
-    /// Makes the group of a task; where that fails, its processes are bounded one by one.
-    pub(in super::super) fn group(&self, task: &TaskName, limits: &TaskLimits) -> Group {
-        let name = format!("{}{task}", self.prefix);
+    /// Makes the group of one task.
+    pub(in super::super) fn group(&self) -> Group {
+        let name = format!("{}{}-{}", self.prefix, std::process::id(), disk::unique());
         let kind = match &self.place {
-            Place::V2(base) => Kind::v2(base.join(&name), limits),
-            Place::V1(bases) => Kind::v1(
-                bases.iter().map(|(controller, base)| (*controller, base.join(&name))).collect(),
-                limits,
-            ),
-            Place::None => Err(io::ErrorKind::Unsupported.into()),
+            Place::V2(base) => Kind::V2(base.join(&name)),
+            Place::V1(bases) => {
+                Kind::V1(bases.iter().map(|(controller, base)| (*controller, base.join(&name))).collect())
+            }
+            Place::None => Kind::PerProcess,
         };
-        Group::new(kind.unwrap_or(Kind::PerProcess), limits)
+        Group::new(kind.made().unwrap_or(Kind::PerProcess))
     }
 
     /// Removes groups that a supervisor which was killed left.

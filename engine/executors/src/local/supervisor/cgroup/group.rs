@@ -5,16 +5,17 @@ use stageway_core::task::TaskLimits;
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// The period over which processor time is shared out, in microseconds.
 const PERIOD: u64 = 100_000;
 
-/// How a task is bounded.
+/// What a task is bounded by. It is made before the task is known.
 pub(in super::super) struct Group {
     kind: Kind,
-    limits: ProcessLimits,
+    /// Of each process; none where the group bounds them together.
+    one_by_one: Option<ProcessLimits>,
 }
 
 /// What a task used.
@@ -33,40 +34,19 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    pub(super) fn v2(path: PathBuf, limits: &TaskLimits) -> io::Result<Self> {
-        made(&path)?;
-        if let Some(bytes) = limits.memory_bytes {
-            fs::write(path.join("memory.max"), bytes.to_string())?;
-            // Without swap the bound is what it says; kernels without swap have no such file.
-            let _ = fs::write(path.join("memory.swap.max"), "0");
-        }
-        if let Some(processes) = limits.processes {
-            fs::write(path.join("pids.max"), with_init(processes).to_string())?;
-        }
-        if let Some(millis) = limits.cpu_millis {
-            fs::write(path.join("cpu.max"), format!("{} {PERIOD}", quota(millis)))?;
-        }
-        Ok(Self::V2(path))
+    /// Makes what is not there.
+    pub(super) fn made(self) -> io::Result<Self> {
+        self.paths().into_iter().try_for_each(made)?;
+        Ok(self)
     }
 
-    pub(super) fn v1(paths: BTreeMap<&'static str, PathBuf>, limits: &TaskLimits) -> io::Result<Self> {
-        paths.values().try_for_each(made)?;
-        let write = |controller: &str, file: &str, value: u64| match paths.get(controller) {
-            Some(path) => fs::write(path.join(file), value.to_string()),
-            None => Ok(()),
-        };
-        if let Some(bytes) = limits.memory_bytes {
-            write("memory", "memory.limit_in_bytes", bytes)?;
-            let _ = write("memory", "memory.memsw.limit_in_bytes", bytes);
+    /// Bounds everything in it.
+    fn bound(&self, limits: &TaskLimits) -> io::Result<()> {
+        match self {
+            Self::V2(path) => bound_v2(path, limits),
+            Self::V1(paths) => bound_v1(paths, limits),
+            Self::PerProcess => Err(io::ErrorKind::Unsupported.into()),
         }
-        if let Some(processes) = limits.processes {
-            write("pids", "pids.max", with_init(processes))?;
-        }
-        if let Some(millis) = limits.cpu_millis {
-            write("cpu", "cpu.cfs_period_us", PERIOD)?;
-            write("cpu", "cpu.cfs_quota_us", quota(millis))?;
-        }
-        Ok(Self::V1(paths))
     }
 
     fn paths(&self) -> Vec<&PathBuf> {
@@ -76,6 +56,40 @@ impl Kind {
             Self::PerProcess => vec![],
         }
     }
+}
+
+fn bound_v2(path: &Path, limits: &TaskLimits) -> io::Result<()> {
+    if let Some(bytes) = limits.memory_bytes {
+        fs::write(path.join("memory.max"), bytes.to_string())?;
+        // Without swap the bound is what it says; kernels without swap have no such file.
+        let _ = fs::write(path.join("memory.swap.max"), "0");
+    }
+    if let Some(processes) = limits.processes {
+        fs::write(path.join("pids.max"), with_init(processes).to_string())?;
+    }
+    if let Some(millis) = limits.cpu_millis {
+        fs::write(path.join("cpu.max"), format!("{} {PERIOD}", quota(millis)))?;
+    }
+    Ok(())
+}
+
+fn bound_v1(paths: &BTreeMap<&'static str, PathBuf>, limits: &TaskLimits) -> io::Result<()> {
+    let write = |controller: &str, file: &str, value: u64| match paths.get(controller) {
+        Some(path) => fs::write(path.join(file), value.to_string()),
+        None => Ok(()),
+    };
+    if let Some(bytes) = limits.memory_bytes {
+        write("memory", "memory.limit_in_bytes", bytes)?;
+        let _ = write("memory", "memory.memsw.limit_in_bytes", bytes);
+    }
+    if let Some(processes) = limits.processes {
+        write("pids", "pids.max", with_init(processes))?;
+    }
+    if let Some(millis) = limits.cpu_millis {
+        write("cpu", "cpu.cfs_period_us", PERIOD)?;
+        write("cpu", "cpu.cfs_quota_us", quota(millis))?;
+    }
+    Ok(())
 }
 
 /// A group of that name that is left over is used again; it is empty.
@@ -96,20 +110,22 @@ fn quota(millis: u32) -> u64 {
 }
 
 impl Group {
-    pub(super) fn new(kind: Kind, limits: &TaskLimits) -> Self {
-        let limits = match kind {
-            Kind::PerProcess => ProcessLimits {
-                processes: limits.processes.map(u64::from),
-                address_space: limits.memory_bytes,
-            },
-            Kind::V1(_) | Kind::V2(_) => ProcessLimits::default(),
-        };
-        Self { kind, limits }
+    pub(super) fn new(kind: Kind) -> Self {
+        Self { kind, one_by_one: None }
+    }
+
+    /// Bounds the task; where the group cannot, its processes are bounded one by one.
+    pub(in super::super) fn bound(&mut self, limits: &TaskLimits) {
+        self.one_by_one = self.kind.bound(limits).is_err().then(|| ProcessLimits {
+            processes: limits.processes.map(u64::from),
+            address_space: limits.memory_bytes,
+        });
     }
 
     /// How the limits are enforced, as the ending says it.
     pub(in super::super) fn name(&self) -> &'static str {
         match self.kind {
+            _ if self.one_by_one.is_some() => "rlimit",
             Kind::V2(_) => "cgroup-v2",
             Kind::V1(_) => "cgroup-v1",
             Kind::PerProcess => "rlimit",
@@ -118,7 +134,7 @@ impl Group {
 
     /// What each process has to be bounded by, because the group does not do it.
     pub(in super::super) fn process_limits(&self) -> ProcessLimits {
-        self.limits
+        self.one_by_one.unwrap_or_default()
     }
 
     /// Puts a process in, and with it all that it will start.
