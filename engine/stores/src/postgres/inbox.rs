@@ -80,16 +80,16 @@ impl PostgresStore {
     }
 
     pub(super) async fn pending_statuses(&self, now: u64, max: u32) -> Result<Vec<PendingStatus>> {
-        let rows = patiently!(self.pending_once(now, max))?;
-        rows.into_iter().map(pending).collect()
+        patiently!(self.pending_once(now, max))
     }
 
-    async fn pending_once(&self, now: u64, max: u32) -> Result<Vec<StatusRow>> {
+    async fn pending_once(&self, now: u64, max: u32) -> Result<Vec<PendingStatus>> {
         let mut sql = Sql::begin(&self.inner.pool).await?;
         let rows: Vec<StatusRow> =
             sqlx::query_as(PENDING).bind(int(now)).bind(limit(max)).fetch_all(&mut *sql).await?;
-        if !rows.is_empty() {
-            let numbers: Vec<i64> = rows.iter().map(|row| row.0).collect();
+        let numbers: Vec<i64> = rows.iter().map(|row| row.0).collect();
+        let found: Vec<PendingStatus> = rows.into_iter().map(pending).collect::<Result<_>>()?;
+        if !numbers.is_empty() {
             sqlx::query(
                 "UPDATE status SET claimed_until = $1, claimed_by = $2 WHERE number = ANY($3::bigint[])",
             )
@@ -100,7 +100,7 @@ impl PostgresStore {
             .await?;
         }
         sql.commit().await?;
-        Ok(rows)
+        Ok(found)
     }
 
     pub(super) async fn unfollowed_runs(&self, max: u32) -> Result<Vec<(TenantId, RunOrigin)>> {

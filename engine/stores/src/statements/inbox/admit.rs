@@ -3,6 +3,13 @@ use crate::shared::{count, from_json, from_word, json, limit, name};
 use stageway_core::name::{ReceiptId, RunId, TenantId};
 use stageway_ports::{Admission, Admitted, RunOrigin, StoreError};
 
+/// The run that stands under a key.
+pub(crate) const ADMITTED: &str = concat!(
+    "SELECT run.id, run.number FROM origin JOIN run ON run.tenant = origin.tenant AND run.id = origin.run
+     WHERE origin.tenant = $1 AND ",
+    keyed!("$2"),
+);
+
 impl Write {
     /// Of two with the same key the second waits for the lane of the repository, and finds the run of the first.
     pub(crate) async fn admit(&mut self, admission: &Admission) -> Result<Admitted> {
@@ -24,17 +31,12 @@ impl Write {
         Ok(Admitted { run: run.clone(), number, new: true })
     }
 
-    /// The run that stands under the key.
     async fn admitted(&mut self, admission: &Admission) -> Result<Option<Admitted>> {
-        let found: Option<(String, i64)> = sqlx::query_as(concat!(
-            "SELECT run.id, run.number FROM origin JOIN run ON run.tenant = origin.tenant AND run.id = origin.run
-             WHERE origin.tenant = $1 AND ",
-            keyed!("$2"),
-        ))
-        .bind(self.tenant.as_str())
-        .bind(admission.key.text())
-        .fetch_optional(&mut *self.sql)
-        .await?;
+        let found: Option<(String, i64)> = sqlx::query_as(ADMITTED)
+            .bind(self.tenant.as_str())
+            .bind(admission.key.text())
+            .fetch_optional(&mut *self.sql)
+            .await?;
         let Some((run, number)) = found else { return Ok(None) };
         let (run, number) = (name("the id of a run", run)?, count("the number of a run", number)?);
         Ok(Some(Admitted { run, number, new: false }))

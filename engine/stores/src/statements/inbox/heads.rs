@@ -8,6 +8,15 @@ use stageway_core::name::RepositoryId;
 use stageway_ports::Moved;
 use std::collections::BTreeMap;
 
+/// The newest move from and to the same heads before a generation.
+pub(crate) const ALIKE: &str = concat!(
+    "SELECT max(generation) FROM head WHERE tenant = $1 AND repository = $2 AND reference = $3 AND ",
+    same!("before", "$4"),
+    " AND ",
+    same!("after", "$5"),
+    " AND generation < $6",
+);
+
 /// So often a move may be the same as one before it.
 const MOST_REPEATS: u32 = 1_000;
 
@@ -119,28 +128,21 @@ impl Write {
         Ok((resolved, repeated))
     }
 
-    /// The newest move from and to the same heads before a generation.
     async fn alike(
         &mut self,
         repository: &RepositoryId,
         moved: &Moved,
         generation: u64,
     ) -> Result<Option<u64>> {
-        let found: Option<i64> = sqlx::query_scalar(concat!(
-            "SELECT max(generation) FROM head WHERE tenant = $1 AND repository = $2 AND reference = $3 AND ",
-            same!("before", "$4"),
-            " AND ",
-            same!("after", "$5"),
-            " AND generation < $6",
-        ))
-        .bind(self.tenant.as_str())
-        .bind(repository.as_str())
-        .bind(moved.reference.as_str())
-        .bind(moved.before.as_ref().map(Revision::as_str))
-        .bind(moved.after.as_ref().map(Revision::as_str))
-        .bind(int(generation))
-        .fetch_one(&mut *self.sql)
-        .await?;
+        let found: Option<i64> = sqlx::query_scalar(ALIKE)
+            .bind(self.tenant.as_str())
+            .bind(repository.as_str())
+            .bind(moved.reference.as_str())
+            .bind(moved.before.as_ref().map(Revision::as_str))
+            .bind(moved.after.as_ref().map(Revision::as_str))
+            .bind(int(generation))
+            .fetch_one(&mut *self.sql)
+            .await?;
         found.map(generation_of).transpose()
     }
 

@@ -5,10 +5,10 @@
 //! each move of a ref is placed after the one before. What is given out to one engine and to no other is said by each dialect
 //! (`claim_open`, `end_claims`, `pending_statuses`).
 
-mod admit;
+pub(crate) mod admit;
 mod claim;
 mod deliveries;
-mod heads;
+pub(crate) mod heads;
 mod port;
 mod receive;
 mod settle;
