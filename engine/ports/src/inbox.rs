@@ -334,7 +334,12 @@ pub trait Inbox: Send + Sync {
     /// that moves are taken in in the order in which they came.
     async fn take_up(&self, now: u64, until: u64, max: u32) -> Result<Vec<Claimed>, StoreError>;
 
-    /// Ends all claims: whoever calls this knows that nobody else works on this database.
+    /// Ends the claims of this engine, so that what it had is given out at once. Whoever calls this works on none of it any
+    /// more: it begins, or it ends.
+    ///
+    /// Where one engine at a time works on the database, these are all claims, those of an engine that died among them. Where
+    /// several share it, these are the claims of this handle and its clones; those of another engine, even of one that
+    /// died, end with their time.
     async fn forget_claims(&self) -> Result<(), StoreError>;
 
     /// Writes down what became of a delivery.

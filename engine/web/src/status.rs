@@ -29,8 +29,8 @@ async fn ready(State(app): State<Arc<App>>) -> Response {
     if app.is_stopping() {
         return busy.because("the server is about to stop").into_response();
     }
-    // The store is asked for nothing in particular: that it answers is enough.
-    match app.inbox.pending(0, 1).await {
+    // The store is asked for nothing, so that nothing is given out: that it answers is enough.
+    match app.inbox.pending(0, 0).await {
         Ok(_) => "ready\n".into_response(),
         Err(error) => {
             tracing::error!(%error, "the server is not ready");

@@ -1,8 +1,8 @@
 use super::migrate::{MIGRATIONS, migrate};
 use super::signals::Signals;
 use super::{Failure, Inner, PostgresOptions, PostgresStore, Result};
-use sqlx::PgConnection;
 use sqlx::postgres::PgPoolOptions;
+use sqlx::{PgConnection, PgPool};
 use stageway_ports::{Blobs, StoreError};
 use std::sync::Arc;
 use std::time::Duration;
@@ -43,8 +43,16 @@ async fn connect(options: &PostgresOptions, place: Arc<str>, blobs: Arc<dyn Blob
     let pool = pool(options.connections).connect_with(options.connect.clone()).await?;
     migrate(&pool, MIGRATIONS).await?;
     let announcements = self::pool(2).connect_lazy_with(options.connect.clone());
-    let signals = Signals::start(pool.clone(), announcements.clone());
-    Ok(PostgresStore { inner: Arc::new(Inner { place, blobs, pool, announcements, signals }) })
+    let mark = mark(&pool).await?;
+    let signals = Signals::start(pool.clone(), announcements.clone(), Arc::clone(&mark));
+    Ok(PostgresStore { inner: Arc::new(Inner { place, mark, blobs, pool, announcements, signals }) })
+}
+
+/// What tells this store's notifications and claims from others'. The server makes it, so that no two are the same however
+/// their machines are set up.
+async fn mark(pool: &PgPool) -> Result<Arc<str>> {
+    let mark: String = sqlx::query_scalar("SELECT gen_random_uuid()::text").fetch_one(pool).await?;
+    Ok(mark.into())
 }
 
 /// A connection is not tried before it is used: one that was lost is noticed by its first statement, and that is tried again.

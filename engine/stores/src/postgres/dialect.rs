@@ -6,6 +6,7 @@ use crate::shared::{Unreadable, from_json, json};
 use stageway_ports::{Batch, StoreError, Writer};
 
 pub(super) type Handle = PostgresStore;
+pub(super) type Connection = sqlx::PgConnection;
 pub(super) type Answer<T> = std::result::Result<T, StoreError>;
 
 /// One method that reads: `reading!(self, tenant, method(arguments))`.
@@ -39,7 +40,33 @@ macro_rules! locking {
     };
 }
 
-pub(super) use {locking, reading, writing};
+/// That a column is what was given, or both are nothing; as an index has it, which `IS NOT DISTINCT FROM` cannot use.
+macro_rules! same {
+    ($column:literal, $given:literal) => {
+        concat!("coalesce(", $column, ", '') = coalesce(", $given, ", '')")
+    };
+}
+
+/// That a run's key is what was given. A key may be longer than an index takes.
+macro_rules! keyed {
+    ($given:literal) => {
+        concat!(
+            "hashtextextended(origin.key, 0) = hashtextextended(",
+            $given,
+            ", 0) AND origin.key = ",
+            $given
+        )
+    };
+}
+
+/// What else is set of a status that was told, or could not be: nobody claims it any more.
+macro_rules! unclaimed {
+    () => {
+        ", claimed_until = 0"
+    };
+}
+
+pub(super) use {keyed, locking, reading, same, unclaimed, writing};
 
 impl PostgresStore {
     /// The error of the port, with the place and a remedy.

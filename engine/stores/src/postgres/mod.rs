@@ -1,4 +1,4 @@
-//! The port [`Store`](stageway_ports::Store) over one PostgreSQL database, which any number of engines share.
+//! The ports [`Store`](stageway_ports::Store) and [`Inbox`](stageway_ports::Inbox) over one PostgreSQL database, which any number of engines share.
 //!
 //! # What is guaranteed
 //! Every method of the port that writes is one transaction: all of it is there afterwards, or nothing. When it has answered,
@@ -13,14 +13,14 @@
 //! # Isolation: READ COMMITTED and locks on rows
 //! A write first locks the row of what it decides about, and decides on what it reads under that lock: an append, a claim, a
 //! release, a question and a lease the run's row (`FOR UPDATE`, which also compares the fence), a new run its tenant's row,
-//! an answer the question's. Everything else a run has is written only by whoever holds its row, and what two runs fight for
+//! an answer the question's, and what comes from outside or goes back the lane of its repository (`inbox`). Everything else a run has is written only by whoever holds its row, and what two runs fight for
 //! has a row of its own (the environment's lock, taken after the run's) or a unique index. So no write decides on something
 //! that another can change meanwhile, and what is left of anomalies at READ COMMITTED has nobody to hit.
 //!
 //! SERIALIZABLE would give the same and cost more: it tracks every row that was read, refuses transactions that happened to
 //! touch the same page, and all of them would have to be tried again, while two appends to one run still have to take turns.
 //!
-//! Locks are taken in one order (tenant or run, environment, slot of the count), so that no two transactions wait for each
+//! Locks are taken in one order (lane, delivery, tenant or run, environment, slot of the count), so that no two transactions wait for each
 //! other. Reads take none: each statement sees one moment, and where a method needs two, the second is bound to what the
 //! first has read (events up to the version).
 //!
@@ -29,8 +29,8 @@
 //! in the middle of a transaction loses it after 5 s (`connect`): its locks are free before others have stopped waiting.
 //!
 //! # The schema
-//! All tables lie in the schema `stageway`; they are those of SQLite, with `change` beside `tenant` and `schema_version`
-//! for the count of migrations in `schema/`, which only go forward while engines of the version before run on
+//! All tables lie in the schema `stageway`; they are those of SQLite, with `change` beside `tenant`, `lane` beside `delivery`
+//! and `schema_version` for the count of migrations in `schema/`, which only go forward while engines of the version before run on
 //! (`migrate`). Texts of a record over 4 KiB lie in the blobs, durable before the row that names them. A connection needs its session: a pooler in between must not share it between transactions.
 
 mod board;
@@ -38,6 +38,7 @@ mod changes;
 mod connect;
 mod dialect;
 mod error;
+mod inbox;
 mod journal;
 mod lines;
 mod migrate;
@@ -78,6 +79,8 @@ impl fmt::Debug for PostgresStore {
 struct Inner {
     /// For people.
     place: Arc<str>,
+    /// What tells this store from others on the same database.
+    mark: Arc<str>,
     /// Where large values of journals lie.
     blobs: Arc<dyn Blobs>,
     pool: PgPool,

@@ -15,7 +15,7 @@ use sqlx::postgres::PgListener;
 use stageway_core::name::TenantId;
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
@@ -45,13 +45,12 @@ struct Changed {
 }
 
 impl Signals {
-    /// `pool` reads counts; `signals` has a connection to listen and one to announce.
-    pub(super) fn start(pool: PgPool, signals: PgPool) -> Self {
+    /// `pool` reads counts; `signals` has a connection to listen and one to announce; `from` is the store's mark.
+    pub(super) fn start(pool: PgPool, signals: PgPool, from: Arc<str>) -> Self {
         let (board, changed) = (Arc::new(Board::default()), Arc::new(Changed::default()));
-        let from = process_mark();
         let tasks = [
             tokio::spawn(look(Arc::clone(&board), pool)),
-            tokio::spawn(listen(Arc::clone(&board), signals.clone(), from.clone())),
+            tokio::spawn(listen(Arc::clone(&board), signals.clone(), Arc::clone(&from))),
             tokio::spawn(announce(Arc::clone(&changed), signals, from)),
         ];
         Self { board, changed, tasks }
@@ -69,12 +68,6 @@ impl Drop for Signals {
     fn drop(&mut self) {
         self.tasks.iter().for_each(JoinHandle::abort);
     }
-}
-
-/// What tells this process's own notifications from others': a clash only makes a look later.
-fn process_mark() -> String {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    format!("{:x}-{:x}", std::process::id(), since.as_nanos())
 }
 
 async fn look(board: Arc<Board>, pool: PgPool) {
@@ -110,7 +103,7 @@ async fn counts(pool: &PgPool, tenants: &[TenantId]) -> Result<Vec<(TenantId, u6
     Ok(found.into_iter().filter_map(read).collect())
 }
 
-async fn listen(board: Arc<Board>, signals: PgPool, own: String) {
+async fn listen(board: Arc<Board>, signals: PgPool, own: Arc<str>) {
     loop {
         // Its error is told by whoever reads or writes next.
         let _ = listen_once(&board, &signals, &own).await;
@@ -147,7 +140,7 @@ fn hear(board: &Board, payload: &str, own: &str) {
     }
 }
 
-async fn announce(changed: Arc<Changed>, signals: PgPool, from: String) {
+async fn announce(changed: Arc<Changed>, signals: PgPool, from: Arc<str>) {
     loop {
         changed.work.notified().await;
         let tenants = std::mem::take(&mut *changed.tenants.lock().unwrap_or_else(PoisonError::into_inner));

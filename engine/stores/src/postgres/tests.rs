@@ -1,7 +1,8 @@
 use super::migrate::{MIGRATIONS, migrate};
 use super::retry::patiently;
+use super::statements::inbox::{admit, heads};
 use super::statements::{lines, runs};
-use super::{Failure, PostgresStore};
+use super::{Failure, PostgresStore, inbox};
 use crate::testing::PostgresServer;
 use sqlx::{AssertSqlSafe, Row as _};
 use stageway_core::call::LogLevel;
@@ -222,5 +223,43 @@ async fn pages_are_read_from_an_index() {
             plan.contains("Index Scan") && !plan.contains("Sort") && !plan.contains("Seq Scan"),
             "{plan}"
         );
+    }
+}
+
+/// What an inbox asks again and again is read from an index, from the first row on and with a long history.
+#[tokio::test]
+async fn an_inbox_is_looked_up_in_an_index() {
+    let store = opened().await;
+    let statements = [
+        (inbox::OPEN, vec!["9", "64"], "delivery_open"),
+        (inbox::PENDING, vec!["9", "64"], "status_open"),
+        (admit::ADMITTED, vec!["'local'", "'key 17'"], "origin_by_key"),
+        (
+            heads::ALIKE,
+            vec!["'local'", "'shop'", "'refs/heads/main'", "'17'::text", "NULL::text", "99999"],
+            "head_by_pair",
+        ),
+    ];
+    for (statement, values, index) in &statements {
+        let plan = explained(&store, statement, values).await;
+        assert!(plan.contains(index) && !plan.contains("Seq Scan"), "with nothing in it: {plan}");
+    }
+    let fill = "INSERT INTO lane SELECT 'local', 'r' || n FROM generate_series(1, 50) AS n;
+         INSERT INTO delivery (tenant, id, webhook, key, at, event, headers, size, repository, settled_at)
+           SELECT 'local', n, 'hook', n, 1, '', '[]', 0, 'r' || n % 50, CASE WHEN n < 19000 THEN 1 END
+           FROM generate_series(1, 20000) AS n;
+         INSERT INTO status (tenant, repository, revision, context, fixed, closed)
+           SELECT 'local', 'shop', 'a', n, '{}', CASE WHEN n < 19000 THEN 1 ELSE 0 END FROM generate_series(1, 20000) AS n;
+         INSERT INTO origin (tenant, run, key, revision)
+           SELECT 'local', n, 'key ' || n, 'a' FROM generate_series(1, 20000) AS n;
+         INSERT INTO head (tenant, repository, reference, generation, before, after)
+           SELECT 'local', 'shop', 'refs/heads/main', n, n, n + 1 FROM generate_series(1, 20000) AS n;
+         ANALYZE lane; ANALYZE delivery; ANALYZE status; ANALYZE origin; ANALYZE head";
+    sqlx::raw_sql(fill).execute(&store.inner.pool).await.unwrap();
+    for (statement, values, index) in &statements {
+        let plan = explained(&store, statement, values).await;
+        let sorts = plan.contains("Sort") || plan.contains("Seq Scan");
+        assert!(plan.contains(index) && !sorts, "{plan}");
+        assert!(!plan.contains("Rows Removed by Filter: 1"), "it reads what it does not want: {plan}");
     }
 }

@@ -17,6 +17,20 @@ impl Sql {
         Ok(Self { connection: pool.acquire().await?, sound: false })
     }
 
+    /// With a transaction; dropped before [`Sql::commit`] it never was.
+    pub(super) async fn begin(pool: &PgPool) -> Result<Self> {
+        let mut sql = Self::acquire(pool).await?;
+        sql.run("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE").await?;
+        Ok(sql)
+    }
+
+    /// Makes the transaction durable.
+    pub(super) async fn commit(mut self) -> Result<()> {
+        self.run("COMMIT").await.map_err(Failure::Unknown)?;
+        self.sound();
+        Ok(())
+    }
+
     async fn run(&mut self, statement: &'static str) -> std::result::Result<(), sqlx::Error> {
         sqlx::raw_sql(statement).execute(&mut *self.connection).await.map(|_| ())
     }
@@ -68,9 +82,7 @@ impl PostgresStore {
     }
 
     pub(super) async fn write(&self, tenant: &TenantId) -> Result<Write> {
-        let mut sql = Sql::acquire(&self.inner.pool).await?;
-        sql.run("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE").await?;
-        Ok(Write { sql, tenant: tenant.clone(), changed: false })
+        Ok(Write::within(Sql::begin(&self.inner.pool).await?, tenant))
     }
 
     /// Makes what was done durable and wakes who waits for it; what was refused, never was.
@@ -80,11 +92,10 @@ impl PostgresStore {
                 if write.changed {
                     write.count_change().await?;
                 }
-                write.sql.run("COMMIT").await.map_err(Failure::Unknown)?;
+                write.sql.commit().await?;
                 if write.changed {
                     self.inner.signals.changed(&write.tenant);
                 }
-                write.sql.sound();
                 Ok(answer)
             }
             Err(Failure::Refused(refusal)) => {
@@ -106,6 +117,10 @@ impl PostgresStore {
 }
 
 impl Write {
+    pub(super) fn within(sql: Sql, tenant: &TenantId) -> Self {
+        Self { sql, tenant: tenant.clone(), changed: false }
+    }
+
     /// Something that a reader can see is different now.
     pub(super) fn changed(&mut self) {
         self.changed = true;

@@ -9,6 +9,7 @@ mod rules;
 pub(crate) use codec::{Unreadable, from_json, from_word, int, json, name, word};
 pub(crate) use lines::{LineRow, origin_text, plugin_seq, stage_text, stored_line};
 pub(crate) use rows::{
-    ApprovalRow, CandidateRow, ReleaseRow, SummaryRow, approval, candidate, count, limit, release, summary,
+    ApprovalRow, CandidateRow, ReleaseRow, SummaryRow, approval, candidate, count, limit, release, small,
+    summary,
 };
 pub(crate) use rules::{HeldRow, HeldRun, LeaseWish, Lock, LockRow, OpenQuestion, refusal};

@@ -26,7 +26,9 @@ pub(crate) fn optional_count(what: &'static str, value: Option<i64>) -> Result<O
     value.map(|value| count(what, value)).transpose()
 }
 
-pub(super) fn small(what: &'static str, value: i64) -> Result<u32> {
+/// # Errors
+/// [`Unreadable`] below zero and beyond 32 bits.
+pub(crate) fn small(what: &'static str, value: i64) -> Result<u32> {
     u32::try_from(value).map_err(|error| Unreadable::new(what, &error))
 }
 

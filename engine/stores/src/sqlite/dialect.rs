@@ -6,6 +6,7 @@ use crate::shared::Unreadable;
 use stageway_ports::{Batch, StoreError, Writer};
 
 pub(super) type Handle = SqliteStore;
+pub(super) type Connection = sqlx::SqliteConnection;
 pub(super) type Answer<T> = std::result::Result<T, StoreError>;
 
 impl SqliteStore {
@@ -52,7 +53,28 @@ macro_rules! locking {
     };
 }
 
-pub(super) use {locking, reading, writing};
+/// That a column is what was given, or both are nothing.
+macro_rules! same {
+    ($column:literal, $given:literal) => {
+        concat!($column, " IS ", $given)
+    };
+}
+
+/// That a run's key is what was given.
+macro_rules! keyed {
+    ($given:literal) => {
+        concat!("origin.key = ", $given)
+    };
+}
+
+/// What else is set of a status that was told, or could not be: nothing, because nobody claims one.
+macro_rules! unclaimed {
+    () => {
+        ""
+    };
+}
+
+pub(super) use {keyed, locking, reading, same, unclaimed, writing};
 
 /// What people and plugins wrote, for a column: as it is.
 pub(super) fn text(text: &str) -> std::result::Result<&str, Unreadable> {

@@ -1,4 +1,4 @@
-//! The port [`Store`](stageway_ports::Store) over one SQLite file.
+//! The ports [`Store`](stageway_ports::Store) and [`Inbox`](stageway_ports::Inbox) over one SQLite file.
 //!
 //! # What is guaranteed
 //! Every method of the port is one transaction: all of it is there afterwards, or nothing. The file is in WAL mode with

@@ -3,7 +3,8 @@
 //! Parameters are `$1`, `$2`, …, which sqlx reads for SQLite as well; numbers are `i64`, the one integer that both have. Where
 //! the dialects differ, the room that this is a part of says how: what a transaction is (`Read`, `Write`), how a method
 //! of the port becomes one (`reading!`, `writing!`), that a row is locked (`locking!`), how text of other people is kept
-//! (`text`, `from_text`). What is said in another way altogether stands there: how many rows are written at once, how a
+//! (`text`, `from_text`), that two values are the same or both nothing (`same!`), that a run has a key (`keyed!`), what else a
+//! status is that was told (`unclaimed!`), that nobody else works on a repository (`hold_lane`). What is said in another way altogether stands there: how many rows are written at once, how a
 //! change is told, how a database is opened.
 
 mod append;
@@ -11,6 +12,7 @@ mod approvals;
 mod environments;
 mod freezes;
 mod held;
+pub(super) mod inbox;
 mod journal;
 mod leases;
 pub(super) mod lines;
@@ -21,5 +23,7 @@ mod reports;
 pub(super) mod runs;
 
 use super::Result;
-use super::dialect::{Answer, Handle, from_text, locking, reading, text, writing};
+use super::dialect::{
+    Answer, Connection, Handle, from_text, keyed, locking, reading, same, text, unclaimed, writing,
+};
 use super::transaction::{Read, Write};

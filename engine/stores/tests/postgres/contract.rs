@@ -1,9 +1,10 @@
-//! The contract of the port.
+//! The contracts of the ports.
 
 use super::server;
 use async_trait::async_trait;
 use stageway_ports::Store;
 use stageway_ports::contract::freezes::{FreezesFixture, Freezing};
+use stageway_ports::contract::inbox::{InboxFixture, Memory};
 use stageway_ports::contract::store::StoreFixture;
 use stageway_ports::memory::MemoryBlobs;
 use stageway_stores::PostgresStore;
@@ -38,6 +39,13 @@ impl StoreFixture for OnServer {
 }
 
 #[async_trait]
+impl InboxFixture for OnServer {
+    async fn open(&self) -> Arc<dyn Memory> {
+        self.store().await
+    }
+}
+
+#[async_trait]
 impl FreezesFixture for OnServer {
     async fn open(&self) -> Arc<dyn Freezing> {
         self.store().await
@@ -47,6 +55,11 @@ impl FreezesFixture for OnServer {
 mod store {
     use super::OnServer;
     stageway_ports::store_contract!(OnServer::new());
+}
+
+mod inbox {
+    use super::OnServer;
+    stageway_ports::inbox_contract!(OnServer::new());
 }
 
 mod freezes {

@@ -4,7 +4,7 @@ use super::{connect, leased, new_run, server, storage};
 use sqlx::{AssertSqlSafe, Connection as _};
 use stageway_core::name::TenantId;
 use stageway_ports::memory::MemoryBlobs;
-use stageway_ports::{RunFilter, Store as _};
+use stageway_ports::{Inbox as _, RunFilter, Store as _};
 use stageway_stores::PostgresStore;
 use stageway_stores::testing::PostgresServer;
 use std::sync::Arc;
@@ -118,6 +118,37 @@ async fn a_damaged_row_is_told() {
             store.runs(tenant, &filter).await.err(),
             store.lines(tenant, run, None, 0, 9).await.err(),
             store.renew(&writer, 9).await.err(),
+        ];
+        let told = found.iter().flatten().any(|error| error.to_string().contains(what));
+        assert!(told, "{what}: {found:?}");
+    }
+}
+
+/// The inbox's as well.
+#[tokio::test]
+async fn a_damaged_row_of_the_inbox_is_told() {
+    let (url, tenant) = (server().database().await, TenantId::local());
+    let store = connect(&url).await;
+    let new = super::inbox::delivery("d1", "shop", vec![super::inbox::moved(1, 2)]);
+    store.receive(&tenant, new.clone()).await.unwrap();
+    store.admit(&tenant, super::inbox::admission("r1", 1, "")).await.unwrap();
+    for (damage, what) in [
+        ("UPDATE stageway.head SET after = 'odd'", "a head"),
+        ("UPDATE stageway.moved SET generation = -1", "the generation of a move"),
+        ("UPDATE stageway.delivery SET attempts = -9", "the attempts at a delivery"),
+        ("UPDATE stageway.delivery SET event = 'not JSON'", "the event of a delivery"),
+        ("UPDATE stageway.status SET context = 'not JSON'", "the context of a status"),
+        ("UPDATE stageway.origin SET key = '{}'", "the key of a run"),
+    ] {
+        execute(&url, damage).await;
+        store.forget_claims().await.unwrap();
+        let repository = new.repository.as_ref().unwrap();
+        let found = [
+            store.heads(&tenant, repository).await.err(),
+            store.take_up(5_000, 5_000, 9).await.err(),
+            store.delivery(&tenant, &new.id).await.err(),
+            store.pending(1_000, 9).await.err(),
+            store.unfinished(&tenant, 9).await.err(),
         ];
         let told = found.iter().flatten().any(|error| error.to_string().contains(what));
         assert!(told, "{what}: {found:?}");

@@ -5,6 +5,7 @@
 mod contract;
 mod damage;
 mod growth;
+mod inbox;
 mod replicas;
 mod tls;
 

@@ -8,7 +8,7 @@ use stageway_ports::{Batch, Claim, ClaimAnswer, Store as _, StoreError, Writer};
 use stageway_stores::PostgresStore;
 use std::time::{Duration, Instant};
 
-async fn two() -> (String, PostgresStore, PostgresStore) {
+pub(crate) async fn two() -> (String, PostgresStore, PostgresStore) {
     let url = server().database().await;
     let (left, right) = tokio::join!(connect(&url), connect(&url));
     (url, left, right)

@@ -1,6 +1,5 @@
-use super::super::Result;
-use super::super::transaction::Read;
-use crate::shared::{from_json, int, limit, name};
+use super::{Read, Result, from_text};
+use crate::shared::{count, from_json, int, limit, name, small};
 use stageway_core::name::{ReceiptId, WebhookId};
 use stageway_ports::{Delivery, DeliveryFilter};
 
@@ -10,15 +9,15 @@ pub(super) const COLUMNS: &str =
 
 pub(super) type Row = (
     String,
-    u64,
+    i64,
     String,
     String,
-    u64,
+    i64,
     String,
     String,
-    u64,
+    i64,
     Option<String>,
-    u32,
+    i64,
     Option<String>,
     Option<String>,
 );
@@ -27,25 +26,25 @@ pub(super) fn delivery(row: Row) -> Result<Delivery> {
     let (id, number, webhook, key, at, event, headers, size, repository, attempts, trouble, outcome) = row;
     Ok(Delivery {
         id: name("the id of a delivery", id)?,
-        number,
+        number: count("the number of a delivery", number)?,
         webhook: name("a webhook", webhook)?,
         key: name("the forge's id of a delivery", key)?,
-        at,
-        event,
+        at: count("the time of a delivery", at)?,
+        event: from_text("the event of a delivery", event)?,
         headers: from_json("the headers of a delivery", &headers)?,
-        size,
+        size: count("the size of a delivery", size)?,
         repository: repository.map(|text| name("a repository", text)).transpose()?,
-        attempts,
-        trouble,
+        attempts: small("the attempts at a delivery", attempts)?,
+        trouble: trouble.map(|text| from_text("the trouble with a delivery", text)).transpose()?,
         outcome: outcome.map(|text| from_json("the outcome of a delivery", &text)).transpose()?,
     })
 }
 
 impl Read {
-    pub(super) async fn deliveries(&mut self, filter: &DeliveryFilter) -> Result<Vec<Delivery>> {
+    pub(crate) async fn deliveries(&mut self, filter: &DeliveryFilter) -> Result<Vec<Delivery>> {
         let statement = format!(
-            "SELECT {COLUMNS} FROM delivery WHERE tenant = ?1 AND number < ?2 AND (?4 IS NULL OR webhook = ?4)
-             ORDER BY number DESC LIMIT ?3"
+            "SELECT {COLUMNS} FROM delivery WHERE tenant = $1 AND number < $2 AND ($4 IS NULL OR webhook = $4)
+             ORDER BY number DESC LIMIT $3"
         );
         let rows: Vec<Row> = sqlx::query_as(sqlx::AssertSqlSafe(statement))
             .bind(self.tenant.as_str())
@@ -57,8 +56,8 @@ impl Read {
         rows.into_iter().map(delivery).collect()
     }
 
-    pub(super) async fn delivery(&mut self, id: &ReceiptId) -> Result<Option<Delivery>> {
-        let statement = format!("SELECT {COLUMNS} FROM delivery WHERE tenant = ?1 AND id = ?2");
+    pub(crate) async fn delivery(&mut self, id: &ReceiptId) -> Result<Option<Delivery>> {
+        let statement = format!("SELECT {COLUMNS} FROM delivery WHERE tenant = $1 AND id = $2");
         let row: Option<Row> = sqlx::query_as(sqlx::AssertSqlSafe(statement))
             .bind(self.tenant.as_str())
             .bind(id.as_str())
@@ -67,8 +66,8 @@ impl Read {
         row.map(delivery).transpose()
     }
 
-    pub(super) async fn body(&mut self, id: &ReceiptId) -> Result<Option<Vec<u8>>> {
-        Ok(sqlx::query_scalar("SELECT body FROM delivery_body WHERE tenant = ?1 AND id = ?2")
+    pub(crate) async fn body(&mut self, id: &ReceiptId) -> Result<Option<Vec<u8>>> {
+        Ok(sqlx::query_scalar("SELECT body FROM delivery_body WHERE tenant = $1 AND id = $2")
             .bind(self.tenant.as_str())
             .bind(id.as_str())
             .fetch_optional(&mut *self.sql)

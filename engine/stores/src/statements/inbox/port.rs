@@ -1,5 +1,4 @@
-use super::super::SqliteStore;
-use super::super::dialect::{Answer, reading, writing};
+use super::{Answer, Handle, reading, writing};
 use async_trait::async_trait;
 use stageway_core::delivery::{Reference, Revision};
 use stageway_core::name::{ReceiptId, RepositoryId, RunId, TenantId};
@@ -10,7 +9,7 @@ use stageway_ports::{
 use std::collections::BTreeMap;
 
 #[async_trait]
-impl Inbox for SqliteStore {
+impl Inbox for Handle {
     async fn receive(&self, tenant: &TenantId, new: NewDelivery) -> Answer<Received> {
         writing!(self, tenant, receive(&new))
     }

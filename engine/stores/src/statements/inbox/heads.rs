@@ -1,20 +1,28 @@
-//! The history of every ref's head.
+//! The history of every ref's head. Whoever writes it holds the lane of the repository.
 
-use super::super::Result;
-use super::super::transaction::{Read, Write};
-use crate::shared::{int, name};
+use super::{Read, Result, Write, same};
+use crate::shared::{count, int, name};
 use stageway_core::delivery::{Reference, Revision};
 use stageway_core::head::{HeadMove, Placing, is_news, place};
 use stageway_core::name::RepositoryId;
 use stageway_ports::Moved;
 use std::collections::BTreeMap;
 
+/// The newest move from and to the same heads before a generation.
+pub(crate) const ALIKE: &str = concat!(
+    "SELECT max(generation) FROM head WHERE tenant = $1 AND repository = $2 AND reference = $3 AND ",
+    same!("before", "$4"),
+    " AND ",
+    same!("after", "$5"),
+    " AND generation < $6",
+);
+
 /// So often a move may be the same as one before it.
 const MOST_REPEATS: u32 = 1_000;
 
 impl Write {
     /// Gives a told move its generation; answers it with the head that was known before.
-    pub(super) async fn place(
+    pub(crate) async fn place(
         &mut self,
         repository: &RepositoryId,
         moved: &Moved,
@@ -29,8 +37,8 @@ impl Write {
             }
             Placing::Same { generation, learns: true } => {
                 sqlx::query(
-                    "UPDATE head SET before = ?5
-                     WHERE tenant = ?1 AND repository = ?2 AND reference = ?3 AND generation = ?4",
+                    "UPDATE head SET before = $5
+                     WHERE tenant = $1 AND repository = $2 AND reference = $3 AND generation = $4",
                 )
                 .bind(self.tenant.as_str())
                 .bind(repository.as_str())
@@ -51,9 +59,9 @@ impl Write {
         repository: &RepositoryId,
         reference: &Reference,
     ) -> Result<Option<HeadMove>> {
-        let found: Option<(u64, Option<String>, Option<String>)> = sqlx::query_as(
+        let found: Option<(i64, Option<String>, Option<String>)> = sqlx::query_as(
             "SELECT generation, before, after FROM head
-             WHERE tenant = ?1 AND repository = ?2 AND reference = ?3 AND late = 0
+             WHERE tenant = $1 AND repository = $2 AND reference = $3 AND late = 0
              ORDER BY generation DESC LIMIT 1",
         )
         .bind(self.tenant.as_str())
@@ -62,19 +70,20 @@ impl Write {
         .fetch_optional(&mut *self.sql)
         .await?;
         let Some((generation, before, after)) = found else { return Ok(None) };
+        let generation = generation_of(generation)?;
         Ok(Some(HeadMove { generation, before: revision(before)?, after: revision(after)? }))
     }
 
     async fn last_generation(&mut self, repository: &RepositoryId, reference: &Reference) -> Result<u64> {
-        let last: Option<u64> = sqlx::query_scalar(
-            "SELECT max(generation) FROM head WHERE tenant = ?1 AND repository = ?2 AND reference = ?3",
+        let last: Option<i64> = sqlx::query_scalar(
+            "SELECT max(generation) FROM head WHERE tenant = $1 AND repository = $2 AND reference = $3",
         )
         .bind(self.tenant.as_str())
         .bind(repository.as_str())
         .bind(reference.as_str())
         .fetch_one(&mut *self.sql)
         .await?;
-        Ok(last.unwrap_or(0))
+        generation_of(last.unwrap_or(0))
     }
 
     async fn insert_head(
@@ -87,7 +96,7 @@ impl Write {
     ) -> Result<()> {
         sqlx::query(
             "INSERT INTO head (tenant, repository, reference, generation, before, after)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+             VALUES ($1, $2, $3, $4, $5, $6)",
         )
         .bind(self.tenant.as_str())
         .bind(repository.as_str())
@@ -101,7 +110,7 @@ impl Write {
     }
 
     /// A move that was told again after late ones has the generation of the first; says also whether it was told before.
-    pub(super) async fn resolve(
+    pub(crate) async fn resolve(
         &mut self,
         repository: &RepositoryId,
         moved: &Moved,
@@ -119,25 +128,22 @@ impl Write {
         Ok((resolved, repeated))
     }
 
-    /// The newest move from and to the same heads before a generation.
     async fn alike(
         &mut self,
         repository: &RepositoryId,
         moved: &Moved,
         generation: u64,
     ) -> Result<Option<u64>> {
-        Ok(sqlx::query_scalar(
-            "SELECT max(generation) FROM head WHERE tenant = ?1 AND repository = ?2 AND reference = ?3
-             AND before IS ?4 AND after IS ?5 AND generation < ?6",
-        )
-        .bind(self.tenant.as_str())
-        .bind(repository.as_str())
-        .bind(moved.reference.as_str())
-        .bind(moved.before.as_ref().map(Revision::as_str))
-        .bind(moved.after.as_ref().map(Revision::as_str))
-        .bind(int(generation))
-        .fetch_one(&mut *self.sql)
-        .await?)
+        let found: Option<i64> = sqlx::query_scalar(ALIKE)
+            .bind(self.tenant.as_str())
+            .bind(repository.as_str())
+            .bind(moved.reference.as_str())
+            .bind(moved.before.as_ref().map(Revision::as_str))
+            .bind(moved.after.as_ref().map(Revision::as_str))
+            .bind(int(generation))
+            .fetch_one(&mut *self.sql)
+            .await?;
+        found.map(generation_of).transpose()
     }
 
     async fn moved_between(
@@ -148,8 +154,8 @@ impl Write {
         before: u64,
     ) -> Result<bool> {
         Ok(sqlx::query_scalar(
-            "SELECT EXISTS (SELECT 1 FROM head WHERE tenant = ?1 AND repository = ?2 AND reference = ?3
-             AND generation > ?4 AND generation < ?5 AND late = 0)",
+            "SELECT EXISTS (SELECT 1 FROM head WHERE tenant = $1 AND repository = $2 AND reference = $3
+             AND generation > $4 AND generation < $5 AND late = 0)",
         )
         .bind(self.tenant.as_str())
         .bind(repository.as_str())
@@ -161,7 +167,7 @@ impl Write {
     }
 
     /// A head that a fetch found; one that nobody told of advances the ref.
-    pub(super) async fn found_head(
+    pub(crate) async fn found_head(
         &mut self,
         repository: &RepositoryId,
         reference: &Reference,
@@ -175,7 +181,7 @@ impl Write {
         Ok(())
     }
 
-    pub(super) async fn late_head(
+    pub(crate) async fn late_head(
         &mut self,
         repository: &RepositoryId,
         reference: &Reference,
@@ -183,7 +189,7 @@ impl Write {
     ) -> Result<()> {
         sqlx::query(
             "UPDATE head SET late = 1
-             WHERE tenant = ?1 AND repository = ?2 AND reference = ?3 AND generation = ?4",
+             WHERE tenant = $1 AND repository = $2 AND reference = $3 AND generation = $4",
         )
         .bind(self.tenant.as_str())
         .bind(repository.as_str())
@@ -196,24 +202,30 @@ impl Write {
 }
 
 impl Read {
-    pub(super) async fn heads(&mut self, repository: &RepositoryId) -> Result<BTreeMap<Reference, Revision>> {
-        // SQLite takes the other columns from the row that has the greatest generation.
-        let rows: Vec<(String, Option<String>, u64)> = sqlx::query_as(
-            "SELECT reference, after, max(generation) FROM head
-             WHERE tenant = ?1 AND repository = ?2 AND late = 0 GROUP BY reference",
+    pub(crate) async fn heads(&mut self, repository: &RepositoryId) -> Result<BTreeMap<Reference, Revision>> {
+        let rows: Vec<(String, Option<String>)> = sqlx::query_as(
+            "SELECT head.reference, head.after FROM
+               (SELECT reference, max(generation) AS generation FROM head
+                WHERE tenant = $1 AND repository = $2 AND late = 0 GROUP BY reference) AS newest
+             JOIN head ON head.tenant = $1 AND head.repository = $2 AND head.reference = newest.reference
+               AND head.generation = newest.generation",
         )
         .bind(self.tenant.as_str())
         .bind(repository.as_str())
         .fetch_all(&mut *self.sql)
         .await?;
         let mut heads = BTreeMap::new();
-        for (reference, after, _) in rows {
+        for (reference, after) in rows {
             if let Some(after) = revision(after)? {
                 heads.insert(name("a ref", reference)?, after);
             }
         }
         Ok(heads)
     }
+}
+
+fn generation_of(value: i64) -> Result<u64> {
+    Ok(count("the generation of a head", value)?)
 }
 
 pub(super) fn revision(text: Option<String>) -> Result<Option<Revision>> {

@@ -1,0 +1,109 @@
+use super::{Result, Write, locking, text};
+use crate::shared::{count, int, json, name};
+use stageway_core::name::{ReceiptId, RepositoryId};
+use stageway_ports::{Claimant, Settlement, StoreError};
+
+impl Write {
+    pub(crate) async fn settle(&mut self, claimant: &Claimant, settlement: &Settlement) -> Result<()> {
+        let repository = self.held_delivery(claimant).await?;
+        sqlx::query(
+            "UPDATE delivery SET outcome = $3, settled_at = $4, claimed_until = 0, trouble = NULL
+             WHERE tenant = $1 AND id = $2",
+        )
+        .bind(self.tenant.as_str())
+        .bind(claimant.delivery.as_str())
+        .bind(json(&settlement.outcome)?)
+        .bind(int(settlement.outcome.at))
+        .execute(&mut *self.sql)
+        .await?;
+        if let Some(repository) = repository {
+            for (moved, generation, _) in self.moves(claimant.delivery.as_str()).await? {
+                if settlement.late.contains(&moved.reference) {
+                    self.late_head(&repository, &moved.reference, generation).await?;
+                }
+            }
+            for (reference, found) in &settlement.found {
+                self.found_head(&repository, reference, found).await?;
+            }
+        }
+        for status in &settlement.statuses {
+            self.insert_fixed(status).await?;
+        }
+        self.changed();
+        Ok(())
+    }
+
+    pub(crate) async fn postpone(&mut self, claimant: &Claimant, due: u64, trouble: &str) -> Result<()> {
+        self.held_delivery(claimant).await?;
+        sqlx::query(
+            "UPDATE delivery SET due = $3, trouble = $4, claimed_until = 0 WHERE tenant = $1 AND id = $2",
+        )
+        .bind(self.tenant.as_str())
+        .bind(claimant.delivery.as_str())
+        .bind(int(due))
+        .bind(text(trouble)?)
+        .execute(&mut *self.sql)
+        .await?;
+        self.changed();
+        Ok(())
+    }
+
+    pub(crate) async fn reopen(&mut self, id: &ReceiptId) -> Result<()> {
+        self.hold_lane_of(id).await?;
+        let (_, settled) = self.claim_of(id).await?;
+        if !settled {
+            return Err(StoreError::Conflict(format!("delivery {id} is still being taken in")).into());
+        }
+        sqlx::query(
+            "UPDATE delivery SET outcome = NULL, settled_at = NULL, due = 0, claimed_until = 0, attempts = 0
+             WHERE tenant = $1 AND id = $2",
+        )
+        .bind(self.tenant.as_str())
+        .bind(id.as_str())
+        .execute(&mut *self.sql)
+        .await?;
+        self.changed();
+        Ok(())
+    }
+
+    /// The repository of a delivery that the claimant still holds. Until the end of the transaction nobody takes it from it.
+    async fn held_delivery(&mut self, claimant: &Claimant) -> Result<Option<RepositoryId>> {
+        let id = &claimant.delivery;
+        let repository = self.hold_lane_of(id).await?;
+        let (fence, settled) = self.claim_of(id).await?;
+        if settled || fence != claimant.fence {
+            return Err(StoreError::Conflict(format!("delivery {id} is taken in by another")).into());
+        }
+        Ok(repository)
+    }
+
+    /// Holds the lane of a delivery; answers its repository, which stays the same for ever.
+    async fn hold_lane_of(&mut self, id: &ReceiptId) -> Result<Option<RepositoryId>> {
+        let found: Option<Option<String>> =
+            sqlx::query_scalar("SELECT repository FROM delivery WHERE tenant = $1 AND id = $2")
+                .bind(self.tenant.as_str())
+                .bind(id.as_str())
+                .fetch_optional(&mut *self.sql)
+                .await?;
+        let repository = found.ok_or_else(|| no_delivery(id))?;
+        let repository = repository.map(|text| name("a repository", text)).transpose()?;
+        self.hold_lane(repository.as_ref()).await?;
+        Ok(repository)
+    }
+
+    /// The newest fence of a delivery, and whether something became of it.
+    async fn claim_of(&mut self, id: &ReceiptId) -> Result<(u64, bool)> {
+        let found: Option<(i64, Option<i64>)> =
+            sqlx::query_as(locking!("SELECT fence, settled_at FROM delivery WHERE tenant = $1 AND id = $2"))
+                .bind(self.tenant.as_str())
+                .bind(id.as_str())
+                .fetch_optional(&mut *self.sql)
+                .await?;
+        let (fence, settled_at) = found.ok_or_else(|| no_delivery(id))?;
+        Ok((count("the fence of a delivery", fence)?, settled_at.is_some()))
+    }
+}
+
+pub(super) fn no_delivery(id: &ReceiptId) -> StoreError {
+    StoreError::NotFound(format!("delivery {id}"))
+}
