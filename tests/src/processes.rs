@@ -35,6 +35,11 @@ fn stat(pid: i32) -> Option<(char, i32)> {
     Some((rest.next()?.chars().next()?, rest.next()?.parse().ok()?))
 }
 
+fn is_fork_of_zygote(pid: i32) -> bool {
+    let words = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    words.split(|byte| *byte == 0).any(|word| word == b"zygote")
+}
+
 fn processes() -> Vec<i32> {
     let entries = fs::read_dir("/proc").expect("/proc").flatten();
     entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
@@ -51,7 +56,8 @@ impl Installation {
         processes().into_iter().find(holds)
     }
 
-    /// Everything that the supervisor has started and that still runs.
+    /// Every process of a task that still runs: what is below the supervisor but its zygote, and the inits, which are forks of
+    /// that; a few of them wait for tasks to come.
     pub fn tasks_running(&self) -> Vec<i32> {
         let Some(supervisor) = self.supervisor() else { return Vec::new() };
         let parents: Vec<(i32, i32)> = processes()
@@ -65,7 +71,7 @@ impl Installation {
             found.extend(parents.iter().filter(|(_, parent)| *parent == above).map(|(pid, _)| *pid));
             seen += 1;
         }
-        found.split_off(1)
+        found.split_off(1).into_iter().filter(|pid| !is_fork_of_zygote(*pid)).collect()
     }
 
     /// Where tasks of trusted runs that mount the cache `count` leave what is counted outside of the engine.

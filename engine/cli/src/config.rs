@@ -4,6 +4,8 @@
 //! | -- | -- |
 //! | configuration | `--config`, `$XDG_CONFIG_HOME/stageway/config.yaml`, built in |
 //! | state | `--state`, `STAGEWAY_STATE`, `state:`, `$XDG_STATE_HOME/stageway` |
+//! | memory | `database:` (PostgreSQL), then SQLite in the state |
+//! | blobs | `blobs:`, then `blobs` in the state |
 //! | plugins | `--plugins`, `STAGEWAY_PLUGINS`, `plugins:`, then both `plugins/` beside the binary and `$XDG_DATA_HOME/stageway/plugins` |
 //! | connections | `connections:`, then every name is the image layout directory `STATE/images/NAME` |
 //! | toolbox | `toolbox:`, then `~/.cargo/bin` and `~/.rustup` where they exist |
@@ -15,7 +17,7 @@ use crate::terminal::Sources;
 use anyhow::Result;
 use stageway_core::name::TenantId;
 use stageway_core::operator::{Connection, Operator, Service};
-use stageway_core::policy::{Egress, Policy};
+use stageway_core::policy::{Egress, Policy, SecretSource};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::ErrorKind;
@@ -55,6 +57,10 @@ pub(crate) struct Settings {
     pub(crate) file: Option<PathBuf>,
     /// The state directory; it need not exist.
     pub(crate) state: PathBuf,
+    /// Where the address of a database is read; none: SQLite in the state directory.
+    pub(crate) database: Option<SecretSource>,
+    /// The directory of blobs; it need not exist.
+    pub(crate) blobs: PathBuf,
     /// Directories with plugins; they need not exist.
     pub(crate) plugins: Vec<PathBuf>,
     /// The tenant's policy.
@@ -121,6 +127,7 @@ impl Settings {
             Some(paths) => paths.iter().map(resolve).collect(),
             None => usual_toolbox(home.as_deref()),
         };
+        let blobs = operator.blobs.as_ref().map_or_else(|| state.join("blobs"), resolve);
         let cache = base(around, "XDG_CACHE_HOME", home.as_deref(), ".cache");
         Ok(Self {
             cache: cache.unwrap_or_else(|| state.join("cache")),
@@ -130,6 +137,8 @@ impl Settings {
             policies,
             cargo_home: home.map(|home| home.join(".cargo")).filter(|path| path.is_dir()),
             file,
+            database: operator.database.clone(),
+            blobs,
             state,
             plugins,
             policy,

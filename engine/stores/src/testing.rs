@@ -177,6 +177,14 @@ impl PostgresServer {
         options.username("postgres").database(database).connect().await.unwrap()
     }
 
+    /// What a statement with one number as its answer says in a database of [`PostgresServer::database`].
+    ///
+    /// # Panics
+    /// When it fails, or answers something else.
+    pub async fn ask(&self, url: &str, statement: &'static str) -> i64 {
+        sqlx::query_scalar(statement).fetch_one(&mut self.connection(url).await).await.unwrap()
+    }
+
     /// How a store connects to a database.
     pub fn options(url: &str) -> PostgresOptions {
         PostgresOptions::new(url).unwrap()

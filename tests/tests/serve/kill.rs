@@ -10,8 +10,12 @@ const BRANCHES: usize = 3;
 
 #[test]
 fn what_was_answered_has_its_run_and_nothing_has_two() {
+    killed_at_random(&World::new());
+}
+
+/// Kills the servers of a world, and looks at what is left.
+pub(crate) fn killed_at_random(world: &World) {
     let kills: usize = std::env::var("STAGEWAY_KILLS").ok().and_then(|n| n.parse().ok()).unwrap_or(20);
-    let world = World::new();
     let mut random = SystemTime::now().duration_since(UNIX_EPOCH).expect("a time").as_nanos() as u64 | 1;
     println!("kill: seed {random}");
     let mut answered = BTreeSet::new();

@@ -7,6 +7,7 @@ mod forge;
 mod gitea;
 mod kill;
 mod payloads;
+mod postgres;
 mod refused;
 #[path = "../../../engine/remotes/tests/support/signed.rs"]
 mod signed;

@@ -78,11 +78,16 @@ impl Server {
         self.child.wait().expect("it is gone");
     }
 
+    /// Sends a signal, such as `-STOP`.
+    pub(crate) fn signal(&self, signal: &str) {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args([signal, &pid]).status().expect("kill runs").success());
+    }
+
     /// SIGTERM; answers how it ended and how long that took.
     pub(crate) fn terminate(mut self) -> (Option<i32>, Duration) {
         let begun = Instant::now();
-        let pid = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-TERM", &pid]).status().expect("kill runs").success());
+        self.signal("-TERM");
         let status = self.child.wait().expect("it ends");
         (status.code(), begun.elapsed())
     }
@@ -214,9 +219,20 @@ webhooks:
     }
 
     pub(crate) fn start(&self) -> Server {
-        let mut stageway = self.installation.stageway(self.place.path());
-        stageway.envs([("TOKEN", "t"), ("SECRET", SECRET), ("OTHER_SECRET", "the one before")]);
+        Server::start(self.serve())
+    }
+
+    /// Another server with the same configuration and a state directory of its own.
+    pub(crate) fn start_replica(&self, name: &str) -> Server {
+        let mut stageway = self.serve();
+        stageway.env("STAGEWAY_STATE", self.folder().join(name));
         Server::start(stageway)
+    }
+
+    fn serve(&self) -> Command {
+        let mut stageway = self.installation.stageway(self.folder());
+        stageway.envs([("TOKEN", "t"), ("SECRET", SECRET), ("OTHER_SECRET", "the one before")]);
+        stageway
     }
 
     /// The body of a push as Gitea sends it; an empty revision is none.
@@ -243,7 +259,9 @@ webhooks:
 
     /// The runs that the store has, oldest first, by `stageway runs`.
     pub(crate) fn runs(&self) -> Vec<Json> {
-        let output = self.installation.output(self.place.path(), &["runs", "--json", "--max", "10000"]);
+        let output = self
+            .installation
+            .output(self.place.path(), &["--config", "config.yaml", "runs", "--json", "--max", "10000"]);
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         let mut runs: Vec<Json> = text
             .lines()

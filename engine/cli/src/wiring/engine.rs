@@ -143,7 +143,7 @@ impl Blueprint {
             words.push(value.into());
         };
         option("--directory", &self.home.directory.join("tasks"));
-        option("--blobs", &Home::blobs_directory(&self.home.directory));
+        option("--blobs", &self.settings.blobs);
         for path in &self.settings.toolbox {
             option("--toolbox", path);
         }

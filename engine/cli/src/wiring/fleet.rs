@@ -1,6 +1,7 @@
 //! The engines of a server's runs.
 
 use super::engine::{Blueprint, Parts, rules};
+use super::serve::lease_ms;
 use async_trait::async_trait;
 use stageway_conductor::engine::{Blind, Engine, Rules};
 use stageway_conductor::scheduler::Engines;
@@ -61,7 +62,8 @@ impl Engines for Fleet {
             executor: self.executor.clone(),
             observer: Arc::new(Blind),
         };
-        let rules = Rules { unconfined: self.unconfined, skip: !origin.repeats(), ..rules };
+        let lease_ms = lease_ms(&self.blueprint.settings);
+        let rules = Rules { unconfined: self.unconfined, skip: !origin.repeats(), lease_ms, ..rules };
         self.blueprint.assemble(source, parts, rules).map_err(|error| format!("{error:#}"))
     }
 }

@@ -2,8 +2,8 @@
 //!
 //! | in it | what |
 //! | -- | -- |
-//! | `stageway.db` | runs, journals, lines |
-//! | `blobs/` | bytes by digest |
+//! | `stageway.db` | runs, journals, lines, where the configuration names no database |
+//! | `blobs/` | bytes by digest, where the configuration names no other directory |
 //! | `images/NAME/` | the image layouts of connection NAME, where the configuration does not say otherwise |
 //! | `mirrors/TENANT/REPOSITORY.git` | what a server fetched |
 //! | `serve.lock` | that a server works here |
@@ -13,14 +13,15 @@
 //! | `cache/` | digests of files, downloads that are not whole yet |
 
 use super::lock::RunLock;
+use super::site::secret;
 use crate::config::Settings;
 use crate::exit::Refused;
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use stageway_core::name::TenantId;
 use stageway_ports::{Blobs, Freezes, Inbox, RunFilter, RunSummary, Store};
-use stageway_stores::{FsBlobs, SqliteStore};
+use stageway_stores::{FsBlobs, PostgresOptions, PostgresStore, SqliteStore};
 use std::os::unix::fs::DirBuilderExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// Unfinished runs that are looked at.
@@ -32,9 +33,9 @@ pub(crate) struct Home {
     pub(crate) directory: PathBuf,
     /// The engine's memory.
     pub(crate) store: Arc<dyn Store>,
-    /// What came from outside: the same file.
+    /// What came from outside: the same database.
     pub(crate) inbox: Arc<dyn Inbox>,
-    /// What stands still: the same file.
+    /// What stands still: the same database.
     pub(crate) freezes: Arc<dyn Freezes>,
     /// Bytes.
     pub(crate) blobs: Arc<dyn Blobs>,
@@ -54,15 +55,23 @@ impl Home {
             let message = format!("the state directory {} cannot be made: {error}", directory.display());
             Refused::usage(message, "name a directory that you may write with --state or STAGEWAY_STATE")
         })?;
-        let blobs: Arc<dyn Blobs> = Arc::new(FsBlobs::open(directory.join("blobs"))?);
-        let store = Arc::new(SqliteStore::open(directory.join("stageway.db"), blobs.clone()).await?);
-        let (inbox, freezes) = (store.clone(), store.clone());
-        Ok(Self { directory, store, inbox, freezes, blobs, tenant: TenantId::local() })
-    }
-
-    /// Where blobs are.
-    pub(crate) fn blobs_directory(state: &Path) -> PathBuf {
-        state.join("blobs")
+        let blobs: Arc<dyn Blobs> = Arc::new(FsBlobs::open(&settings.blobs)?);
+        let tenant = TenantId::local();
+        match &settings.database {
+            None => {
+                let store = Arc::new(SqliteStore::open(directory.join("stageway.db"), blobs.clone()).await?);
+                let (inbox, freezes) = (store.clone(), store.clone());
+                Ok(Self { directory, store, inbox, freezes, blobs, tenant })
+            }
+            Some(from) => {
+                let address = secret(settings, from).await?;
+                let address = str::from_utf8(address.expose()).context("the database address is no text")?;
+                let options = PostgresOptions::new(address.trim())?;
+                let store = Arc::new(PostgresStore::connect(options, blobs.clone()).await?);
+                let (inbox, freezes) = (store.clone(), store.clone());
+                Ok(Self { directory, store, inbox, freezes, blobs, tenant })
+            }
+        }
     }
 
     /// Runs that have not ended and that nobody drives, oldest first.

@@ -9,13 +9,14 @@ use crate::config::Settings;
 use crate::exit::{Exit, Refused};
 use anyhow::{Context, Result};
 use rustix::fs::{FlockOperation, flock};
+use stageway_conductor::engine::Rules;
 use stageway_conductor::intake::Intake;
 use stageway_conductor::scheduler::Scheduler;
 use stageway_conductor::service::{
     Follower, Ids, Reception, Reporter, SWEEP_EVERY, Site, Starter, Sweep, Timetable, Wake,
 };
 use stageway_core::delivery::ForgeKind;
-use stageway_ports::{Clock, Forge, Plugins};
+use stageway_ports::{Forge, Plugins};
 use stageway_remotes::forge::{ForgeConnection, connect};
 use stageway_remotes::http::EgressHttp;
 use stageway_remotes::registry::Credentials;
@@ -29,6 +30,9 @@ use tokio::task::JoinHandle;
 
 /// Runs that are driven at once, where nothing else is said.
 const PARALLEL_RUNS: u64 = 200;
+/// How long a lease lasts where others may take over, in milliseconds: with the slow look of the others it moves within ten
+/// seconds.
+const SHARED_LEASE_MS: u64 = 6_000;
 /// How long a stopping server waits for what ends by itself.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -71,7 +75,7 @@ impl Server {
         }
         let blueprint = Arc::new(Blueprint::new(settings).await?);
         let lock = lock(&blueprint.home)?;
-        // Whoever held a claim here is dead.
+        // Whoever had a claim of ours is dead.
         blueprint.home.inbox.forget_claims().await?;
         let allow = blueprint.settings.egress.allow.clone();
         let http: Arc<dyn stageway_ports::Http> = Arc::new(EgressHttp::new(allow));
@@ -110,6 +114,10 @@ impl Server {
         // What ended last is told if the forge answers at once; else it is told after the next start.
         let _ = tokio::time::timeout(Duration::from_secs(2), self.reporter(&wake).look()).await;
         reporting.abort();
+        // Others need not wait until the time of our claims is over.
+        if let Err(error) = self.blueprint.home.inbox.forget_claims().await {
+            tracing::warn!(%error, "what was being worked on waits until its claims end");
+        }
         match tokio::time::timeout(PATIENCE, answering).await {
             Ok(served) => Ok(served??),
             Err(_) => Ok(()),
@@ -200,7 +208,6 @@ impl Server {
     }
 
     fn scheduler(&self, wake: &Arc<Wake>, mirrors: Arc<LocalMirrors>) -> Scheduler {
-        let clock = SystemClock;
         let service = &self.blueprint.settings.service;
         let fleet = Fleet::new(self.blueprint.clone(), self.site.clone(), mirrors, self.unconfined);
         Scheduler {
@@ -209,15 +216,20 @@ impl Server {
             store: self.blueprint.home.store.clone(),
             freezes: self.blueprint.home.freezes.clone(),
             engines: Arc::new(fleet),
-            clock: Arc::new(clock),
+            clock: Arc::new(SystemClock),
             wake: wake.clone(),
-            holder: format!("serve {} {}", std::process::id(), clock.now_ms()),
-            alone: true,
+            holder: format!("serve {}", ids()()),
+            alone: self.blueprint.settings.database.is_none(),
             parallel_runs: usize::try_from(service.parallel_runs.unwrap_or(PARALLEL_RUNS))
                 .unwrap_or(usize::MAX),
-            lease_ms: stageway_conductor::engine::Rules::default().lease_ms,
+            lease_ms: lease_ms(&self.blueprint.settings),
         }
     }
+}
+
+/// How long a lease of a run lasts, in milliseconds.
+pub(super) fn lease_ms(settings: &Settings) -> u64 {
+    if settings.database.is_some() { SHARED_LEASE_MS } else { Rules::default().lease_ms }
 }
 
 /// Resolves when the server is to stop.

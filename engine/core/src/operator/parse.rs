@@ -7,7 +7,8 @@ use crate::document::{Entry, Map, Node, Reader, Value, load, reader::cut};
 use crate::policy::{egress, source};
 use std::collections::BTreeMap;
 
-const KEYS: [&str; 6] = ["state", "plugins", "policy", "connections", "toolbox", "egress"];
+const KEYS: [&str; 8] =
+    ["state", "database", "blobs", "plugins", "policy", "connections", "toolbox", "egress"];
 
 fn keys() -> Vec<&'static str> {
     KEYS.into_iter().chain(parse_service::KEYS).collect()
@@ -40,6 +41,8 @@ fn operator(reader: &mut Reader, root: &Node) -> Option<Operator> {
     let map = reader.map(root, &root.place, &keys())?;
     Some(Operator {
         state: place(reader, &map, "state"),
+        database: map.get("database").and_then(|node| source(reader, node, "database address")),
+        blobs: place(reader, &map, "blobs"),
         plugins: places(reader, &map, "plugins"),
         policy: place(reader, &map, "policy"),
         connections: map.get("connections").map(|node| connections(reader, node)).unwrap_or_default(),
@@ -158,6 +161,8 @@ mod tests {
 
     const SAMPLE: &str = "
 state: /var/lib/stageway
+database: file:database
+blobs: /mnt/blobs
 plugins: [plugins, /usr/share/stageway/plugins]
 policy: policy.yaml
 connections:
@@ -171,6 +176,8 @@ egress: { allow: [\"127.0.0.1:9090\"] }
     fn a_whole_configuration_is_read() {
         let operator = Operator::parse("config.yaml", SAMPLE.as_bytes()).unwrap();
         assert_eq!(operator.state.as_deref(), Some("/var/lib/stageway"));
+        assert_eq!(operator.database, Some(SecretSource::File("database".into())));
+        assert_eq!(operator.blobs.as_deref(), Some("/mnt/blobs"));
         assert_eq!(operator.plugins.as_ref().map(Vec::len), Some(2));
         assert_eq!(operator.connections["build"], Connection::Layout("images/build".into()));
         let Connection::Registry(registry) = &operator.connections["production"] else {

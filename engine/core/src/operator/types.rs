@@ -12,6 +12,12 @@ pub struct Operator {
     /// The state directory.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub state: Option<String>,
+    /// Where the address of a PostgreSQL database is read; without it the memory is SQLite in the state directory.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub database: Option<SecretSource>,
+    /// The directory of blobs; without it, `blobs` in the state directory. Engines that share a database share it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub blobs: Option<String>,
     /// Directories with plugins, all of them searched.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub plugins: Option<Vec<String>>,
