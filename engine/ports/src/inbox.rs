@@ -338,8 +338,8 @@ pub trait Inbox: Send + Sync {
     /// more: it begins, or it ends.
     ///
     /// Where one engine at a time works on the database, these are all claims, those of an engine that died among them. Where
-    /// several share it, these are the claims of this handle and its clones; those of another engine, even of one that
-    /// died, end with their time.
+    /// several share it, these are the claims of this handle and its clones; those of another engine end with their time,
+    /// or soon after it has died.
     async fn forget_claims(&self) -> Result<(), StoreError>;
 
     /// Writes down what became of a delivery.

@@ -1,6 +1,6 @@
 use super::migrate::{MIGRATIONS, migrate};
 use super::signals::Signals;
-use super::{Failure, Inner, PostgresOptions, PostgresStore, Result};
+use super::{Failure, Inner, PostgresOptions, PostgresStore, Result, holders};
 use sqlx::postgres::PgPoolOptions;
 use sqlx::{PgConnection, PgPool};
 use stageway_ports::{Blobs, StoreError};
@@ -44,8 +44,10 @@ async fn connect(options: &PostgresOptions, place: Arc<str>, blobs: Arc<dyn Blob
     migrate(&pool, MIGRATIONS).await?;
     let announcements = self::pool(2).connect_lazy_with(options.connect.clone());
     let mark = mark(&pool).await?;
+    holders::arrive(&pool, &mark).await?;
+    let beat = holders::live(announcements.clone(), Arc::clone(&mark));
     let signals = Signals::start(pool.clone(), announcements.clone(), Arc::clone(&mark));
-    Ok(PostgresStore { inner: Arc::new(Inner { place, mark, blobs, pool, announcements, signals }) })
+    Ok(PostgresStore { inner: Arc::new(Inner { place, mark, blobs, pool, announcements, signals, beat }) })
 }
 
 /// What tells this store's notifications and claims from others'. The server makes it, so that no two are the same however

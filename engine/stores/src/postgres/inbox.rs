@@ -4,6 +4,7 @@
 //! holds, and decides once more, under the lock, on what the other made durable. What is given out carries the mark of the
 //! store that it was given to.
 
+use super::holders::bury_claims;
 use super::retry::patiently;
 use super::statements::inbox::{StatusRow, free, pending, pending_rows, unfollowed};
 use super::transaction::{Sql, Write};
@@ -33,7 +34,7 @@ pub(super) const PENDING: &str = pending_rows!(
        AND e.repository = s.repository AND e.revision = s.revision AND e.context = s.context)
      ORDER BY s.number LIMIT $2 FOR UPDATE OF s SKIP LOCKED"
 );
-/// How long nobody else tells what was given out: longer than a forge takes for as much as is given out at once.
+/// How long nobody else tells what was given out, if we live: longer than a forge takes for as much as is given out at once.
 const TELLING_MS: u64 = 600_000;
 
 impl PostgresStore {
@@ -42,6 +43,7 @@ impl PostgresStore {
     }
 
     async fn claim_once(&self, now: u64, until: u64, max: u32) -> Result<Vec<Claimed>> {
+        bury_claims(&self.inner.pool).await?;
         let mut sql = Sql::begin(&self.inner.pool).await?;
         let open: Vec<i64> =
             sqlx::query_scalar(OPEN).bind(int(now)).bind(limit(max)).fetch_all(&mut *sql).await?;
@@ -84,6 +86,7 @@ impl PostgresStore {
     }
 
     async fn pending_once(&self, now: u64, max: u32) -> Result<Vec<PendingStatus>> {
+        bury_claims(&self.inner.pool).await?;
         let mut sql = Sql::begin(&self.inner.pool).await?;
         let rows: Vec<StatusRow> =
             sqlx::query_as(PENDING).bind(int(now)).bind(limit(max)).fetch_all(&mut *sql).await?;

@@ -38,6 +38,7 @@ mod changes;
 mod connect;
 mod dialect;
 mod error;
+mod holders;
 mod inbox;
 mod journal;
 mod lines;
@@ -63,6 +64,7 @@ use sqlx::PgPool;
 use stageway_ports::Blobs;
 use std::fmt;
 use std::sync::Arc;
+use tokio::task::JoinHandle;
 
 /// The engine's memory in one PostgreSQL database. A clone is the same handle.
 #[derive(Clone)]
@@ -88,4 +90,12 @@ struct Inner {
     announcements: PgPool,
     /// Ends with the last handle.
     signals: Signals,
+    /// Says that this store lives.
+    beat: JoinHandle<()>,
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.beat.abort();
+    }
 }

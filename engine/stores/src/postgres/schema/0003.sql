@@ -7,6 +7,12 @@ CREATE TABLE lane (
     PRIMARY KEY (tenant, repository)
 );
 
+-- The stores that share the database, and when each said last that it lives.
+CREATE TABLE holder (
+    mark TEXT COLLATE "C" PRIMARY KEY,
+    seen TIMESTAMPTZ NOT NULL
+) WITH (fillfactor = 50);
+
 CREATE TABLE delivery (
     number        BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY, -- in order of arrival, in each lane
     tenant        TEXT COLLATE "C" NOT NULL,
@@ -31,6 +37,7 @@ CREATE UNIQUE INDEX delivery_by_id ON delivery (tenant, id);
 CREATE UNIQUE INDEX delivery_by_key ON delivery (tenant, webhook, key);
 CREATE INDEX delivery_by_number ON delivery (tenant, number);
 CREATE INDEX delivery_open ON delivery (number) WHERE settled_at IS NULL;
+CREATE INDEX delivery_claimed ON delivery (number) WHERE settled_at IS NULL AND claimed_until > 0;
 CREATE INDEX delivery_lane ON delivery (tenant, repository, number) WHERE settled_at IS NULL;
 
 -- Beside the deliveries, because it is large and lists do not show it.

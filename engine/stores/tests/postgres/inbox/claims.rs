@@ -118,3 +118,23 @@ async fn the_claims_of_another_engine_are_not_forgotten() {
     let late = left.settle(&claimant(&held[0]), settlement()).await;
     assert!(matches!(late, Err(StoreError::Conflict(_))), "{late:?}");
 }
+
+/// Another engine goes on with what it had, long before its claims end.
+#[tokio::test]
+async fn the_claims_of_an_engine_that_died_are_ended() {
+    let (_, left, right) = two().await;
+    receive(&left, delivery("d1", "one", vec![])).await;
+    left.admit(&TenantId::local(), admission("r1", 1, "")).await.unwrap();
+    let held = left.take_up(5_000, 9_000_000, 9).await.unwrap();
+    assert_eq!((held.len(), left.pending(1_000, 9).await.unwrap().len()), (1, 1));
+    drop(left);
+    let begun = Instant::now();
+    let (mut taken, mut told) = (0, 0);
+    while (taken, told) != (1, 1) {
+        assert!(begun.elapsed() < Duration::from_secs(60), "{taken} taken, {told} told");
+        tokio::time::sleep(Duration::from_millis(250)).await;
+        taken += right.take_up(5_000, 9_000_000, 9).await.unwrap().len();
+        told += right.pending(1_000, 9).await.unwrap().len();
+    }
+    assert!(begun.elapsed() > Duration::from_secs(5), "it had just said that it lives");
+}
