@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use stageway_core::digest::Digest;
 use stageway_core::manifest::Manifest;
 use stageway_core::plugin::{PluginName, PluginRef, VersionRef};
-use stageway_ports::{FoundPlugin, Guests, ListedPlugin, PluginError, Plugins};
+use stageway_ports::{Component, FoundPlugin, Guests, ListedPlugin, PluginError, Plugins};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
@@ -29,11 +29,21 @@ pub struct PluginDirectories {
     guests: Arc<dyn Guests>,
     directories: Vec<PathBuf>,
     folder: PathBuf,
-    known: Mutex<BTreeMap<PathBuf, (FileState, Option<ListedPlugin>)>>,
+    /// What was in each file when it was looked at last: a file is inspected again only when it is another.
+    known: Mutex<BTreeMap<PathBuf, (FileState, Contents)>>,
 }
 
 /// Length and time of the last change.
 type FileState = (u64, Option<SystemTime>);
+
+/// The plugin in a file; none if what is in it has no manifest.
+type Contents = Result<Option<Arc<Known>>, PluginError>;
+
+/// A plugin, without its bytes.
+struct Known {
+    component: Component,
+    manifest: Manifest,
+}
 
 impl PluginDirectories {
     /// Directories that need not exist, and the folder of the pipeline file.
@@ -50,15 +60,16 @@ impl PluginDirectories {
         let (mut versions, mut alike) = (BTreeSet::new(), BTreeSet::new());
         let mut matching = BTreeMap::new();
         for file in self.files()? {
-            let Some((plugin, manifest)) = self.plugin(&file)? else { continue };
+            let Some(known) = self.known(&file)? else { continue };
+            let manifest = &known.manifest;
             if manifest.name != *name {
                 if file_part(&manifest.name) == file_part(name) {
                     alike.insert(format!("{}@{}", manifest.name, manifest.version));
                 }
             } else if version.matches(&manifest.version) {
-                matching.entry(manifest.version).or_insert_with(Vec::new).push(plugin);
+                matching.entry(manifest.version.clone()).or_insert_with(Vec::new).push((file, known));
             } else {
-                versions.insert(manifest.version);
+                versions.insert(manifest.version.clone());
             }
         }
         let nearest = || {
@@ -68,24 +79,27 @@ impl PluginDirectories {
         let Some((version, mut found)) = matching.pop_last() else {
             return Err(self.not_found(reference, nearest()));
         };
-        let digests: BTreeSet<Digest> = found.iter().map(|plugin| plugin.component.digest).collect();
+        let digests: BTreeSet<Digest> = found.iter().map(|(_, known)| known.component.digest).collect();
         if digests.len() > 1 {
-            let files = found.iter().map(|plugin| plugin.file.display().to_string()).collect();
+            let files = found.iter().map(|(file, _)| file.display().to_string()).collect();
             return Err(PluginError::Ambiguous {
                 name: name.to_string(),
                 version: version.to_string(),
                 files,
             });
         }
-        found.pop().ok_or_else(|| self.not_found(reference, nearest()))
+        match found.pop() {
+            Some((file, known)) => take(file, &known),
+            None => Err(self.not_found(reference, nearest())),
+        }
     }
 
     fn pinned(&self, reference: &PluginRef, digest: Digest) -> Result<FoundPlugin, PluginError> {
         for file in self.files()? {
-            if let Some((plugin, _)) = self.plugin(&file)?
-                && plugin.component.digest == digest
+            if let Some(known) = self.known(&file)?
+                && known.component.digest == digest
             {
-                return Ok(plugin);
+                return take(file, &known);
             }
         }
         Err(PluginError::Locked { reference: reference.to_string(), pinned: digest })
@@ -93,8 +107,8 @@ impl PluginDirectories {
 
     fn beside(&self, reference: &PluginRef, path: &str) -> Result<FoundPlugin, PluginError> {
         let file = self.folder.join(path.strip_prefix("./").unwrap_or(path));
-        match self.plugin(&file)? {
-            Some((plugin, _)) => Ok(plugin),
+        match self.known(&file)? {
+            Some(known) => take(file, &known),
             None if file.exists() => Err(unreadable(&file, "it is no plugin: its component has no manifest")),
             None => Err(PluginError::NotFound {
                 reference: reference.to_string(),
@@ -128,7 +142,21 @@ impl PluginDirectories {
     }
 
     /// The plugin in a file; none if there is no file, or if what is in it has no manifest.
-    fn plugin(&self, file: &Path) -> Result<Option<(FoundPlugin, Manifest)>, PluginError> {
+    fn known(&self, file: &Path) -> Contents {
+        let Ok(metadata) = std::fs::metadata(file) else { return Ok(None) };
+        let state = (metadata.len(), metadata.modified().ok());
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((seen, contents)) = known.get(file)
+            && *seen == state
+        {
+            return contents.clone();
+        }
+        let contents = self.inspect(file);
+        known.insert(file.to_owned(), (state, contents.clone()));
+        contents
+    }
+
+    fn inspect(&self, file: &Path) -> Contents {
         let Some(bytes) = read(file, MOST_BYTES).map_err(|problem| unreadable(file, &problem))? else {
             return Ok(None);
         };
@@ -138,34 +166,24 @@ impl PluginDirectories {
             let problems: Vec<String> = problems.iter().map(|problem| problem.message.clone()).collect();
             unreadable(file, &format!("its manifest: {}", problems.join("; ")))
         })?;
-        Ok(Some((FoundPlugin { component, bytes, file: file.to_owned() }, manifest)))
+        Ok(Some(Arc::new(Known { component, manifest })))
     }
 
-    /// A file as lists show it, inspected again only when it is another. What is no plugin is none.
+    /// A file as lists show it. What is no plugin is none.
     fn listed(&self, file: &Path) -> Option<ListedPlugin> {
-        let metadata = std::fs::metadata(file).ok()?;
-        let state = (metadata.len(), metadata.modified().ok());
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((seen, listed)) = known.get(file)
-            && *seen == state
-        {
-            return listed.clone();
-        }
-        let listed = match self.plugin(file) {
-            Ok(found) => found.map(|(plugin, manifest)| ListedPlugin {
-                name: manifest.name,
-                version: manifest.version,
-                summary: manifest.summary,
-                digest: plugin.component.digest,
-                imports: plugin.component.imports,
+        match self.known(file) {
+            Ok(known) => known.map(|known| ListedPlugin {
+                name: known.manifest.name.clone(),
+                version: known.manifest.version.clone(),
+                summary: known.manifest.summary.clone(),
+                digest: known.component.digest,
+                imports: known.component.imports.clone(),
             }),
             Err(problem) => {
-                tracing::warn!(%problem, "a plugin is left out of the list");
+                tracing::debug!(%problem, "a plugin is left out of the list");
                 None
             }
-        };
-        known.insert(file.to_owned(), (state, listed.clone()));
-        listed
+        }
     }
 
     /// The digest that the lock pins; none without a lock.
@@ -211,6 +229,16 @@ impl PluginDirectories {
             (None, PluginRef::Named { name, version }) => self.named(reference, name, version),
         }
     }
+}
+
+/// A plugin with its bytes, which are still those that were inspected.
+fn take(file: PathBuf, known: &Known) -> Result<FoundPlugin, PluginError> {
+    let bytes = read(&file, MOST_BYTES).map_err(|problem| unreadable(&file, &problem))?.unwrap_or_default();
+    let component = known.component.clone();
+    if Digest::of(&bytes) != component.digest {
+        return Err(unreadable(&file, "it is being replaced"));
+    }
+    Ok(FoundPlugin { component, bytes, file })
 }
 
 /// Hidden files are not finished yet.
@@ -265,7 +293,7 @@ mod tests {
     use super::*;
     use serde_json::{Value as Json, json};
     use stageway_core::run::Usage;
-    use stageway_ports::{Calls, Component, ConfigIssue, GuestEnd, GuestError, GuestRun};
+    use stageway_ports::{Calls, ConfigIssue, GuestEnd, GuestError, GuestRun};
 
     /// Takes a text `NAME VERSION ANYTHING` for a component.
     struct Texts;

@@ -8,5 +8,6 @@ mod forge;
 mod world;
 
 mod command_line;
+mod fuzz;
 mod login;
 mod person;

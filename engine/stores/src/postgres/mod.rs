@@ -29,7 +29,7 @@
 //! in the middle of a transaction loses it after 5 s (`connect`): its locks are free before others have stopped waiting.
 //!
 //! # The schema
-//! All tables lie in the schema `stageway`; they are those of SQLite, with `change` beside `tenant`, `lane` beside `delivery`
+//! All tables lie in the schema `stageway`; they are those of SQLite, with `change` beside `tenant`, `lane` and `holder` beside `delivery`
 //! and `schema_version` for the count of migrations in `schema/`, which only go forward while engines of the version before run on
 //! (`migrate`). Texts of a record over 4 KiB lie in the blobs, durable before the row that names them. A connection needs its session: a pooler in between must not share it between transactions.
 

@@ -109,7 +109,7 @@ impl From<stageway_ports::Delivery> for Delivery {
 #[into_params(parameter_in = Query)]
 struct Wanted {
     /// Only of this webhook.
-    #[param(value_type = Option<String>)]
+    #[param(value_type = Option<String>, pattern = "^[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}$")]
     webhook: Option<WebhookId>,
     /// Only those with a smaller number.
     #[param(minimum = 0)]

@@ -59,7 +59,7 @@ impl From<RunSummary> for Run {
 #[into_params(parameter_in = Query)]
 struct Wanted {
     /// Only of this pipeline.
-    #[param(value_type = Option<String>)]
+    #[param(value_type = Option<String>, pattern = "^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$")]
     pipeline: Option<PipelineName>,
     /// Only those that have not ended.
     #[serde(default)]

@@ -33,7 +33,7 @@ enum Kind {
 #[into_params(parameter_in = Query)]
 struct Wanted {
     /// Only of this stage.
-    #[param(value_type = Option<String>)]
+    #[param(value_type = Option<String>, pattern = "^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$")]
     stage: Option<StageName>,
     /// Only of this kind.
     #[param(inline)]

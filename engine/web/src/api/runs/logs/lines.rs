@@ -21,7 +21,7 @@ use utoipa_axum::routes;
 #[into_params(parameter_in = Query)]
 struct Wanted {
     /// Only of this stage.
-    #[param(value_type = Option<String>)]
+    #[param(value_type = Option<String>, pattern = "^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$")]
     stage: Option<StageName>,
     /// Only those with a greater number.
     #[serde(default)]

@@ -44,7 +44,7 @@ const TOGETHER: Duration = Duration::from_millis(50);
 #[into_params(parameter_in = Query)]
 struct Wanted {
     /// Only of this stage.
-    #[param(value_type = Option<String>)]
+    #[param(value_type = Option<String>, pattern = "^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$")]
     stage: Option<StageName>,
     /// Only those with a greater number; `Last-Event-ID` comes before it.
     #[serde(default)]

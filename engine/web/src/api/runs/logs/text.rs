@@ -27,7 +27,7 @@ use utoipa_axum::routes;
 #[into_params(parameter_in = Query)]
 struct Wanted {
     /// Only of this stage; else every line begins with its stage.
-    #[param(value_type = Option<String>)]
+    #[param(value_type = Option<String>, pattern = "^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$")]
     stage: Option<StageName>,
     /// Also what a restart of the engine struck out.
     #[serde(default)]
