@@ -7,7 +7,7 @@
 //! * `terminal/`: what a person or a tool sees,
 //! * `exit`: how the process ends.
 //!
-//! The same executable is also the supervisor of tasks, the init of their sandboxes and the compiler of components, each a
+//! The same executable is also the supervisor of tasks, the zygote of their sandboxes and the compiler of components, each a
 //! process of its own, under hidden commands.
 
 mod arguments;

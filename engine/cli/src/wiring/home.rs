@@ -56,22 +56,30 @@ impl Home {
             Refused::usage(message, "name a directory that you may write with --state or STAGEWAY_STATE")
         })?;
         let blobs: Arc<dyn Blobs> = Arc::new(FsBlobs::open(&settings.blobs)?);
-        let tenant = TenantId::local();
         match &settings.database {
             None => {
-                let store = Arc::new(SqliteStore::open(directory.join("stageway.db"), blobs.clone()).await?);
-                let (inbox, freezes) = (store.clone(), store.clone());
-                Ok(Self { directory, store, inbox, freezes, blobs, tenant })
+                let store = SqliteStore::open(directory.join("stageway.db"), blobs.clone()).await?;
+                Ok(Self::of(directory, blobs, store))
             }
             Some(from) => {
                 let address = secret(settings, from).await?;
                 let address = str::from_utf8(address.expose()).context("the database address is no text")?;
                 let options = PostgresOptions::new(address.trim())?;
-                let store = Arc::new(PostgresStore::connect(options, blobs.clone()).await?);
-                let (inbox, freezes) = (store.clone(), store.clone());
-                Ok(Self { directory, store, inbox, freezes, blobs, tenant })
+                let store = PostgresStore::connect(options, blobs.clone()).await?;
+                Ok(Self::of(directory, blobs, store))
             }
         }
+    }
+
+    /// One database is behind all three ports.
+    fn of(
+        directory: PathBuf,
+        blobs: Arc<dyn Blobs>,
+        database: impl Store + Inbox + Freezes + 'static,
+    ) -> Self {
+        let store = Arc::new(database);
+        let (inbox, freezes) = (store.clone(), store.clone());
+        Self { directory, store, inbox, freezes, blobs, tenant: TenantId::local() }
     }
 
     /// Runs that have not ended and that nobody drives, oldest first.
