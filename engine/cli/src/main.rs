@@ -25,6 +25,7 @@ use exit::{Exit, Invalid, Refused};
 use std::io::Write;
 use std::process::ExitCode;
 use terminal::{Look, Style};
+use tokio::runtime::Builder;
 
 fn main() -> ExitCode {
     // These two become other programs: before any thread is started, and before anything is written.
@@ -37,7 +38,7 @@ fn main() -> ExitCode {
     }
     let cli = Cli::parse();
     telemetry();
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let runtime = match threads(&cli.command).enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return fail(&anyhow::Error::from(error).context("no threads can be had")),
     };
@@ -49,6 +50,14 @@ fn main() -> ExitCode {
     // A guest that still runs is left to the kernel: everything durable is durable.
     runtime.shutdown_background();
     exit
+}
+
+/// The supervisor only moves what others make, and each thread that would have to be woken for it costs more than it would do.
+fn threads(command: &Command) -> Builder {
+    match command {
+        Command::Supervisor(_) => Builder::new_current_thread(),
+        _ => Builder::new_multi_thread(),
+    }
 }
 
 async fn dispatch(context: &Context, command: Command) -> anyhow::Result<Exit> {

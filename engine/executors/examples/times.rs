@@ -64,6 +64,7 @@ fn measure(count: u32) -> Result<(), Box<dyn Error>> {
         supervisor: [program.as_os_str(), "supervisor".as_ref(), state.path().as_os_str()]
             .map(OsString::from)
             .to_vec(),
+        toolbox: vec![],
         start_within: Duration::from_secs(20),
     });
     let mut rows = [("spawn", vec![]), ("sandbox", vec![]), ("whole", vec![])];

@@ -21,6 +21,8 @@ const TURN: u32 = 8;
 #[derive(Debug, Clone, Copy)]
 struct Steps {
     spawn: f64,
+    /// In namespaces of its own.
+    confined: f64,
     claim: f64,
     start: f64,
     ending: f64,
@@ -30,30 +32,52 @@ struct Steps {
 impl Steps {
     async fn take(directory: &Path, appends: &mut Appends) -> Result<Self> {
         let tasks = tempfile::tempdir_in(directory)?;
-        let mut all: [Vec<f64>; 4] = Default::default();
+        let mut all: [Vec<f64>; 5] = Default::default();
         for number in 0..TURN {
             let task = tasks.path().join(number.to_string());
-            let steps: [&dyn Fn() -> io::Result<()>; 4] =
-                [&spawn, &|| claim(&task), &|| start_mark(&task), &|| ending(&task)];
+            let steps: [&dyn Fn() -> io::Result<()>; 5] =
+                [&spawn, &confined, &|| claim(&task), &|| start_mark(&task), &|| ending(&task)];
             for (step, times) in steps.iter().zip(&mut all) {
                 let begun = Instant::now();
                 step()?;
                 times.push(since(begun));
             }
         }
-        let [spawn, claim, start, ending] = all.map(median);
-        Ok(Self { spawn, claim, start, ending, commit: appends.seconds(TURN).await? })
+        let [spawn, confined, claim, start, ending] = all.map(median);
+        Ok(Self { spawn, confined, claim, start, ending, commit: appends.seconds(TURN).await? })
     }
 
-    /// All of them once, with so many commits.
-    fn sum(self, commits: f64) -> f64 {
-        self.spawn + self.claim + self.start + self.ending + commits * self.commit
+    /// All of them once around a spawn, with so many commits.
+    fn around(self, spawn: f64, commits: f64) -> f64 {
+        spawn + self.claim + self.start + self.ending + commits * self.commit
     }
 }
 
 fn spawn() -> io::Result<()> {
-    let status = Command::new("/bin/true").status()?;
-    if status.success() { Ok(()) } else { Err(io::Error::other("/bin/true failed")) }
+    succeeds(Command::new("/bin/true"))
+}
+
+/// The namespaces of a task by the tool of util-linux: without a root of its own, a filter of system calls or a control group.
+fn confined() -> io::Result<()> {
+    let mut command = Command::new("unshare");
+    command.args([
+        "--user",
+        "--map-root-user",
+        "--mount",
+        "--pid",
+        "--fork",
+        "--net",
+        "--ipc",
+        "--uts",
+        "--cgroup",
+    ]);
+    command.arg("/bin/true");
+    succeeds(command)
+}
+
+fn succeeds(mut command: Command) -> io::Result<()> {
+    let status = command.status()?;
+    if status.success() { Ok(()) } else { Err(io::Error::other(format!("{command:?} failed"))) }
 }
 
 /// Only one can make a directory.
@@ -85,12 +109,14 @@ fn sync(directory: &Path) -> io::Result<()> {
 pub(crate) async fn measure(bench: &Bench) -> Result<Vec<Row>> {
     let world = World::new(bench, &[("task", plugins::task())]).await?;
     let mut appends = Appends::open(&bench.directory).await?;
-    let (mut confined, mut unconfined, mut steps) = (Paired::default(), Paired::default(), Vec::new());
+    let (mut sandboxed, mut beside_plain, mut unconfined) =
+        (Paired::default(), Paired::default(), Paired::default());
+    let mut steps = Vec::new();
     let rounds = bench.rounds(9, 2);
     // The first turn starts the supervisor.
     for round in 0..=rounds {
         bench.say(&format!("task: {round} of {rounds}"));
-        for (without, paired) in [(false, &mut confined), (true, &mut unconfined)] {
+        for without in [false, true] {
             let before = Steps::take(&bench.directory, &mut appends).await?;
             let pipeline = plugins::pipeline("task", STAGES, &format!("{without}-{round}"));
             let driven = world.run(&world.engine(without), &pipeline).await?;
@@ -98,8 +124,17 @@ pub(crate) async fn measure(bench: &Bench) -> Result<Vec<Row>> {
             let commits = (STAGES * 2 + 1) as u64;
             ensure!(driven.commits == commits, "{} commits for {STAGES} stages", driven.commits);
             if round > 0 {
-                let commits = commits as f64 / STAGES as f64;
-                paired.push(driven.seconds / STAGES as f64, (before.sum(commits) + after.sum(commits)) / 2.0);
+                let (commits, stage) = (commits as f64 / STAGES as f64, driven.seconds / STAGES as f64);
+                let floor = |spawn: fn(&Steps) -> f64| {
+                    (before.around(spawn(&before), commits) + after.around(spawn(&after), commits)) / 2.0
+                };
+                let plain = floor(|steps| steps.spawn);
+                if without {
+                    unconfined.push(stage, plain);
+                } else {
+                    sandboxed.push(stage, floor(|steps| steps.confined));
+                    beside_plain.push(stage, plain);
+                }
                 steps.extend([before, after]);
             }
         }
@@ -109,9 +144,11 @@ pub(crate) async fn measure(bench: &Bench) -> Result<Vec<Row>> {
         Row::alone(format!("  of its floor: {name}"), Unit::Seconds, value, Target::None)
     };
     Ok(vec![
-        Row::paired("a stage with one task, in the sandbox", &confined, Target::Ratio(2.5)),
+        Row::paired("a stage with one task, in the sandbox", &sandboxed, Target::Ratio(2.5)),
+        Row::paired("  the same beside the floor of the next", &beside_plain, Target::None),
         Row::paired("a stage with one task, without it", &unconfined, Target::Ratio(2.5)),
         part("spawn", |steps| steps.spawn),
+        part("spawn in namespaces", |steps| steps.confined),
         part("claim", |steps| steps.claim),
         part("start mark", |steps| steps.start),
         part("ending", |steps| steps.ending),

@@ -86,6 +86,7 @@ impl World {
         let executor = LocalExecutor::new(LocalOptions {
             state: tasks,
             supervisor,
+            toolbox: Vec::new(),
             start_within: Duration::from_secs(20),
         });
         let blobs = Arc::new(FsBlobs::open(blobs)?);

@@ -131,6 +131,7 @@ impl Blueprint {
         Arc::new(LocalExecutor::new(LocalOptions {
             state: self.home.directory.join("tasks"),
             supervisor: self.supervisor(),
+            toolbox: self.settings.toolbox.clone(),
             start_within: START_WITHIN,
         }))
     }

@@ -1,7 +1,7 @@
 //! The engine's side: every call is one connection to the supervisor.
 
 use super::protocol::{self, Failure, Greeting, OUTPUT, Request, Response, SocketPath, VERSION};
-use super::start;
+use super::{start, toolbox};
 use async_trait::async_trait;
 use stageway_core::call::Bytes;
 use stageway_core::name::TaskName;
@@ -26,6 +26,8 @@ pub struct LocalOptions {
     pub state: PathBuf,
     /// Program and arguments that start its supervisor, such as `stageway supervisor --state DIR`.
     pub supervisor: Vec<OsString>,
+    /// The directories of this machine that the supervisor shows to every task.
+    pub toolbox: Vec<PathBuf>,
     /// For how long a supervisor that was started may take until it answers.
     pub start_within: Duration,
 }
@@ -90,7 +92,7 @@ impl LocalExecutor {
     }
 
     async fn start(&self) -> io::Result<()> {
-        let LocalOptions { state, supervisor, start_within } = self.options.clone();
+        let LocalOptions { state, supervisor, start_within, .. } = self.options.clone();
         let start = move || {
             std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&state)?;
             start::start(&state, &supervisor, start_within)
@@ -168,10 +170,13 @@ impl Executor for LocalExecutor {
     }
 
     async fn toolbox(&self) -> Result<BTreeMap<String, String>, TaskError> {
-        match self.call(Request::Toolbox).await? {
-            Response::Toolbox(fingerprints) => Ok(fingerprints),
-            _ => Err(unexpected()),
-        }
+        // Both sides see the same directories, so the supervisor, which may be busy with tasks, is not asked.
+        let toolbox = self.options.toolbox.clone();
+        let looked = tokio::task::spawn_blocking(move || toolbox::fingerprints(&toolbox)).await;
+        looked
+            .map_err(io::Error::other)
+            .and_then(|looked| looked)
+            .map_err(|error| TaskError::Unavailable(format!("the toolbox cannot be looked at: {error}")))
     }
 
     async fn sweep(&self) -> Result<Vec<TaskName>, TaskError> {

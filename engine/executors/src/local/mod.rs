@@ -14,6 +14,7 @@ mod protocol;
 mod sandbox;
 mod start;
 mod supervisor;
+mod toolbox;
 
 pub use client::{LocalExecutor, LocalOptions};
 pub use sandbox::zygote;

@@ -15,7 +15,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 
 /// Changes whenever anything below does.
-pub(super) const VERSION: u32 = 2;
+pub(super) const VERSION: u32 = 3;
 
 /// The largest frame, in bytes. A specification carries the files of its task.
 const FRAME: u32 = 64 << 20;
@@ -38,7 +38,6 @@ pub(super) enum Request {
     Output { name: TaskName, from: Cursor, max: usize },
     Cancel { name: TaskName, grace_ms: u64 },
     Forget { name: TaskName },
-    Toolbox,
     Sweep,
 }
 
@@ -49,7 +48,6 @@ pub(super) enum Response {
     Output { bytes: Bytes, offset: u64, next: Cursor, end: bool },
     Done,
     Names(Vec<TaskName>),
-    Toolbox(BTreeMap<String, String>),
     Failed(Failure),
 }
 

@@ -23,11 +23,10 @@ pub fn block_on<T>(test: impl Future<Output = T>) -> T {
 
 /// This executable as a supervisor.
 pub fn supervise(state: &str, blobs: &str, idle: &str) -> ExitCode {
-    let toolbox = [cargo_home().join("bin"), home().join(".rustup")].into_iter().filter(|path| path.exists());
     let options = SupervisorOptions {
         state: state.into(),
         blobs: Arc::new(DirectoryBlobs::new(blobs)),
-        toolbox: toolbox.collect(),
+        toolbox: toolbox(),
         cargo_home: Some(cargo_home()),
         zygote: ["/proc/self/exe", "supervisor", "zygote"].map(OsString::from).to_vec(),
         parallel: 4,
@@ -40,6 +39,11 @@ pub fn supervise(state: &str, blobs: &str, idle: &str) -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn toolbox() -> Vec<PathBuf> {
+    let found = [cargo_home().join("bin"), home().join(".rustup")].into_iter();
+    found.filter(|path| path.exists()).collect()
 }
 
 fn home() -> PathBuf {
@@ -90,6 +94,7 @@ fn executor_by(command: &[&str], state: &Path, blobs: &Path) -> LocalExecutor {
     LocalExecutor::new(LocalOptions {
         state: state.to_owned(),
         supervisor: command.chain(arguments.map(OsString::from)).collect(),
+        toolbox: toolbox(),
         start_within: Duration::from_secs(20),
     })
 }

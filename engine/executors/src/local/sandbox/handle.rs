@@ -1,6 +1,6 @@
 //! The supervisor's side of an init.
 
-use super::order::{Confinement, Exit, Numbered, Order, Report};
+use super::order::{Confinement, Exit, NewRoot, Numbered, Order, Quiet, Report};
 use super::{sys, wire};
 use rustix::process::{Signal, pidfd_send_signal};
 use std::collections::BTreeMap;
@@ -32,11 +32,18 @@ pub(crate) enum Launched {
     Refused { problem: String, remedy: String },
 }
 
+/// What an init told about its processes.
+#[derive(Default)]
+struct Ended {
+    exits: BTreeMap<u32, Exit>,
+    quiet: Option<Quiet>,
+}
+
 /// A running init. Dropping it kills it, and with it everything of the task.
 pub(crate) struct Init {
     control: Arc<UnixStream>,
     answers: Mutex<mpsc::Receiver<Answer>>,
-    exits: watch::Receiver<BTreeMap<u32, Exit>>,
+    ended: watch::Receiver<Ended>,
     next: AtomicU64,
     /// A descriptor of the process, readable when that has ended.
     process: AsyncFd<OwnedFd>,
@@ -49,9 +56,9 @@ impl Init {
         let process = sys::readable(process)?;
         let control = Arc::new(control);
         let (answer, answers) = mpsc::channel(16);
-        let (exit, exits) = watch::channel(BTreeMap::new());
-        tokio::spawn(listen(control.clone(), answer, exit));
-        Ok(Init { control, answers: answers.into(), exits, next: AtomicU64::new(1), process, pid })
+        let (tell, ended) = watch::channel(Ended::default());
+        tokio::spawn(listen(control.clone(), answer, tell));
+        Ok(Init { control, answers: answers.into(), ended, next: AtomicU64::new(1), process, pid })
     }
 
     /// Lets it make its namespaces.
@@ -103,9 +110,29 @@ impl Init {
 
     /// Waits until a process has ended.
     pub(crate) async fn exited(&self, process: u32) -> Result<Exit, Gone> {
-        let mut exits = self.exits.clone();
-        let seen = exits.wait_for(|exits| exits.contains_key(&process)).await;
-        seen.ok().and_then(|exits| exits.get(&process).copied()).ok_or_else(|| Gone("it ended".into()))
+        let mut ended = self.ended.clone();
+        let seen = ended.wait_for(|ended| ended.exits.contains_key(&process)).await;
+        seen.ok().and_then(|ended| ended.exits.get(&process).copied()).ok_or_else(|| Gone("it ended".into()))
+    }
+
+    /// Builds a root for a process that is not known yet; the inner error says why there is none.
+    pub(crate) async fn stand(&self, root: NewRoot) -> Result<Result<(), String>, Gone> {
+        match self.order(Order::Stand(Box::new(root)), None).await? {
+            (Report::Built, _) => Ok(Ok(())),
+            (Report::Failed { problem }, _) => Ok(Err(problem)),
+            (other, _) => Err(Gone(format!("it answered {other:?}"))),
+        }
+    }
+
+    /// Kills everything but the init, unless that was done when the last process ended.
+    pub(crate) async fn quiesce(&self) -> Result<Quiet, Gone> {
+        if let Some(quiet) = self.ended.borrow().quiet {
+            return Ok(quiet);
+        }
+        match self.order(Order::Quiesce, None).await? {
+            (Report::Quiet(quiet), _) => Ok(quiet),
+            (other, _) => Err(Gone(format!("it answered {other:?}"))),
+        }
     }
 
     /// Ends it, and with it everything that is left of the task. One that has ended is left alone.
@@ -131,16 +158,13 @@ impl Drop for Init {
     }
 }
 
-async fn listen(
-    control: Arc<UnixStream>,
-    answers: mpsc::Sender<Answer>,
-    exits: watch::Sender<BTreeMap<u32, Exit>>,
-) {
+async fn listen(control: Arc<UnixStream>, answers: mpsc::Sender<Answer>, ended: watch::Sender<Ended>) {
     while let Ok(Some((Numbered { id, body }, fd))) = wire::receive_async::<Numbered<Report>>(&control).await
     {
-        if let Report::Exited { process, exit } = body {
-            exits.send_modify(|exits| {
-                exits.insert(process, exit);
+        if let Report::Exited { process, exit, quiet } = body {
+            ended.send_modify(|ended| {
+                ended.exits.insert(process, exit);
+                ended.quiet = ended.quiet.or(quiet);
             });
         } else if answers.send((id, body, fd)).await.is_err() {
             return;

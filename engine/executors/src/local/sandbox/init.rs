@@ -1,7 +1,7 @@
 //! The init of a task: the process that makes the namespaces and everything in them.
 
 use super::namespaces::{self, Forbidden};
-use super::order::{Confinement, NewRoot, Numbered, Order, ProcessOrder, Report};
+use super::order::{Base, Confinement, Exit, NewRoot, Numbered, Order, ProcessOrder, Quiet, Report};
 use super::reap;
 use super::root;
 use super::seccomp::Filters;
@@ -70,6 +70,10 @@ struct Init {
     /// Pid to the number of the process.
     children: BTreeMap<u32, u32>,
     roots: BTreeMap<u32, PathBuf>,
+    /// A root that no process has yet.
+    standing: Option<PathBuf>,
+    /// The process after whose end nothing lives on.
+    last: Option<u32>,
 }
 
 impl Init {
@@ -77,7 +81,15 @@ impl Init {
         let (wake, signalled) = UnixStream::pair()?;
         wake.set_nonblocking(true)?;
         signal_hook::low_level::pipe::register(signal_hook::consts::SIGCHLD, signalled)?;
-        Ok(Self { control, wake, walls, children: BTreeMap::new(), roots: BTreeMap::new() })
+        Ok(Self {
+            control,
+            wake,
+            walls,
+            children: BTreeMap::new(),
+            roots: BTreeMap::new(),
+            standing: None,
+            last: None,
+        })
     }
 
     /// Follows orders until the supervisor is gone; then everything ends.
@@ -122,21 +134,39 @@ impl Init {
     fn obey(&mut self, id: u64, order: Order, fd: Option<OwnedFd>) -> io::Result<()> {
         let (report, fd) = match order {
             Order::Begin(_) => (Report::Failed { problem: "it has begun already".into() }, None),
-            Order::Build { process, root } => self.build(process, &root),
+            Order::Stand(root) => (self.stand(*root), None),
+            Order::Build { process, root } => self.build(process, *root),
             Order::Start(order) => (self.start(&order, fd), None),
             Order::Terminate { process } => (self.terminate(process), None),
-            Order::Quiesce => (self.quiesce()?, None),
+            Order::Quiesce => (Report::Quiet(self.quiesce()?), None),
             Order::Connect { port } => connected(port),
             Order::Listen => listening(),
         };
         wire::send(&self.control, &Numbered { id, body: report }, fd.as_ref().map(AsFd::as_fd))
     }
 
-    fn build(&mut self, process: u32, new: &NewRoot) -> (Report, Option<OwnedFd>) {
+    fn stand(&mut self, new: NewRoot) -> Report {
+        let Some(walls) = &self.walls else { return Report::Built };
+        match root::stand(&new, walls.privileged) {
+            Ok(_) => {
+                self.standing = Some(new.at);
+                Report::Built
+            }
+            Err(problem) => Report::Failed { problem },
+        }
+    }
+
+    fn build(&mut self, process: u32, mut new: NewRoot) -> (Report, Option<OwnedFd>) {
         let Some(walls) = &self.walls else { return (Report::Built, None) };
-        match root::build(new, walls.privileged) {
+        if new.base == Base::Standing {
+            match self.standing.take() {
+                Some(at) => new.at = at,
+                None => return (Report::Failed { problem: "no root stands".into() }, None),
+            }
+        }
+        match root::build(&new, walls.privileged) {
             Ok(root) => {
-                self.roots.insert(process, new.at.clone());
+                self.roots.insert(process, new.at);
                 (Report::Built, Some(root))
             }
             Err(problem) => (Report::Failed { problem }, None),
@@ -153,6 +183,7 @@ impl Init {
         match spawn(order, root, self.walls.clone(), output) {
             Ok(pid) => {
                 self.children.insert(pid, order.process);
+                self.last = self.last.or(order.last.then_some(order.process));
                 Report::Started
             }
             Err(NotStarted { problem, missing }) => Report::NotStarted { problem, missing },
@@ -169,20 +200,19 @@ impl Init {
         Report::Done
     }
 
-    fn quiesce(&mut self) -> io::Result<Report> {
+    fn quiesce(&mut self) -> io::Result<Quiet> {
+        self.last = None;
         for ended in reap::end_all(self.walls.is_some(), KILLED_WITHIN)? {
             self.tell_ended(ended)?;
         }
-        Ok(Report::Quiet { cpu_ms: reap::cpu_ms() })
+        Ok(Quiet { cpu_ms: reap::cpu_ms() })
     }
 
-    fn tell_ended(&mut self, (pid, exit): (u32, super::Exit)) -> io::Result<()> {
-        match self.children.remove(&pid) {
-            Some(process) => {
-                wire::send(&self.control, &Numbered { id: 0, body: Report::Exited { process, exit } }, None)
-            }
-            None => Ok(()),
-        }
+    fn tell_ended(&mut self, (pid, exit): (u32, Exit)) -> io::Result<()> {
+        let Some(process) = self.children.remove(&pid) else { return Ok(()) };
+        let quiet = if self.last == Some(process) { Some(self.quiesce()?) } else { None };
+        let body = Report::Exited { process, exit, quiet };
+        wire::send(&self.control, &Numbered { id: 0, body }, None)
     }
 }
 

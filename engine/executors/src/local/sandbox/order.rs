@@ -28,6 +28,9 @@ pub(super) enum Forked {
 pub(crate) enum Order {
     /// The first one, once: answers `Ready` or `Refused`.
     Begin(Confinement),
+    /// Builds a root for a process that is not known yet, to be finished as one with [`Base::Standing`]. Answers `Built` or
+    /// `Failed`.
+    Stand(Box<NewRoot>),
     /// Builds the root of a process, before it is started. Answers `Built`, with the root, or `Failed`.
     Build { process: u32, root: Box<NewRoot> },
     /// Starts a process; a descriptor for its output comes along. Answers `Started` or `NotStarted`.
@@ -55,16 +58,23 @@ pub(crate) enum Report {
     Started,
     /// It does not; `missing` when the command is not there.
     NotStarted { problem: String, missing: bool },
-    /// Nobody asked: a process has ended.
-    Exited { process: u32, exit: Exit },
-    /// Nothing but the init is left; the processor time of all that ended, in milliseconds.
-    Quiet { cpu_ms: u64 },
+    /// Nobody asked: a process has ended. After the last one nothing but the init is left, and it says so.
+    Exited { process: u32, exit: Exit, quiet: Option<Quiet> },
+    /// Nothing but the init is left.
+    Quiet(Quiet),
     /// It was done.
     Done,
     /// A socket that listens on this port.
     Listening { port: u16 },
     /// It could not be done.
     Failed { problem: String },
+}
+
+/// What an init tells when nothing but it is left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Quiet {
+    /// Processor time of all that ended, in milliseconds.
+    pub cpu_ms: u64,
 }
 
 /// How a process ended.
@@ -100,6 +110,8 @@ pub(crate) struct ProcessOrder {
     pub root: u32,
     /// Bounds that the kernel keeps per process.
     pub limits: ProcessLimits,
+    /// Whether everything is killed when it ends, before its end is told.
+    pub last: bool,
 }
 
 /// Bounds that the kernel keeps per process or user; none means unbounded.
@@ -114,7 +126,7 @@ pub(crate) struct ProcessLimits {
 /// How the root file system of a process is built, in this order.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct NewRoot {
-    /// A directory to mount it on, and one beside it, `<at>.memory`, for files in memory. Made by the supervisor.
+    /// A directory to mount it on, unless it stands already, and one beside it, `<at>.memory`, for files in memory. Made by the supervisor.
     pub at: PathBuf,
     /// What it starts from.
     pub base: Base,
@@ -126,9 +138,18 @@ pub(crate) struct NewRoot {
     pub files: Vec<MemoryFile>,
 }
 
+impl NewRoot {
+    /// One with nothing in it.
+    pub(crate) fn empty(at: PathBuf) -> Self {
+        Self { at, base: Base::Empty, links: vec![], mounts: vec![], files: vec![] }
+    }
+}
+
 /// What a root starts from.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Base {
+    /// The one that stands already, wherever that is.
+    Standing,
     /// An empty one, read-only when it is finished.
     Empty,
     /// A directory that is not changed, with changes going to another one.

@@ -24,6 +24,16 @@ pub(super) type Step<T> = Result<T, String>;
 
 /// Builds the root and answers it, opened.
 pub(super) fn build(order: &NewRoot, privileged: bool) -> Step<OwnedFd> {
+    let root = stand(order, privileged)?;
+    if matches!(order.base, Base::Empty | Base::Standing) {
+        sys::set_mount_attributes(root.as_fd(), RDONLY | NOSUID | NODEV, false)
+            .map_err(|e| format!("its root cannot be made read-only: {e}"))?;
+    }
+    Ok(root)
+}
+
+/// Puts into a root what the order says, and answers it, opened. More can be put into it.
+pub(super) fn stand(order: &NewRoot, privileged: bool) -> Step<OwnedFd> {
     base(order, privileged).map_err(|e| format!("its root cannot be made: {e}"))?;
     let root = open_root(&order.at).map_err(|e| format!("its root cannot be opened: {e}"))?;
     for (path, target) in &order.links {
@@ -36,16 +46,13 @@ pub(super) fn build(order: &NewRoot, privileged: bool) -> Step<OwnedFd> {
     if !order.files.is_empty() {
         memory_files(root.as_fd(), order, privileged)?;
     }
-    if matches!(order.base, Base::Empty) {
-        sys::set_mount_attributes(root.as_fd(), RDONLY | NOSUID | NODEV, false)
-            .map_err(|e| format!("its root cannot be made read-only: {e}"))?;
-    }
     Ok(root)
 }
 
 fn base(order: &NewRoot, privileged: bool) -> io::Result<()> {
     let on = open_root(&order.at)?;
     match &order.base {
+        Base::Standing => Ok(()),
         Base::Empty => attach(&tmpfs("8m", 0)?, on.as_fd()),
         Base::Overlay { lower, upper, work } => overlay(on.as_fd(), lower, upper, work, privileged),
         Base::Directory(from) => attach(&bound(from, NOSUID | NODEV)?, on.as_fd()),

@@ -4,7 +4,6 @@ use super::collect::{self, Places};
 use super::life::{Life, Outcome, milliseconds};
 use super::site::Site;
 use super::vessel::Vessel;
-use crate::local::sandbox::{Order, Report};
 use futures::future::join_all;
 use stageway_core::call::EndingReason;
 use stageway_core::task::TaskEnding;
@@ -59,9 +58,9 @@ pub(super) async fn wind_up(
 
 /// Kills what is left of a task and takes its last output; answers the processor time that its init counted.
 async fn quiesce(life: &mut Life) -> Option<u64> {
-    let cpu_ms = match life.vessel.init.order(Order::Quiesce, None).await {
-        Ok((Report::Quiet { cpu_ms }, _)) => Some(cpu_ms),
-        Ok(_) | Err(_) => {
+    let cpu_ms = match life.vessel.init.quiesce().await {
+        Ok(quiet) => Some(quiet.cpu_ms),
+        Err(_) => {
             // Nothing of the task may be left when its end is told; the kernel kills what the init did not.
             life.vessel.group.kill();
             life.vessel.init.end().await;

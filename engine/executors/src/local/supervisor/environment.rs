@@ -85,20 +85,12 @@ impl Environment<'_> {
         bins.chain([inherited.unwrap_or_else(|| SYSTEM_PATH.into())]).collect::<Vec<_>>().join(":")
     }
 
-    /// The files that exist in memory only: those of every root, and the process's own.
+    /// The files of a process that exist in memory only.
     ///
     /// # Errors
     /// A secret whose value did not come along.
     pub(super) fn files(&self, process: &Process) -> Result<Vec<MemoryFile>, String> {
-        let mut files: BTreeMap<String, Bytes> = BTreeMap::new();
-        let mut fixed = |path: &str, text: String| drop(files.insert(path.into(), Bytes(text.into_bytes())));
-        fixed("/etc/hosts", "127.0.0.1 localhost task\n::1 localhost\n".into());
-        if process.root == Root::Toolbox {
-            fixed("/etc/passwd", format!("task:x:{INSIDE_ID}:{INSIDE_ID}::{HOME}:/bin/sh\n"));
-            fixed("/etc/group", format!("task:x:{INSIDE_ID}:\n"));
-            fixed("/etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files dns\n".into());
-        }
-        files.extend(process.files.clone());
+        let mut files = process.files.clone();
         for (path, secret) in &process.secret_files {
             files.insert(path.clone(), self.secret(secret)?);
         }
@@ -111,6 +103,25 @@ impl Environment<'_> {
             .cloned()
             .ok_or_else(|| format!("the value of the secret `{name}` did not come along"))
     }
+}
+
+/// The file in memory that every root has.
+pub(super) fn hosts() -> MemoryFile {
+    fixed("/etc/hosts", "127.0.0.1 localhost task\n::1 localhost\n".into())
+}
+
+/// The files in memory that every root of a command of this machine has.
+pub(super) fn fixed_files() -> Vec<MemoryFile> {
+    vec![
+        hosts(),
+        fixed("/etc/passwd", format!("task:x:{INSIDE_ID}:{INSIDE_ID}::{HOME}:/bin/sh\n")),
+        fixed("/etc/group", format!("task:x:{INSIDE_ID}:\n")),
+        fixed("/etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files dns\n".into()),
+    ]
+}
+
+fn fixed(path: &str, text: String) -> MemoryFile {
+    MemoryFile { path: path.into(), bytes: Bytes(text.into_bytes()) }
 }
 
 fn bin_of(path: &Path) -> Option<PathBuf> {

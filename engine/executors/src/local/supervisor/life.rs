@@ -3,6 +3,7 @@
 use super::disk::blocking;
 use super::end;
 use super::environment::Environment;
+use super::machine::Machine;
 use super::proxy::Proxy;
 use super::pump::{self, Style};
 use super::services;
@@ -185,8 +186,10 @@ impl Life {
         if self.spec.unconfined {
             return Ok(Ok(None));
         }
+        let machine = Machine::look(&self.table.options.toolbox);
+        let standing = number == MAIN && self.vessel.standing.as_ref() == Some(&machine);
         let root = site
-            .root(&self.environment(site), number, process)
+            .root(&self.environment(site), number, process, (&machine, standing))
             .map_err(|problem| Outcome::never(EndingReason::Unschedulable, problem))?;
         match self.vessel.init.order(Order::Build { process: number, root }, None).await? {
             (Report::Built, root) => Ok(Ok(root)),
@@ -220,6 +223,7 @@ impl Life {
             directory: environment.directory(process),
             root,
             limits: self.vessel.group.process_limits(),
+            last: number == MAIN,
         })
     }
 

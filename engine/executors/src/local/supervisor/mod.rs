@@ -9,6 +9,7 @@
 //! | `tasks/NAME/end.json` | how it ended |
 //! | `tasks/NAME/output` | what it wrote |
 //! | `tasks/NAME/site/` | its workspace, roots and temporary files, until it has ended |
+//! | `standing`, `standing.memory` | where each init, in its own mounts, has a root that no task has yet |
 //! | `images/`, `caches/` | unpacked images, directories kept between runs |
 
 mod busy;
@@ -21,6 +22,7 @@ mod end;
 mod environment;
 mod image;
 mod life;
+mod machine;
 mod materialise;
 mod output;
 mod proxy;
@@ -32,7 +34,6 @@ mod services;
 mod site;
 mod table;
 mod task;
-mod toolbox;
 mod vessel;
 
 use stageway_ports::Blobs;

@@ -61,8 +61,12 @@ impl Record {
         if let Some(End { incarnation, ending }) = read(&self.directory.join("end.json"))? {
             return Ok(Mark::Ended(incarnation, Box::new(ending)));
         }
-        if let Some(Start { incarnation }) = read(&self.directory.join("start.json"))? {
-            return Ok(Mark::Started(incarnation));
+        match read(&self.directory.join("start.json")) {
+            Ok(Some(Start { incarnation })) => return Ok(Mark::Started(incarnation)),
+            // A crash came before all of it was durable, and nothing is started before that.
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => return Ok(Mark::Claimed),
+            Ok(None) => {}
+            Err(error) => return Err(error),
         }
         Ok(if self.directory.is_dir() { Mark::Claimed } else { Mark::Nothing })
     }
@@ -77,7 +81,7 @@ impl Record {
     /// Says that the task starts now, durably. From here on it is never started again.
     pub(super) fn start(&self, incarnation: &Incarnation) -> io::Result<()> {
         let start = serde_json::to_vec(&Start { incarnation: incarnation.clone() })?;
-        disk::write_durably(&self.directory.join("start.json"), &start)?;
+        disk::make_durably(&self.directory.join("start.json"), &start)?;
         self.directory.parent().map_or(Ok(()), disk::sync_directory)
     }
 
@@ -110,7 +114,9 @@ impl Record {
 
 fn read<T: for<'de> Deserialize<'de>>(path: &Path) -> io::Result<Option<T>> {
     match fs::read(path) {
-        Ok(bytes) => Ok(Some(serde_json::from_slice(&bytes)?)),
+        Ok(bytes) => serde_json::from_slice(&bytes)
+            .map(Some)
+            .map_err(|e| io::Error::new(io::ErrorKind::InvalidData, e)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
     }
@@ -124,4 +130,26 @@ pub(super) fn incarnation(pid: u32) -> io::Result<Incarnation> {
     let fields = stat.rsplit_once(')').map(|(_, rest)| rest).unwrap_or_default();
     let started = fields.split_ascii_whitespace().nth(19).ok_or(io::ErrorKind::InvalidData)?;
     Ok(Incarnation(format!("{}/{pid}/{started}", boot.trim())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_start_that_a_crash_cut_off_was_none() {
+        let tasks = tempfile::tempdir().unwrap();
+        let record = Record::of(tasks.path(), &TaskName::new("t1").unwrap());
+        assert!(matches!(record.mark().unwrap(), Mark::Nothing));
+        record.claim().unwrap();
+        assert!(matches!(record.mark().unwrap(), Mark::Claimed));
+        for torn in [&b""[..], &b"{\"incarn"[..], &[0; 40]] {
+            fs::write(record.directory.join("start.json"), torn).unwrap();
+            assert!(matches!(record.mark().unwrap(), Mark::Claimed));
+        }
+        fs::remove_file(record.directory.join("start.json")).unwrap();
+        record.start(&Incarnation("a".into())).unwrap();
+        assert!(matches!(record.mark().unwrap(), Mark::Started(Incarnation(name)) if name == "a"));
+        assert!(record.start(&Incarnation("b".into())).is_err(), "a task starts once");
+    }
 }

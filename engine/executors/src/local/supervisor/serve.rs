@@ -137,7 +137,6 @@ async fn perform(table: &Arc<Table>, request: Request) -> Response {
             table.cancel(&name, Duration::from_millis(grace_ms)).map(|()| Response::Done)
         }
         Request::Forget { name } => table.forget(&name).await.map(|()| Response::Done),
-        Request::Toolbox => table.toolbox().await.map(Response::Toolbox),
         Request::Sweep => table.sweep().map(Response::Names),
     };
     answered.unwrap_or_else(|failure: Failure| Response::Failed(failure))

@@ -2,9 +2,10 @@
 
 use super::cache::{self, Caches};
 use super::disk::Owner;
-use super::environment::Environment;
+use super::environment::{Environment, hosts};
 use super::image;
 use super::life::Outcome;
+use super::machine::{self, Machine};
 use super::materialise;
 use super::table::Table;
 use super::task::Task;
@@ -15,25 +16,6 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-
-/// What of this machine every root shows, read-only, where it is there.
-const SYSTEM: &[&str] = &["/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"];
-
-/// What of `/etc` every root shows: certificates, the linker's tables, and which program stands for a name.
-const ETC: &[&str] = &[
-    "/etc/alternatives",
-    "/etc/ca-certificates",
-    "/etc/ca-certificates.conf",
-    "/etc/ld.so.cache",
-    "/etc/ld.so.conf",
-    "/etc/ld.so.conf.d",
-    "/etc/localtime",
-    "/etc/mime.types",
-    "/etc/pki",
-    "/etc/protocols",
-    "/etc/services",
-    "/etc/ssl",
-];
 
 /// A prepared place.
 pub(super) struct Site {
@@ -98,7 +80,7 @@ impl Site {
         }
     }
 
-    /// The root of a process.
+    /// The root of a process; `machine` is what one of a command shows, and `standing` whether the init has one of that.
     ///
     /// # Errors
     /// What could not be made, for the ending.
@@ -107,31 +89,29 @@ impl Site {
         environment: &Environment<'_>,
         number: u32,
         process: &Process,
+        (machine, standing): (&Machine, bool),
     ) -> Result<Box<NewRoot>, String> {
         let failed = |error: io::Error| format!("a place for it cannot be made: {error}");
         let at = self.directory.join(format!("root-{number}"));
-        fs::create_dir(&at).and_then(|()| fs::create_dir(memory_beside(&at))).map_err(failed)?;
-        let temporary = self.directory.join(format!("tmp-{number}"));
-        self.owner
-            .folder(&temporary)
-            .and_then(|()| self.owner.folder(&temporary.join("home")))
-            .map_err(failed)?;
-        let (base, mut mounts, mut links) = match &process.root {
-            Root::Toolbox => (Base::Empty, vec![], vec![]),
-            Root::Image(image) => (self.image_base(&image.digest, number).map_err(failed)?, vec![], vec![]),
+        let mut root = match &process.root {
+            Root::Toolbox if standing => NewRoot { base: Base::Standing, ..NewRoot::empty(at) },
+            Root::Toolbox => machine.root(at),
+            Root::Image(image) => {
+                let base = self.image_base(&image.digest, number).map_err(failed)?;
+                NewRoot { base, mounts: machine::kernel().into(), files: vec![hosts()], ..NewRoot::empty(at) }
+            }
         };
-        if process.root == Root::Toolbox {
-            system(&mut mounts, &mut links);
-            mounts.extend(
-                environment.options.toolbox.iter().filter(|path| path.exists()).map(|path| readable(path)),
-            );
+        if root.base != Base::Standing {
+            fs::create_dir(&root.at)
+                .and_then(|()| fs::create_dir(memory_beside(&root.at)))
+                .map_err(failed)?;
         }
-        mounts.push(Mounted { path: "/proc".into(), source: Source::Processes });
-        mounts.push(Mounted { path: "/dev".into(), source: Source::Devices });
-        mounts
-            .push(Mounted { path: "/tmp".into(), source: Source::Bind { from: temporary, writable: true } });
-        mounts.extend(self.mounts.iter().cloned());
-        Ok(Box::new(NewRoot { at, base, links, mounts, files: environment.files(process)? }))
+        let from = self.directory.join(format!("tmp-{number}"));
+        self.owner.folder(&from).and_then(|()| self.owner.folder(&from.join("home"))).map_err(failed)?;
+        root.mounts.push(Mounted { path: "/tmp".into(), source: Source::Bind { from, writable: true } });
+        root.mounts.extend(self.mounts.iter().cloned());
+        root.files.extend(environment.files(process)?);
+        Ok(Box::new(root))
     }
 
     fn image_base(&self, digest: &Digest, number: u32) -> io::Result<Base> {
@@ -146,20 +126,4 @@ pub(super) fn overlay(owner: Owner, below: &Path) -> io::Result<(PathBuf, PathBu
     let (upper, work) = (below.join("upper"), below.join("work"));
     owner.folder(below).and_then(|()| owner.folder(&upper)).and_then(|()| owner.folder(&work))?;
     Ok((upper, work))
-}
-
-fn readable(path: &Path) -> Mounted {
-    let source = Source::Bind { from: path.to_owned(), writable: false };
-    Mounted { path: path.display().to_string(), source }
-}
-
-fn system(mounts: &mut Vec<Mounted>, links: &mut Vec<(String, String)>) {
-    for path in SYSTEM {
-        match fs::read_link(path) {
-            Ok(target) => links.push(((*path).to_owned(), target.display().to_string())),
-            Err(_) if Path::new(path).is_dir() => mounts.push(readable(Path::new(path))),
-            Err(_) => {}
-        }
-    }
-    mounts.extend(ETC.iter().map(Path::new).filter(|path| path.exists()).map(readable));
 }

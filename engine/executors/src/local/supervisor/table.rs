@@ -1,5 +1,6 @@
 //! The tasks that live, and what is known of the others.
 
+use super::SupervisorOptions;
 use super::busy::Busy;
 use super::claim;
 use super::disk::{self, Owner, blocking};
@@ -7,7 +8,6 @@ use super::output::{self, Output};
 use super::record::{Mark, Record};
 use super::task::Task;
 use super::vessel::Vessels;
-use super::{SupervisorOptions, toolbox};
 use crate::local::protocol::{Failure, OUTPUT, Response};
 use crate::local::sandbox;
 use stageway_core::call::Bytes;
@@ -57,7 +57,7 @@ impl Table {
         }
         Ok(Arc::new(Self {
             owner: Owner { privileged: sandbox::privileged() },
-            vessels: Vessels::new(options.zygote.clone(), &options.state),
+            vessels: Vessels::new(&options)?,
             slots: Semaphore::new(options.parallel.max(1)),
             tasks: Mutex::default(),
             claiming: tokio::sync::Mutex::default(),
@@ -231,14 +231,6 @@ impl Table {
         let aside = blocking(move || record.put_aside(&trash)).await.map_err(unreadable)?;
         drop(one);
         blocking(move || aside.map_or(Ok(()), |aside| disk::remove_all(&aside))).await.map_err(unreadable)
-    }
-
-    /// See [`stageway_ports::Executor::toolbox`].
-    pub(super) async fn toolbox(&self) -> Result<BTreeMap<String, String>, Failure> {
-        let toolbox = self.options.toolbox.clone();
-        blocking(move || toolbox::fingerprints(&toolbox))
-            .await
-            .map_err(|error| Failure::Unavailable(format!("the toolbox cannot be looked at: {error}")))
     }
 
     /// See [`stageway_ports::Executor::sweep`].

@@ -4,12 +4,16 @@
 //! to put a process into a group. So there are a few in advance.
 
 use super::cgroup::{Controllers, Group};
-use super::record;
+use super::disk::blocking;
+use super::machine::Machine;
+use super::{SupervisorOptions, record};
 use crate::local::protocol::Failure;
-use crate::local::sandbox::{Confinement, Init, Launched, Zygote};
+use crate::local::sandbox::{Confinement, Init, Launched, Zygote, memory_beside};
 use stageway_ports::Incarnation;
-use std::ffi::OsString;
-use std::path::Path;
+use std::fs::DirBuilder;
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tracing::debug;
 
@@ -21,6 +25,8 @@ pub(super) struct Vessel {
     pub init: Init,
     pub group: Group,
     pub incarnation: Incarnation,
+    /// What the root shows that stands in it already.
+    pub standing: Option<Machine>,
 }
 
 impl Vessel {
@@ -35,6 +41,9 @@ impl Vessel {
 pub(super) struct Vessels {
     zygote: Zygote,
     controllers: Controllers,
+    toolbox: Vec<PathBuf>,
+    /// Where the roots stand.
+    standing: PathBuf,
     shelves: Mutex<Shelves>,
 }
 
@@ -62,10 +71,20 @@ impl Shelves {
 
 impl Vessels {
     /// Those of a state directory; removes what an earlier supervisor left of them.
-    pub(super) fn new(program: Vec<OsString>, state: &Path) -> Arc<Self> {
-        let controllers = Controllers::find(state);
+    pub(super) fn new(options: &SupervisorOptions) -> io::Result<Arc<Self>> {
+        let controllers = Controllers::find(&options.state);
         controllers.clear();
-        Arc::new(Self { zygote: Zygote::new(program), controllers, shelves: Mutex::default() })
+        let standing = options.state.join("standing");
+        for place in [&standing, &memory_beside(&standing)] {
+            DirBuilder::new().recursive(true).mode(0o700).create(place)?;
+        }
+        Ok(Arc::new(Self {
+            zygote: Zygote::new(options.zygote.clone()),
+            controllers,
+            toolbox: options.toolbox.clone(),
+            standing,
+            shelves: Mutex::default(),
+        }))
     }
 
     fn shelves(&self) -> MutexGuard<'_, Shelves> {
@@ -128,9 +147,28 @@ impl Vessels {
     }
 
     async fn make(&self, confinement: Confinement) -> Result<Vessel, Failure> {
-        let group = self.controllers.group();
-        match self.launch(&group, confinement).await {
-            Ok((init, incarnation)) => Ok(Vessel { init, group, incarnation }),
+        let failed = |what: &str, error: io::Error| Failure::Unavailable(format!("{what}: {error}"));
+        let init = self.zygote.fork().await;
+        let init = init.map_err(|e| failed("the init of a task cannot be started", e))?;
+        let incarnation =
+            record::incarnation(init.pid()).map_err(|e| failed("the init has no identity", e))?;
+        let (group, pid) = (self.controllers.group(), init.pid());
+        // Before its first order, so that everything it starts is bounded too. The kernel takes its time.
+        let (group, added) = blocking(move || {
+            let added = group.add(pid);
+            Ok((group, added))
+        })
+        .await
+        .map_err(|e| failed("a task cannot be bounded", e))?;
+        let begun = match added {
+            Ok(()) => self.begin(init, confinement).await,
+            Err(error) => Err(failed("a task cannot be bounded", error)),
+        };
+        match begun {
+            Ok(init) => {
+                let standing = self.stand(&init, confinement).await;
+                Ok(Vessel { init, group, incarnation, standing })
+            }
             Err(failure) => {
                 group.remove().await;
                 Err(failure)
@@ -138,20 +176,32 @@ impl Vessels {
         }
     }
 
-    async fn launch(&self, group: &Group, confinement: Confinement) -> Result<(Init, Incarnation), Failure> {
-        let failed = |what: &str, error: String| Failure::Unavailable(format!("{what}: {error}"));
-        let init = self.zygote.fork().await;
-        let init = init.map_err(|e| failed("the init of a task cannot be started", e.to_string()))?;
-        let incarnation =
-            record::incarnation(init.pid()).map_err(|e| failed("the init has no identity", e.to_string()))?;
-        // Before its first order, so that everything it starts is bounded too.
-        group.add(init.pid()).map_err(|e| failed("a task cannot be bounded", e.to_string()))?;
+    async fn begin(&self, init: Init, confinement: Confinement) -> Result<Init, Failure> {
         match init.begin(confinement).await {
-            Ok(Launched::Ready(init)) => Ok((*init, incarnation)),
+            Ok(Launched::Ready(init)) => Ok(*init),
             Ok(Launched::Refused { problem, remedy }) => {
                 Err(Failure::Refused(format!("no sandbox can be made: {problem}; {remedy}")))
             }
-            Err(gone) => Err(failed("the sandbox cannot be made", gone.to_string())),
+            Err(gone) => Err(Failure::Unavailable(format!("the sandbox cannot be made: {gone}"))),
+        }
+    }
+
+    /// Has the init build what a root shows whatever the task. Without it one is built when the task comes.
+    async fn stand(&self, init: &Init, confinement: Confinement) -> Option<Machine> {
+        if confinement == Confinement::None {
+            return None;
+        }
+        let machine = Machine::look(&self.toolbox);
+        match init.stand(machine.root(self.standing.clone())).await {
+            Ok(Ok(())) => Some(machine),
+            Ok(Err(problem)) => {
+                debug!(%problem, "no root can be built in advance");
+                None
+            }
+            Err(gone) => {
+                debug!(%gone, "no root can be built in advance");
+                None
+            }
         }
     }
 
