@@ -7,6 +7,7 @@ use stageway_core::name::{RunId, TenantId};
 use stageway_core::run::RunEvent;
 use stageway_ports::{Blobs, Clock, Cluster, Executor, Guests, Http, Registry, Secrets, Source, Store};
 use std::sync::Arc;
+use tokio::sync::Semaphore;
 
 /// All ports of one engine.
 pub struct Engine {
@@ -61,8 +62,10 @@ impl Observer for Blind {}
 /// The rules of an installation.
 #[derive(Debug, Clone)]
 pub struct Rules {
-    /// Attempts in memory at once.
+    /// Attempts in memory at once…
     pub parallel_stages: usize,
+    /// …over all runs that share these places; none are each run's own.
+    pub stages: Option<Arc<Semaphore>>,
     /// A wait that lasts longer than this is parked, in milliseconds…
     pub park_after_ms: u64,
     /// …if it also lasts longer than the attempt took so far, times this.
@@ -79,10 +82,18 @@ pub struct Rules {
     pub skip: bool,
 }
 
+impl Rules {
+    /// As many places as [`Rules::parallel_stages`] says, for everybody who gets them.
+    pub fn places(&self) -> Arc<Semaphore> {
+        Arc::new(Semaphore::new(self.parallel_stages.clamp(1, Semaphore::MAX_PERMITS)))
+    }
+}
+
 impl Default for Rules {
     fn default() -> Self {
         Self {
             parallel_stages: 20,
+            stages: None,
             park_after_ms: 10_000,
             park_factor: 20,
             grace_ms: 10_000,

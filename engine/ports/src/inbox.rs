@@ -263,6 +263,12 @@ pub struct RunOrigin {
 }
 
 impl RunOrigin {
+    /// Runs for which this is the same have their places one after the other.
+    pub fn group(&self) -> Option<(&RepositoryId, &PipelineName, &str)> {
+        let concurrency = self.concurrency.as_ref()?;
+        Some((&self.key.repository, &self.key.pipeline, concurrency.group.as_str()))
+    }
+
     /// Whether a person wanted the run that it names in [`RunOrigin::after`] once more: nothing is skipped then because nothing
     /// has changed.
     pub fn repeats(&self) -> bool {
@@ -360,14 +366,12 @@ pub trait Inbox: Send + Sync {
     /// [`StoreError::NotFound`]; [`StoreError::Conflict`] while it is open.
     async fn reopen(&self, tenant: &TenantId, id: &ReceiptId) -> Result<(), StoreError>;
 
-    /// Makes a run, its origin and its status, unless a run stands under the key.
+    /// Makes a run, its origin and its status, unless a run stands under the key. Older runs of its concurrency group that give
+    /// way to it are asked to end ([`Queue`](crate::Queue)).
     ///
     /// # Errors
     /// [`StoreError::Conflict`] when the id of the run stands under another key.
     async fn admit(&self, tenant: &TenantId, admission: Admission) -> Result<Admitted, StoreError>;
-
-    /// Origins of the runs that have not ended, oldest first.
-    async fn unfinished(&self, tenant: &TenantId, max: u32) -> Result<Vec<RunOrigin>, StoreError>;
 
     /// Where a run came from; none for one that a person started on this machine.
     async fn origin(&self, tenant: &TenantId, run: &RunId) -> Result<Option<RunOrigin>, StoreError>;

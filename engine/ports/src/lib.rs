@@ -18,6 +18,7 @@ mod http;
 mod inbox;
 mod mirror;
 mod plugins;
+mod queue;
 mod registry;
 mod secrets;
 mod source;
@@ -45,6 +46,7 @@ pub use inbox::{
 };
 pub use mirror::{CommitFacts, Mirror, Mirrors};
 pub use plugins::{FoundPlugin, ListedPlugin, PluginError, Plugins};
+pub use queue::{PlaceWish, Queue, Queued, Turn, Turns};
 pub use registry::{BlobStatus, Login, LoginCredentials, Manifest, Registry, RegistryError};
 pub use secrets::{SecretError, SecretValue, Secrets};
 pub use source::{Source, SourceError};

@@ -3,7 +3,7 @@ use crate::rate::Rates;
 use crate::tokens::Tokens;
 use stageway_conductor::service::{Ids, Reception, Site, Starter};
 use stageway_core::name::{TenantId, WebhookId};
-use stageway_ports::{Blobs, Clock, Freezes, Inbox, Plugins, Store};
+use stageway_ports::{Blobs, Clock, Freezes, Inbox, Plugins, Queue, Store};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -55,6 +55,8 @@ impl Default for Limits {
 pub struct Resources {
     /// Runs and everything of them.
     pub store: Arc<dyn Store>,
+    /// Whose turn it is.
+    pub queue: Arc<dyn Queue>,
     /// What stands still.
     pub freezes: Arc<dyn Freezes>,
     /// Artifacts.

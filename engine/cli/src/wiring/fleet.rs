@@ -11,7 +11,9 @@ use stageway_core::name::TenantId;
 use stageway_core::plan::Plan;
 use stageway_ports::{Executor, Mirrors, RunOrigin, Secrets};
 use stageway_remotes::secrets::DeclaredSecrets;
+use std::collections::BTreeMap;
 use std::sync::Arc;
+use tokio::sync::Semaphore;
 
 /// What all engines of a server have in common.
 pub(crate) struct Fleet {
@@ -21,6 +23,8 @@ pub(crate) struct Fleet {
     executor: Arc<dyn Executor>,
     secrets: Arc<dyn Secrets>,
     unconfined: bool,
+    /// Each tenant's places for attempts in memory.
+    stages: BTreeMap<TenantId, Arc<Semaphore>>,
 }
 
 impl Fleet {
@@ -37,7 +41,9 @@ impl Fleet {
             .iter()
             .fold(none, |all, (tenant, rules)| all.with_tenant(tenant, &rules.policy.secrets));
         let executor = blueprint.executor();
-        Self { blueprint, site, mirrors, executor, secrets: Arc::new(secrets), unconfined }
+        let of_tenant = site.tenants.iter();
+        let stages = of_tenant.map(|(tenant, of)| (tenant.clone(), rules(&of.policy).places())).collect();
+        Self { blueprint, site, mirrors, executor, secrets: Arc::new(secrets), unconfined, stages }
     }
 
     /// The base that changes are counted from stands in the plan.
@@ -63,7 +69,8 @@ impl Engines for Fleet {
             observer: Arc::new(Blind),
         };
         let lease_ms = lease_ms(&self.blueprint.settings);
-        let rules = Rules { unconfined: self.unconfined, skip: !origin.repeats(), lease_ms, ..rules };
+        let stages = self.stages.get(tenant).cloned();
+        let rules = Rules { unconfined: self.unconfined, skip: !origin.repeats(), lease_ms, stages, ..rules };
         self.blueprint.assemble(source, parts, rules).map_err(|error| format!("{error:#}"))
     }
 }

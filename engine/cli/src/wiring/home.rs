@@ -18,7 +18,7 @@ use crate::config::Settings;
 use crate::exit::Refused;
 use anyhow::{Context as _, Result};
 use stageway_core::name::TenantId;
-use stageway_ports::{Blobs, Freezes, Inbox, RunFilter, RunSummary, Store};
+use stageway_ports::{Blobs, Freezes, Inbox, Queue, RunFilter, RunSummary, Store};
 use stageway_stores::{FsBlobs, PostgresOptions, PostgresStore, SqliteStore};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
@@ -35,6 +35,8 @@ pub(crate) struct Home {
     pub(crate) store: Arc<dyn Store>,
     /// What came from outside: the same database.
     pub(crate) inbox: Arc<dyn Inbox>,
+    /// Whose turn it is: the same database.
+    pub(crate) queue: Arc<dyn Queue>,
     /// What stands still: the same database.
     pub(crate) freezes: Arc<dyn Freezes>,
     /// Bytes.
@@ -71,15 +73,15 @@ impl Home {
         }
     }
 
-    /// One database is behind all three ports.
+    /// One database is behind all four ports.
     fn of(
         directory: PathBuf,
         blobs: Arc<dyn Blobs>,
-        database: impl Store + Inbox + Freezes + 'static,
+        database: impl Store + Inbox + Queue + Freezes + 'static,
     ) -> Self {
         let store = Arc::new(database);
-        let (inbox, freezes) = (store.clone(), store.clone());
-        Self { directory, store, inbox, freezes, blobs, tenant: TenantId::local() }
+        let (inbox, queue, freezes) = (store.clone(), store.clone(), store.clone());
+        Self { directory, store, inbox, queue, freezes, blobs, tenant: TenantId::local() }
     }
 
     /// Runs that have not ended and that nobody drives, oldest first.

@@ -16,6 +16,7 @@ use stageway_conductor::service::{
     Follower, Ids, Reception, Reporter, SWEEP_EVERY, Site, Starter, Sweep, Timetable, Wake,
 };
 use stageway_core::delivery::ForgeKind;
+use stageway_core::operator::USUAL_PARALLEL_RUNS;
 use stageway_ports::{Forge, Plugins};
 use stageway_remotes::forge::{ForgeConnection, connect};
 use stageway_remotes::http::EgressHttp;
@@ -28,8 +29,6 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-/// Runs that are driven at once, where nothing else is said.
-const PARALLEL_RUNS: u64 = 200;
 /// How long a lease lasts where others may take over, in milliseconds: with the slow look of the others it moves within ten
 /// seconds.
 const SHARED_LEASE_MS: u64 = 6_000;
@@ -150,6 +149,7 @@ impl Server {
         let home = &self.blueprint.home;
         let resources = Resources {
             store: home.store.clone(),
+            queue: home.queue.clone(),
             freezes: home.freezes.clone(),
             starter: starter.clone(),
             blobs: home.blobs.clone(),
@@ -212,15 +212,14 @@ impl Server {
         let fleet = Fleet::new(self.blueprint.clone(), self.site.clone(), mirrors, self.unconfined);
         Scheduler {
             site: self.site.clone(),
-            inbox: self.blueprint.home.inbox.clone(),
+            queue: self.blueprint.home.queue.clone(),
             store: self.blueprint.home.store.clone(),
-            freezes: self.blueprint.home.freezes.clone(),
             engines: Arc::new(fleet),
             clock: Arc::new(SystemClock),
             wake: wake.clone(),
             holder: format!("serve {}", ids()()),
             alone: self.blueprint.settings.database.is_none(),
-            parallel_runs: usize::try_from(service.parallel_runs.unwrap_or(PARALLEL_RUNS))
+            parallel_runs: usize::try_from(service.parallel_runs.unwrap_or(USUAL_PARALLEL_RUNS))
                 .unwrap_or(usize::MAX),
             lease_ms: lease_ms(&self.blueprint.settings),
         }

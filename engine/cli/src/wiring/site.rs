@@ -6,8 +6,8 @@ use anyhow::{Context, Result};
 use stageway_conductor::service::{Hook, Place, Site, TenantRules};
 use stageway_core::grant::SecretName;
 use stageway_core::name::TenantId;
-use stageway_core::operator::{ForgeCredentials, ForgeEntry, Webhook};
-use stageway_core::policy::{SecretRule, SecretSource};
+use stageway_core::operator::{ForgeCredentials, ForgeEntry, Tenant, Webhook};
+use stageway_core::policy::{Policy, SecretRule, SecretSource};
 use stageway_ports::{Forge, Http, SecretValue, Secrets};
 use stageway_remotes::forge::{ForgeConnection, connect, public_api};
 use stageway_remotes::registry::Credentials;
@@ -15,8 +15,6 @@ use stageway_remotes::secrets::DeclaredSecrets;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-/// Runs of a tenant that are driven at once, where nothing else is said.
-const PARALLEL_RUNS: u64 = 50;
 /// The name under which a value is asked for.
 const NAME: &str = "VALUE";
 
@@ -47,10 +45,8 @@ pub(crate) async fn site(settings: &Settings, http: &Arc<dyn Http>) -> Result<Si
     let mut site = Site { url: service.url.clone(), ..Site::default() };
     for tenant in service.tenant_names() {
         let said = service.tenants.get(&tenant);
-        let parallel = said.and_then(|said| said.parallel_runs).unwrap_or(PARALLEL_RUNS);
         let policy = settings.policies.get(&tenant).unwrap_or(&settings.policy).clone();
-        let parallel_runs = usize::try_from(parallel).unwrap_or(usize::MAX);
-        site.tenants.insert(tenant, TenantRules { policy, parallel_runs });
+        site.tenants.insert(tenant, tenant_rules(policy, said));
     }
     for (id, repository) in &service.repositories {
         let Some(forge) = forges.get(&repository.forge) else { continue };
@@ -63,6 +59,19 @@ pub(crate) async fn site(settings: &Settings, http: &Arc<dyn Http>) -> Result<Si
         site.webhooks.extend(hook.map(|hook| (id.clone(), hook)));
     }
     Ok(site)
+}
+
+/// What holds for a tenant of which this is said.
+pub(crate) fn tenant_rules(policy: Policy, said: Option<&Tenant>) -> TenantRules {
+    let usual = TenantRules::usual(policy);
+    let Some(said) = said else { return usual };
+    let number = |said: Option<u64>| said.map(|number| usize::try_from(number).unwrap_or(usize::MAX));
+    TenantRules {
+        parallel_runs: number(said.parallel_runs).unwrap_or(usual.parallel_runs),
+        weight: said.weight.unwrap_or(usual.weight),
+        guaranteed_runs: number(said.guaranteed_runs),
+        ..usual
+    }
 }
 
 async fn forge(settings: &Settings, entry: &ForgeEntry, http: &Arc<dyn Http>) -> Result<Arc<dyn Forge>> {

@@ -103,7 +103,7 @@ struct Driver {
 impl Driver {
     fn new(engine: Arc<Engine>, writer: Writer, lease: Lease, run: Loaded) -> Self {
         let (outbox, inbox) = mpsc::channel(256);
-        let permits = Arc::new(Semaphore::new(engine.rules.parallel_stages.max(1)));
+        let permits = engine.rules.stages.clone().unwrap_or_else(|| engine.rules.places());
         let (cancel, _) = watch::channel(run.state.cancel.is_some());
         let sweeps = lease.fence > 1;
         Self {

@@ -1,27 +1,30 @@
 //! Driving the runs of a server: each is leased, driven by this process, and taken up again by the next when this one dies.
 //!
 //! *Guarantees.* A run is driven by one holder of its lease. Runs of a concurrency group are driven in their order. A tenant
-//! never drives more runs than it may, and tenants with waiting runs get their places in turn.
-//! *Assumptions.* What wakes us is told ([`Wake`]); the slow look is for runs of other replicas whose lease has ended.
+//! never has more places than it may, over all servers that share the database, and of the places of this process each tenant
+//! has its share ([`shares`]). A look costs as much with many runs as with few.
+//! *Assumptions.* What wakes us is told ([`Wake`]); the slow look is for runs whose holder is gone, and for what other servers
+//! have admitted and have no place for.
 
-mod choose;
+mod shares;
 
 use crate::driver::drive;
 use crate::engine::Engine;
 use crate::service::{Site, Wake};
 use async_trait::async_trait;
-use choose::{Choice, Runs, choose};
+use shares::Shares;
 use stageway_core::name::{RunId, TenantId};
-use stageway_ports::{Clock, Freezes, Inbox, Lease, RunOrigin, Store, StoreError, Writer};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use stageway_ports::{Clock, Lease, PlaceWish, Queue, RunOrigin, Store, StoreError, Writer};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::{self, JoinError, JoinSet};
+use tokio::time::{MissedTickBehavior, interval};
 
 /// Without anybody waking us.
 const LOOK: Duration = Duration::from_secs(2);
-/// Unfinished runs of a tenant that are looked at.
-const MOST: u32 = 2_000;
+/// Slow looks until the queue is mended again.
+const MEND: u32 = 30;
 
 /// Makes the engine of a run: its ports and its source.
 #[async_trait]
@@ -38,11 +41,9 @@ pub struct Scheduler {
     /// What the operator registered.
     pub site: Arc<Site>,
     /// Which runs there are.
-    pub inbox: Arc<dyn Inbox>,
+    pub queue: Arc<dyn Queue>,
     /// Where they are leased.
     pub store: Arc<dyn Store>,
-    /// Whether a tenant stands still.
-    pub freezes: Arc<dyn Freezes>,
     /// Their engines.
     pub engines: Arc<dyn Engines>,
     /// Tells the time.
@@ -60,121 +61,168 @@ pub struct Scheduler {
 }
 
 /// What one process drives.
-#[derive(Default)]
 struct Driven {
-    tasks: JoinSet<()>,
-    /// Who each task drives.
-    of_task: HashMap<task::Id, (TenantId, RunId)>,
+    tasks: JoinSet<Left>,
+    /// What each task drives.
+    of_task: HashMap<task::Id, (TenantId, RunOrigin)>,
     /// With the fences of their leases.
-    runs: BTreeMap<TenantId, BTreeMap<RunId, u64>>,
-    ending: BTreeMap<TenantId, BTreeSet<RunId>>,
-    /// The tenant that is asked first the next time.
-    turn: usize,
+    fences: BTreeMap<(TenantId, RunId), u64>,
+    shares: Shares,
+    /// Runs with a place of ours that nobody drives: their repository could not be opened, or their driver broke off.
+    left: Vec<(TenantId, RunOrigin)>,
 }
+
+/// Whether a run was left before it had ended.
+type Left = bool;
 
 impl Scheduler {
     /// Works until `stop` resolves; then waits at most `patience` for the runs that end by themselves, and leaves the others
     /// as durable as they are.
     pub async fn work(&self, stop: impl Future<Output = ()>, patience: Duration) {
-        let mut driven = Driven::default();
+        let mut driven = self.nothing();
         let mut stop = std::pin::pin!(stop);
+        let mut slow = interval(LOOK);
+        slow.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut looks = 0_u32;
         loop {
-            if let Err(error) = self.look(&mut driven).await {
-                tracing::error!(%error, "runs cannot be scheduled");
-            }
-            tokio::select! {
+            let is_slow = tokio::select! {
+                biased;
                 () = &mut stop => break,
-                () = self.wake.scheduler.notified() => {}
-                Some(ended) = driven.tasks.join_next_with_id() => self.ended(&mut driven, ended),
-                () = tokio::time::sleep(LOOK) => {}
+                _ = slow.tick() => true,
+                () = self.wake.scheduler.notified() => false,
+                Some(ended) = driven.tasks.join_next_with_id() => {
+                    self.ended(&mut driven, ended);
+                    false
+                }
+            };
+            let mends = is_slow && looks % MEND == 0;
+            looks = looks.wrapping_add(u32::from(is_slow));
+            if let Err(error) = self.look(&mut driven, is_slow, mends).await {
+                tracing::error!(%error, "runs cannot be scheduled");
             }
         }
         self.drain(driven, patience).await;
     }
 
-    /// One look: every tenant in turn.
-    async fn look(&self, driven: &mut Driven) -> Result<(), StoreError> {
+    fn nothing(&self) -> Driven {
+        Driven {
+            tasks: JoinSet::new(),
+            of_task: HashMap::new(),
+            fences: BTreeMap::new(),
+            shares: Shares::new(self.parallel_runs, &self.site.tenants),
+            left: Vec::new(),
+        }
+    }
+
+    /// Gives out the places that are free.
+    async fn look(&self, driven: &mut Driven, slow: bool, mends: bool) -> Result<(), StoreError> {
         while let Some(ended) = driven.tasks.try_join_next_with_id() {
             self.ended(driven, ended);
         }
-        let tenants: Vec<&TenantId> = self.site.tenants.keys().collect();
-        driven.turn = driven.turn.wrapping_add(1);
-        for index in 0..tenants.len() {
-            let tenant = tenants[(driven.turn + index) % tenants.len()];
-            self.tenant(tenant, driven).await?;
+        if mends {
+            for tenant in self.site.tenants.keys() {
+                while self.queue.mend(tenant).await? {}
+            }
         }
-        Ok(())
+        if slow {
+            self.take_left(driven).await?;
+        }
+        let mut waiting = self.waiting(driven.shares.free()).await?;
+        loop {
+            let wanting: Vec<TenantId> = waiting.keys().cloned().collect();
+            let Some(tenant) = driven.shares.next(&wanting, self.clock.now_ms()) else { return Ok(()) };
+            let Some(runs) = waiting.get_mut(&tenant) else { return Ok(()) };
+            match runs.pop_front() {
+                Some(origin) => self.take(&tenant, origin, driven).await?,
+                None => drop(waiting.remove(&tenant)),
+            }
+        }
     }
 
-    async fn tenant(&self, tenant: &TenantId, driven: &mut Driven) -> Result<(), StoreError> {
-        let unfinished = self.inbox.unfinished(tenant, MOST).await?;
-        let ending = driven.ending.entry(tenant.clone()).or_default();
-        ending.retain(|run| unfinished.iter().any(|origin| origin.run == *run));
-        let mine = driven.runs.entry(tenant.clone()).or_default();
-        let most = self.site.tenants.get(tenant).map_or(0, |rules| rules.parallel_runs);
-        let room = most.saturating_sub(mine.len()).min(self.share(driven.tasks.len()));
-        let mine: BTreeSet<RunId> = mine.keys().cloned().collect();
-        let frozen = self.freezes.frozen(tenant).await?.iter().any(|freeze| freeze.environment.is_none());
-        let runs = Runs { unfinished: &unfinished, driven: &mine, ending, room, frozen };
-        let Choice { end, drive } = choose(&runs);
-        for (run, newer) in end {
-            let reason = format!("run {newer} is newer");
-            let now = self.clock.now_ms();
-            self.store.request_cancel(tenant, &run, "stageway", &reason, now).await?;
-            ending.insert(run);
+    /// Runs that have begun go on before others begin.
+    async fn take_left(&self, driven: &mut Driven) -> Result<(), StoreError> {
+        for (tenant, origin) in std::mem::take(&mut driven.left) {
+            self.take(&tenant, origin, driven).await?;
         }
-        for run in drive {
-            if let Some(origin) = unfinished.iter().find(|origin| origin.run == run) {
+        for tenant in self.site.tenants.keys() {
+            let free = u32::try_from(driven.shares.free()).unwrap_or(u32::MAX);
+            if free == 0 {
+                return Ok(());
+            }
+            for origin in self.queue.left(tenant, self.wish(tenant), free).await? {
                 self.take(tenant, origin, driven).await?;
             }
         }
         Ok(())
     }
 
-    /// The places that one tenant may take at once: while others may be waiting, not all of them.
-    fn share(&self, taken: usize) -> usize {
-        let free = self.parallel_runs.saturating_sub(taken);
-        free.div_ceil(self.site.tenants.len().max(1))
+    /// Runs that could begin, by tenant: as many as could have a place.
+    async fn waiting(&self, free: usize) -> Result<BTreeMap<TenantId, VecDeque<RunOrigin>>, StoreError> {
+        let mut waiting = BTreeMap::new();
+        if free == 0 {
+            return Ok(waiting);
+        }
+        for (tenant, rules) in &self.site.tenants {
+            let most = free.min(rules.parallel_runs);
+            let queued = self.queue.next(tenant, u32::try_from(most).unwrap_or(u32::MAX)).await?;
+            let room = rules.parallel_runs.saturating_sub(queued.taken as usize);
+            let next: VecDeque<RunOrigin> = queued.next.into_iter().take(room).collect();
+            if !next.is_empty() {
+                waiting.insert(tenant.clone(), next);
+            }
+        }
+        Ok(waiting)
     }
 
-    /// Leases a run and drives it.
+    fn wish(&self, tenant: &TenantId) -> PlaceWish<'_> {
+        let now = self.clock.now_ms();
+        let most = self.site.tenants.get(tenant).map_or(0, |rules| rules.parallel_runs);
+        let most = u32::try_from(most).unwrap_or(u32::MAX);
+        PlaceWish { holder: &self.holder, now, until: now + self.lease_ms, most, alone: self.alone }
+    }
+
+    /// Leases a run and drives it, unless somebody else was faster.
     async fn take(
         &self,
         tenant: &TenantId,
-        origin: &RunOrigin,
+        origin: RunOrigin,
         driven: &mut Driven,
     ) -> Result<(), StoreError> {
-        let now = self.clock.now_ms();
-        let until = now + self.lease_ms;
         let run = &origin.run;
-        let Some(lease) = self.store.lease(tenant, run, &self.holder, now, until, self.alone).await? else {
+        if driven.shares.has(tenant, run) {
             return Ok(());
-        };
-        let engine = match self.engines.engine(tenant, origin).await {
+        }
+        let wish = self.wish(tenant);
+        let Some(lease) = self.queue.take_place(tenant, run, wish).await? else { return Ok(()) };
+        let engine = match self.engines.engine(tenant, &origin).await {
             Ok(engine) => engine,
             Err(problem) => {
                 tracing::error!(tenant.id = %tenant, run.id = %run, %problem, "a run cannot be driven now");
+                driven.left.push((tenant.clone(), origin));
                 return Ok(());
             }
         };
-        driven.runs.entry(tenant.clone()).or_default().insert(run.clone(), lease.fence);
+        driven.shares.take(tenant, run, wish.now);
+        driven.fences.insert((tenant.clone(), run.clone()), lease.fence);
         let task = driven.tasks.spawn(one(engine, tenant.clone(), run.clone(), lease)).id();
-        driven.of_task.insert(task, (tenant.clone(), run.clone()));
+        driven.of_task.insert(task, (tenant.clone(), origin));
         Ok(())
     }
 
-    fn ended(&self, driven: &mut Driven, ended: Result<(task::Id, ()), JoinError>) {
-        let task = match ended {
-            Ok((task, ())) => task,
+    fn ended(&self, driven: &mut Driven, ended: Result<(task::Id, Left), JoinError>) {
+        let (task, left) = match ended {
+            Ok(ended) => ended,
             Err(error) => {
                 tracing::error!(%error, "a driver broke off");
-                error.id()
+                (error.id(), true)
             }
         };
-        if let Some((tenant, run)) = driven.of_task.remove(&task)
-            && let Some(runs) = driven.runs.get_mut(&tenant)
-        {
-            runs.remove(&run);
+        if let Some((tenant, origin)) = driven.of_task.remove(&task) {
+            driven.shares.give_back(&tenant, &origin.run, self.clock.now_ms());
+            driven.fences.remove(&(tenant.clone(), origin.run.clone()));
+            if left {
+                driven.left.push((tenant, origin));
+            }
         }
         self.wake.reporter.notify_one();
         self.wake.follower.notify_one();
@@ -192,25 +240,27 @@ impl Scheduler {
         // What is left goes on from its journal, here or elsewhere.
         driven.tasks.shutdown().await;
         let now = self.clock.now_ms();
-        for (tenant, runs) in driven.runs {
-            for (run, fence) in runs {
-                // Nobody then waits for the end of the lease.
-                let writer = Writer { tenant: tenant.clone(), run, fence };
-                if let Err(error) = self.store.renew(&writer, now).await {
-                    tracing::warn!(run.id = %writer.run, %error, "a lease was not given back");
-                }
+        for ((tenant, run), fence) in driven.fences {
+            // Nobody then waits for the end of the lease.
+            let writer = Writer { tenant, run, fence };
+            if let Err(error) = self.store.renew(&writer, now).await {
+                tracing::warn!(run.id = %writer.run, %error, "a lease was not given back");
             }
         }
     }
 }
 
 /// Drives one run to its end, or as far as it goes.
-async fn one(engine: Arc<Engine>, tenant: TenantId, run: RunId, lease: Lease) {
+async fn one(engine: Arc<Engine>, tenant: TenantId, run: RunId, lease: Lease) -> Left {
     let writer = Writer { tenant: tenant.clone(), run: run.clone(), fence: lease.fence };
     match drive(engine, writer, lease).await {
         Ok(status) => {
-            tracing::info!(tenant.id = %tenant, run.id = %run, status = status.as_str(), "a run ended")
+            tracing::info!(tenant.id = %tenant, run.id = %run, status = status.as_str(), "a run ended");
+            false
         }
-        Err(error) => tracing::error!(tenant.id = %tenant, run.id = %run, %error, "a run was left"),
+        Err(error) => {
+            tracing::error!(tenant.id = %tenant, run.id = %run, %error, "a run was left");
+            true
+        }
     }
 }

@@ -19,13 +19,27 @@ pub struct Site {
     pub url: Option<String>,
 }
 
+/// Runs of a tenant that have places at once, where nothing else is said.
+const PARALLEL_RUNS: usize = 50;
+
 /// What holds for one tenant.
 #[derive(Debug, Clone)]
 pub struct TenantRules {
     /// Its policy.
     pub policy: Policy,
-    /// Runs of it that are driven at once.
+    /// Runs of it that have places at once, over all servers that share the database.
     pub parallel_runs: usize,
+    /// Its share of a server's places, beside those of the others.
+    pub weight: u64,
+    /// Places of each server that the others leave free for it; none is one, as far as there are enough.
+    pub guaranteed_runs: Option<usize>,
+}
+
+impl TenantRules {
+    /// What holds where nothing else is said.
+    pub fn usual(policy: Policy) -> Self {
+        Self { policy, parallel_runs: PARALLEL_RUNS, weight: 1, guaranteed_runs: None }
+    }
 }
 
 /// A repository and its forge.

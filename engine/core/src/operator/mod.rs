@@ -5,6 +5,7 @@
 
 mod parse;
 mod parse_service;
+mod parse_tenants;
 mod parse_tokens;
 mod servers;
 mod service;
@@ -12,6 +13,8 @@ mod token;
 mod types;
 
 pub use servers::{KnownServer, KnownServers};
-pub use service::{ForgeCredentials, ForgeEntry, MAX_SECRETS, Repository, Service, Tenant, Webhook};
+pub use service::{
+    ForgeCredentials, ForgeEntry, MAX_SECRETS, Repository, Service, Tenant, USUAL_PARALLEL_RUNS, Webhook,
+};
 pub use token::{Scope, TOKEN_PREFIX, Token};
 pub use types::{Connection, Login, Operator, RegistryConnection};

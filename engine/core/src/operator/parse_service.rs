@@ -1,8 +1,9 @@
 //! Reading the service's part, and whether its names fit together.
 
-use super::parse::{login, place};
+use super::parse::login;
+use super::parse_tenants::{self, check_places, tenant};
 use super::parse_tokens::{self, token};
-use super::service::{ForgeCredentials, ForgeEntry, MAX_SECRETS, Repository, Service, Tenant, Webhook};
+use super::service::{ForgeCredentials, ForgeEntry, MAX_SECRETS, Repository, Service, Webhook};
 use crate::definition::DAY;
 use crate::delivery::ForgeKind;
 use crate::diagnostic::{codes, nearest};
@@ -31,6 +32,7 @@ pub(super) fn service(reader: &mut Reader, map: &Map<'_>) -> Service {
         tokens: entries(reader, map, "tokens", token),
     };
     check(reader, map, &service);
+    check_places(reader, map, &service);
     check_tokens(reader, map, &service);
     service
 }
@@ -57,7 +59,7 @@ fn entries<K: FromStr<Err: Display> + Ord, V>(
 
 fn keys_of(section: &str) -> &'static [&'static str] {
     match section {
-        "tenants" => &["policy", "parallel-runs", "deliveries-a-minute"],
+        "tenants" => parse_tenants::KEYS,
         "forges" => &["kind", "api", "token", "login"],
         "repositories" => &["tenant", "forge", "name", "clone", "login", "default-branch", "protected"],
         "tokens" => parse_tokens::KEYS,
@@ -65,7 +67,7 @@ fn keys_of(section: &str) -> &'static [&'static str] {
     }
 }
 
-fn number(reader: &mut Reader, map: &Map<'_>, key: &str) -> Option<u64> {
+pub(super) fn number(reader: &mut Reader, map: &Map<'_>, key: &str) -> Option<u64> {
     map.get(key).and_then(|node| reader.integer(node, 1, 1_000_000))
 }
 
@@ -88,14 +90,6 @@ fn url(reader: &mut Reader, node: &Node) -> Option<String> {
     let message = format!("`{}` is no address of a server", cut(text));
     reader.error(codes::BAD_VALUE, &node.place, message, "write it as in `https://ci.example.com`");
     None
-}
-
-fn tenant(reader: &mut Reader, _: &Entry, map: &Map<'_>) -> Option<Tenant> {
-    Some(Tenant {
-        policy: place(reader, map, "policy"),
-        parallel_runs: number(reader, map, "parallel-runs"),
-        deliveries_a_minute: number(reader, map, "deliveries-a-minute"),
-    })
 }
 
 fn forge(reader: &mut Reader, entry: &Entry, map: &Map<'_>) -> Option<ForgeEntry> {
@@ -267,9 +261,9 @@ fn check_tokens(reader: &mut Reader, map: &Map<'_>, service: &Service) {
     }
 }
 
-type At<'a, 'n> = (&'a Map<'n>, &'a str, &'a str);
+pub(super) type At<'a, 'n> = (&'a Map<'n>, &'a str, &'a str);
 
-fn entry<'n>((map, section, name): At<'_, 'n>) -> Option<&'n Entry> {
+pub(super) fn entry<'n>((map, section, name): At<'_, 'n>) -> Option<&'n Entry> {
     let crate::document::Value::Map(entries) = &map.get(section)?.value else { return None };
     entries.iter().find(|entry| entry.key == name)
 }

@@ -12,6 +12,9 @@ use std::collections::{BTreeMap, BTreeSet};
 /// A webhook has at most this many secrets that are valid at once: one, and the one that replaces it.
 pub const MAX_SECRETS: usize = 2;
 
+/// Runs that a server drives at once, where nothing else is said.
+pub const USUAL_PARALLEL_RUNS: u64 = 200;
+
 /// The service's part of the configuration; empty for a single machine.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -22,7 +25,7 @@ pub struct Service {
     /// What links to this server begin with.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
-    /// Runs that are driven at once, over all tenants.
+    /// Runs that each server drives at once, over all tenants; none is [`USUAL_PARALLEL_RUNS`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub parallel_runs: Option<u64>,
     /// Between two looks for heads that no delivery told of, in milliseconds.
@@ -47,9 +50,15 @@ pub struct Tenant {
     /// The file with its policy; none is the configuration's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub policy: Option<String>,
-    /// Runs of it that are driven at once.
+    /// Runs of it that are driven at once, over all servers that share the database.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub parallel_runs: Option<u64>,
+    /// Its share of a server's places beside those of the others; none is 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub weight: Option<u64>,
+    /// Places of each server that the others leave free for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub guaranteed_runs: Option<u64>,
     /// Deliveries that are taken from it, a minute.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub deliveries_a_minute: Option<u64>,

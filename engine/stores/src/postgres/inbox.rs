@@ -136,6 +136,16 @@ impl Write {
         Ok(())
     }
 
+    /// Until the end of the transaction nobody else admits or ends a run of a concurrency group. It is locked before any row
+    /// of a run.
+    pub(super) async fn hold_group(&mut self, group: &str) -> Result<()> {
+        sqlx::query("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))")
+            .bind(format!("{} {group}", self.tenant))
+            .execute(&mut *self.sql)
+            .await?;
+        Ok(())
+    }
+
     async fn locked_lane(&mut self, lane: &str) -> Result<bool> {
         let found: Option<i32> =
             sqlx::query_scalar("SELECT 1 FROM lane WHERE tenant = $1 AND repository = $2 FOR UPDATE")

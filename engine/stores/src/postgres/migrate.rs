@@ -7,8 +7,12 @@ use std::time::{Duration, Instant};
 /// The version before goes on running while one is applied and afterwards: a migration adds tables, columns with a default,
 /// and indexes; it takes nothing away that the version before names, and what it adds may be absent from what that version
 /// writes. What nobody names any more goes a version later.
-pub(super) const MIGRATIONS: &[&str] =
-    &[include_str!("schema/0001.sql"), include_str!("schema/0002.sql"), include_str!("schema/0003.sql")];
+pub(super) const MIGRATIONS: &[&str] = &[
+    include_str!("schema/0001.sql"),
+    include_str!("schema/0002.sql"),
+    include_str!("schema/0003.sql"),
+    include_str!("schema/0004.sql"),
+];
 
 /// `SGWY`, for the lock under which one process migrates while the others wait.
 const LOCK: i64 = 0x5347_5759;

@@ -70,4 +70,9 @@ impl Write {
     pub(super) async fn hold_lane(&mut self, _: Option<&RepositoryId>) -> Result<()> {
         Ok(())
     }
+
+    /// So it does of groups.
+    pub(super) async fn hold_group(&mut self, _: &str) -> Result<()> {
+        Ok(())
+    }
 }

@@ -2,8 +2,12 @@ use super::{Failure, Result};
 use sqlx::{Connection, SqliteConnection};
 
 /// The migrations in order; the n-th leads to version n. They only go forward, and one that was released never changes.
-const MIGRATIONS: &[&str] =
-    &[include_str!("schema/0001.sql"), include_str!("schema/0002.sql"), include_str!("schema/0003.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("schema/0001.sql"),
+    include_str!("schema/0002.sql"),
+    include_str!("schema/0003.sql"),
+    include_str!("schema/0004.sql"),
+];
 
 /// `SGWY`: marks the file as ours (`PRAGMA application_id`).
 const APPLICATION: u32 = 0x5347_5759;

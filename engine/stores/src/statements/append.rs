@@ -2,13 +2,17 @@ use super::{Result, Write};
 use crate::journal_body::Row;
 use crate::shared::{HeldRun, int, json, word};
 use stageway_core::name::RunId;
+use stageway_core::run::RunEvent;
 use stageway_ports::{Batch, Writer};
 
 impl Write {
     /// Writes a batch, whose records are `rows`: one statement for each kind of row, however many there are.
     pub(crate) async fn append(&mut self, writer: &Writer, batch: &Batch, rows: &[Row]) -> Result<u64> {
-        let mut run = self.fenced(writer).await?;
         let id = &writer.run;
+        if batch.events.iter().any(|event| matches!(event, RunEvent::Ended { .. })) {
+            self.hold_group_of(id).await?;
+        }
+        let mut run = self.fenced(writer).await?;
         run.check_version(id, batch)?;
         self.insert_records(id, rows).await?;
         for (stage, attempt, beyond) in &batch.strike {
@@ -29,6 +33,7 @@ impl Write {
         }
         if run.standing.ended_at().is_some() {
             self.drop_claims(id).await?;
+            self.leave(id).await?;
         }
         self.changed();
         Ok(run.version)

@@ -16,8 +16,9 @@ impl Write {
             return Ok(None);
         }
         let fence: i64 = sqlx::query_scalar(
-            "UPDATE run SET fence = fence + 1, holder = $3, held_until = $4 WHERE tenant = $1 AND id = $2
-             RETURNING fence",
+            "UPDATE run SET fence = fence + 1, holder = $3, held_until = $4,
+               turn = CASE WHEN turn IS NULL THEN NULL ELSE 2 END
+             WHERE tenant = $1 AND id = $2 RETURNING fence",
         )
         .bind(self.tenant.as_str())
         .bind(wish.run.as_str())
@@ -58,12 +59,15 @@ impl Write {
         if found.ok_or_else(|| refusal::no_run(run))?.is_some() {
             return Ok(());
         }
-        sqlx::query("UPDATE run SET cancel = $3 WHERE tenant = $1 AND id = $2")
-            .bind(self.tenant.as_str())
-            .bind(run.as_str())
-            .bind(json(&(by, reason, at))?)
-            .execute(&mut *self.sql)
-            .await?;
+        sqlx::query(
+            "UPDATE run SET cancel = $3, turn = CASE WHEN turn IN (0, 1) THEN 3 ELSE turn END
+             WHERE tenant = $1 AND id = $2",
+        )
+        .bind(self.tenant.as_str())
+        .bind(run.as_str())
+        .bind(json(&(by, reason, at))?)
+        .execute(&mut *self.sql)
+        .await?;
         self.changed();
         Ok(())
     }

@@ -4,8 +4,9 @@
 //! the dialects differ, the room that this is a part of says how: what a transaction is (`Read`, `Write`), how a method
 //! of the port becomes one (`reading!`, `writing!`), that a row is locked (`locking!`), how text of other people is kept
 //! (`text`, `from_text`), that two values are the same or both nothing (`same!`), that a run has a key (`keyed!`), what else a
-//! status is that was told (`unclaimed!`), that nobody else works on a repository (`hold_lane`). What is said in another way altogether stands there: how many rows are written at once, how a
-//! change is told, how a database is opened.
+//! status is that was told (`unclaimed!`), that nobody else works on a repository (`hold_lane`) or a group of runs
+//! (`hold_group`). What is said in another way altogether stands there: how many rows are written at once, how a change is
+//! told, how a database is opened.
 
 mod append;
 mod approvals;
@@ -18,6 +19,7 @@ mod leases;
 pub(super) mod lines;
 mod port;
 mod proofs;
+pub(super) mod queue;
 mod releases;
 mod reports;
 pub(super) mod runs;

@@ -130,7 +130,7 @@ fn site() -> Site {
 repositories: { demo: { forge: git, name: acme/demo, clone: https://git.example.com/demo.git } }";
     let operator = Operator::parse("config.yaml", text.as_bytes()).unwrap();
     for name in ["acme", "other", "limited"] {
-        let rules = TenantRules { policy: policy.clone(), parallel_runs: 1 };
+        let rules = TenantRules { parallel_runs: 1, ..TenantRules::usual(policy.clone()) };
         site.tenants.insert(tenant(name), rules);
         for (id, repository) in &operator.service.repositories {
             let forge = Arc::new(MemoryForge::default());
@@ -171,6 +171,7 @@ impl World {
         };
         let resources = Resources {
             store: Arc::new(store.clone()),
+            queue: Arc::new(store.clone()),
             freezes: Arc::new(store.clone()),
             blobs: Arc::new(blobs.clone()),
             plugins: Arc::new(OnePlugin),

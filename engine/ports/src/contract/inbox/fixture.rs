@@ -1,13 +1,13 @@
-use crate::{Claimant, Claimed, Inbox, Moved, NewDelivery, Outcome, Settlement, Store};
+use crate::{Claimant, Claimed, Freezes, Inbox, Moved, NewDelivery, Outcome, Queue, Settlement, Store};
 use async_trait::async_trait;
 use stageway_core::delivery::{Reference, Revision};
 use stageway_core::name::{ReceiptId, RepositoryId, TenantId, WebhookId};
 use std::sync::Arc;
 
-/// Both ports of one handle: they share their transactions.
-pub trait Memory: Store + Inbox {}
+/// The ports of one handle: they share their transactions.
+pub trait Memory: Store + Inbox + Queue + Freezes {}
 
-impl<T: Store + Inbox> Memory for T {}
+impl<T: Store + Inbox + Queue + Freezes> Memory for T {}
 
 /// One set of data, empty at first.
 #[async_trait]

@@ -1,9 +1,10 @@
-//! The contract of the port [`Inbox`].
+//! The contract of the ports [`Inbox`] and [`Queue`].
 
 mod claims;
 mod deliveries;
 mod fixture;
 mod heads;
+mod queue;
 mod runs;
 mod statuses;
 
@@ -11,11 +12,12 @@ pub use claims::*;
 pub use deliveries::*;
 pub use fixture::{InboxFixture, Memory};
 pub use heads::*;
+pub use queue::*;
 pub use runs::*;
 pub use statuses::*;
 
 #[allow(unused_imports, reason = "for the documentation")]
-use crate::Inbox;
+use crate::{Inbox, Queue};
 
 /// Runs every case of the inbox's contract; the expression makes an [`InboxFixture`] with a set of data of its own.
 #[macro_export]
@@ -39,7 +41,15 @@ macro_rules! inbox_contract {
             many_refs_of_one_delivery_have_histories_of_their_own
             the_heads_that_are_known_are_the_newest
             a_run_is_admitted_once_by_its_key
-            unfinished_runs_have_their_origins
+            a_run_has_its_origin
+            places_are_taken_in_order
+            no_more_places_are_given_out_than_there_are
+            runs_of_a_group_have_places_one_after_the_other
+            a_newer_run_of_the_group_ends_those_that_give_way
+            a_frozen_tenant_gives_places_only_to_end
+            a_place_whose_holder_is_gone_is_taken_again
+            why_a_run_has_no_place_is_known
+            ends_of_one_moment_let_the_next_go
             a_run_that_is_waited_for_is_followed_once
             a_run_is_told_when_it_was_made_and_when_it_has_ended
             what_has_no_run_is_told_once

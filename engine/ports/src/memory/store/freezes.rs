@@ -14,6 +14,11 @@ pub(super) struct Frozen {
 }
 
 impl Frozen {
+    /// Whether the tenant itself is.
+    pub(super) fn all(&self) -> bool {
+        self.now.contains_key(&None)
+    }
+
     pub(super) fn of(&self, environment: &EnvironmentName) -> Option<&Freeze> {
         self.now.get(&Some(environment.clone()))
     }

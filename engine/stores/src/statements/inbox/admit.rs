@@ -1,5 +1,6 @@
+use super::super::queue::Group;
 use super::{Connection, Read, Result, Write, keyed};
-use crate::shared::{count, from_json, from_word, json, limit, name};
+use crate::shared::{count, from_json, from_word, int, json, limit, name};
 use stageway_core::name::{ReceiptId, RunId, TenantId};
 use stageway_ports::{Admission, Admitted, RunOrigin, StoreError};
 
@@ -22,10 +23,15 @@ impl Write {
         if self.origin_exists(run).await? {
             return Err(other_key().into());
         }
+        let group = Group::of(&admission.key, admission.concurrency.as_ref())?;
+        if let Some(lane) = &group.lane {
+            self.hold_group(lane).await?;
+        }
         let number = self.create_run(&admission.run).await?;
         if !self.insert_origin(admission).await? {
             return Err(other_key().into());
         }
+        self.enter(run, int(number), &group, admission.run.at).await?;
         self.insert_of_run(admission).await?;
         self.changed();
         Ok(Admitted { run: run.clone(), number, new: true })
@@ -70,10 +76,10 @@ impl Write {
     }
 }
 
-type Row = (String, i64, String, String, Option<String>, Option<String>, Option<String>, String);
+pub(crate) type Row = (String, i64, String, String, Option<String>, Option<String>, Option<String>, String);
 
-const COLUMNS: &str = "run.id, run.number, origin.key, origin.revision, origin.delivery, origin.concurrency, origin.after, run.status";
-const JOIN: &str = "FROM run JOIN origin ON origin.tenant = run.tenant AND origin.run = run.id";
+pub(crate) const COLUMNS: &str = "run.id, run.number, origin.key, origin.revision, origin.delivery, origin.concurrency, origin.after, run.status";
+pub(crate) const JOIN: &str = "FROM run JOIN origin ON origin.tenant = run.tenant AND origin.run = run.id";
 
 /// Of all tenants.
 pub(crate) async fn unfollowed(sql: &mut Connection, max: u32) -> Result<Vec<(TenantId, RunOrigin)>> {
@@ -104,18 +110,6 @@ impl Write {
 }
 
 impl Read {
-    pub(crate) async fn unfinished(&mut self, max: u32) -> Result<Vec<RunOrigin>> {
-        let statement = format!(
-            "SELECT {COLUMNS} {JOIN} WHERE run.tenant = $1 AND run.ended_at IS NULL ORDER BY run.number LIMIT $2"
-        );
-        let rows: Vec<Row> = sqlx::query_as(sqlx::AssertSqlSafe(statement))
-            .bind(self.tenant.as_str())
-            .bind(limit(max))
-            .fetch_all(&mut *self.sql)
-            .await?;
-        rows.into_iter().map(origin).collect()
-    }
-
     pub(crate) async fn origin(&mut self, run: &RunId) -> Result<Option<RunOrigin>> {
         let statement = format!("SELECT {COLUMNS} {JOIN} WHERE run.tenant = $1 AND run.id = $2");
         let row: Option<Row> = sqlx::query_as(sqlx::AssertSqlSafe(statement))
@@ -127,7 +121,9 @@ impl Read {
     }
 }
 
-fn origin((run, number, key, revision, delivery, concurrency, after, status): Row) -> Result<RunOrigin> {
+pub(crate) fn origin(
+    (run, number, key, revision, delivery, concurrency, after, status): Row,
+) -> Result<RunOrigin> {
     Ok(RunOrigin {
         run: name("the id of a run", run)?,
         number: count("the number of a run", number)?,

@@ -50,10 +50,6 @@ impl Inbox for Handle {
         writing!(self, tenant, admit(&admission))
     }
 
-    async fn unfinished(&self, tenant: &TenantId, max: u32) -> Answer<Vec<RunOrigin>> {
-        reading!(self, tenant, unfinished(max))
-    }
-
     async fn origin(&self, tenant: &TenantId, run: &RunId) -> Answer<Option<RunOrigin>> {
         reading!(self, tenant, origin(run))
     }

@@ -6,7 +6,7 @@ use super::{admission, claimant, delivery, receive, repository, revision, settle
 use stageway_core::delivery::{ReportState, StatusReport};
 use stageway_core::name::TenantId;
 use stageway_core::run::{RunEvent, RunStatus};
-use stageway_ports::{Batch, Inbox as _, NewStatus, Settlement, Store as _, Telling, Writer};
+use stageway_ports::{Batch, Inbox as _, NewStatus, Queue as _, Settlement, Store as _, Telling, Writer};
 use std::collections::BTreeSet;
 
 /// One push that two have: one run. What was given by hand may be long.
@@ -21,7 +21,7 @@ async fn a_key_that_two_admit_is_one_run() {
         assert!(a.new != b.new && a.run == b.run, "{a:?} {b:?}");
         assert_eq!((a.number, b.number), (number, number));
     }
-    assert_eq!(left.unfinished(&tenant, 99).await.unwrap().len(), 40);
+    assert_eq!(left.turns(&tenant, 99, 99).await.unwrap().runs.len(), 40);
     let pending = left.pending(1_000, 99).await.unwrap();
     assert_eq!(pending.len(), 1, "of one commit and context the newest counts");
     let Telling::Run { number, .. } = &pending[0].what else { panic!("{pending:?}") };

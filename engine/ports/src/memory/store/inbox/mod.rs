@@ -3,6 +3,7 @@
 mod deliveries;
 mod heads;
 mod port;
+mod queue;
 mod runs;
 
 use crate::{Delivery, Moved, PendingStatus, RunKey};

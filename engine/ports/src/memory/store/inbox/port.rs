@@ -94,10 +94,6 @@ impl Inbox for MemoryStore {
         self.write(tenant, |tenant| tenant.admit(number, admission)).await
     }
 
-    async fn unfinished(&self, tenant: &TenantId, max: u32) -> Result<Vec<RunOrigin>, StoreError> {
-        Ok(self.read(tenant, |tenant| tenant.unfinished(max)).await)
-    }
-
     async fn origin(&self, tenant: &TenantId, run: &RunId) -> Result<Option<RunOrigin>, StoreError> {
         Ok(self.read(tenant, |tenant| tenant.origin(run)).await)
     }

@@ -15,7 +15,7 @@ impl Tenant {
         if self.letters.origins.contains_key(&id) {
             return Err(StoreError::Conflict(format!("run {id} stands under another key")));
         }
-        let run_number = self.create(admission.run)?;
+        let (at, run_number) = (admission.run.at, self.create(admission.run)?);
         let repository = admission.key.repository.clone();
         self.replace(
             number,
@@ -31,6 +31,7 @@ impl Tenant {
             listened: admission.listened,
         };
         self.letters.origins.insert(id.clone(), origin);
+        self.give_way_to(&id, at);
         Ok(Admitted { run: id, number: run_number, new: true })
     }
 
@@ -67,11 +68,11 @@ impl Tenant {
         })
     }
 
-    pub(super) fn unfinished(&self, max: u32) -> Vec<RunOrigin> {
+    /// Those that have not ended, oldest first.
+    pub(super) fn unfinished(&self) -> Vec<RunOrigin> {
         let mut open: Vec<_> = self.letters.origins.keys().filter_map(|id| self.origin(id)).collect();
         open.retain(|origin| !origin.status.is_final());
         open.sort_by_key(|origin| origin.number);
-        open.truncate(max as usize);
         open
     }
 
