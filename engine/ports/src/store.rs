@@ -93,6 +93,9 @@ pub struct RunSummary {
     pub created_at: u64,
     /// When it ended.
     pub ended_at: Option<u64>,
+    /// Why it has not begun, for people; a store does not know.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waits: Option<String>,
 }
 
 /// Which runs a list has; newest first.

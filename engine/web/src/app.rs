@@ -1,9 +1,9 @@
 use crate::metrics::Metrics;
 use crate::rate::Rates;
 use crate::tokens::Tokens;
-use stageway_conductor::service::{Ids, Reception, Site, Starter};
+use stageway_conductor::service::{Ids, Reception, Site, Starter, Waits};
 use stageway_core::name::{TenantId, WebhookId};
-use stageway_ports::{Blobs, Clock, Freezes, Inbox, Plugins, Queue, Store};
+use stageway_ports::{Blobs, Clock, Freezes, Inbox, Plugins, Queue, RunSummary, Store, StoreError};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -127,6 +127,16 @@ impl App {
 
     pub(crate) fn store(&self) -> &dyn Store {
         &*self.resources.store
+    }
+
+    /// Says of each run of a page why it has not begun.
+    ///
+    /// # Errors
+    /// The store's.
+    pub(crate) async fn explain(&self, tenant: &TenantId, runs: &mut [RunSummary]) -> Result<(), StoreError> {
+        let parallel_runs = self.site.tenants.get(tenant).map_or(0, |rules| rules.parallel_runs);
+        let ports = (&*self.resources.queue, &*self.resources.freezes);
+        Waits::explain(ports, tenant, parallel_runs, runs).await
     }
 }
 

@@ -3,6 +3,7 @@
 //! The deliveries are signed by Python's `hmac`, not by our code.
 
 mod doubles;
+mod flood;
 mod forge;
 mod gitea;
 mod kill;

@@ -253,8 +253,13 @@ webhooks:
 
     /// Delivers a push under an id.
     pub(crate) fn deliver(&self, server: &Server, id: &str, body: &[u8]) -> Answer {
-        let signature = sign(SECRET, body);
-        server.request("POST", "/webhooks/demo", &headers("push", id, &signature), body)
+        self.deliver_to(server, "demo", id, body)
+    }
+
+    /// Delivers a push to a webhook.
+    pub(crate) fn deliver_to(&self, server: &Server, webhook: &str, id: &str, body: &[u8]) -> Answer {
+        let (path, signature) = (format!("/webhooks/{webhook}"), sign(SECRET, body));
+        server.request("POST", &path, &headers("push", id, &signature), body)
     }
 
     /// The runs that the store has, oldest first, by `stageway runs`.

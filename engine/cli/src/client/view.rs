@@ -1,12 +1,14 @@
 //! Where runs are looked at: on this machine, or on a server.
 
 use super::servers::ServersFile;
+use crate::config::Settings;
 use crate::exit::{Exit, Refused};
-use crate::wiring::{Home, RunLock};
+use crate::wiring::{Home, RunLock, tenant_rules};
 use anyhow::Result;
+use stageway_conductor::service::Waits;
 use stageway_core::name::{RunId, TenantId};
 use stageway_core::operator::Scope;
-use stageway_ports::{SecretValue, Store};
+use stageway_ports::{RunSummary, SecretValue, Store};
 use stageway_remotes::server::{RemoteServer, RemoteStore, RemoteToken, ServerError};
 use std::sync::Arc;
 
@@ -42,14 +44,17 @@ pub(crate) struct View {
 }
 
 enum Place {
-    Here(Box<Home>),
+    /// With the places of its tenant.
+    Here(Box<Home>, usize),
     There(Box<Remote>),
 }
 
 impl View {
     /// Those of this machine.
-    pub(crate) fn here(home: Home) -> Self {
-        Self { store: home.store.clone(), tenant: home.tenant.clone(), place: Place::Here(Box::new(home)) }
+    pub(crate) fn here(home: Home, settings: &Settings) -> Self {
+        let (store, tenant) = (home.store.clone(), home.tenant.clone());
+        let rules = tenant_rules(settings.policy.clone(), settings.service.tenants.get(&tenant));
+        Self { store, tenant, place: Place::Here(Box::new(home), rules.parallel_runs) }
     }
 
     /// Those of a server.
@@ -61,7 +66,7 @@ impl View {
     /// The state directory, if it is this machine.
     pub(crate) fn home(&self) -> Option<&Home> {
         match &self.place {
-            Place::Here(home) => Some(home),
+            Place::Here(home, _) => Some(home),
             Place::There(_) => None,
         }
     }
@@ -69,9 +74,20 @@ impl View {
     /// The server, if it is one.
     pub(crate) fn remote(&self) -> Option<&Remote> {
         match &self.place {
-            Place::Here(_) => None,
+            Place::Here(..) => None,
             Place::There(remote) => Some(remote),
         }
+    }
+
+    /// Says of each run why it has not begun; a server has said so already.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub(crate) async fn explain(&self, runs: &mut [RunSummary]) -> Result<()> {
+        if let Place::Here(home, parallel_runs) = &self.place {
+            Waits::explain((&*home.queue, &*home.freezes), &self.tenant, *parallel_runs, runs).await?;
+        }
+        Ok(())
     }
 
     /// Whether somebody drives a run; a server does whenever it can.

@@ -47,7 +47,10 @@ impl Context {
     pub(crate) async fn view(&self) -> Result<View> {
         match &self.server {
             Some(_) => Ok(View::there(self.remote().await?)),
-            None => Ok(View::here(Home::open(&self.settings()?).await?)),
+            None => {
+                let settings = self.settings()?;
+                Ok(View::here(Home::open(&settings).await?, &settings))
+            }
         }
     }
 

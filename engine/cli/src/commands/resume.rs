@@ -77,6 +77,7 @@ mod tests {
             status: RunStatus::Running,
             created_at: 1,
             ended_at: None,
+            waits: None,
         };
         assert_eq!(only(vec![run(3)]).unwrap().number, 3);
         assert_eq!(only(vec![]).unwrap_err().to_string(), "no run was interrupted");

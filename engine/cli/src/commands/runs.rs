@@ -31,7 +31,8 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<Exit> {
     let view = context.view().await?;
     let filter =
         RunFilter { pipeline: args.pipeline, unfinished: args.unfinished, before: None, max: args.max };
-    let runs = view.store.runs(&view.tenant, &filter).await?;
+    let mut runs = view.store.runs(&view.tenant, &filter).await?;
+    view.explain(&mut runs).await?;
     if args.json {
         let lines: Result<Vec<String>, _> = runs.iter().map(serde_json::to_string).collect();
         context.print(&lines?.iter().map(|line| format!("{line}\n")).collect::<String>())?;
@@ -55,7 +56,9 @@ fn table(runs: &[RunSummary], driven: &dyn Fn(&RunSummary) -> bool, now: u64, lo
     runs.iter()
         .map(|run| {
             let (style, word) = match run.status {
-                status if !status.is_final() && !driven(run) => (Style::Notice, "interrupted"),
+                status if !status.is_final() && !driven(run) && run.waits.is_none() => {
+                    (Style::Notice, "interrupted")
+                }
                 status => (style(status), status.as_str()),
             };
             let took =
@@ -67,7 +70,8 @@ fn table(runs: &[RunSummary], driven: &dyn Fn(&RunSummary) -> bool, now: u64, lo
                 run.pipeline.as_str(),
                 ago(run.created_at, now)
             );
-            format!("{}  {}\n", line.trim_end(), look.paint(Style::Faint, run.id.as_str()))
+            let why = run.waits.as_ref().map(|why| format!("  {why}")).unwrap_or_default();
+            format!("{}  {}{why}\n", line.trim_end(), look.paint(Style::Faint, run.id.as_str()))
         })
         .collect()
 }
@@ -96,14 +100,18 @@ mod tests {
             status,
             created_at: 1_000,
             ended_at,
+            waits: None,
         };
+        let place = "waits for a place: tenant `acme` runs 4 of 4";
         let runs = [
+            RunSummary { waits: Some(place.into()), ..run(13, RunStatus::Queued, None) },
             run(12, RunStatus::Running, None),
             run(11, RunStatus::Waiting, None),
             run(9, RunStatus::Failed, Some(13_100)),
         ];
         let text = table(&runs, &|run| run.number == 12, 61_000, &Look::PLAIN);
         let expected = "\
+13  orderbook  queued         1m ago  01R13  waits for a place: tenant `acme` runs 4 of 4
 12  orderbook  running        1m ago  01R12
 11  orderbook  interrupted    1m ago  01R11
  9  orderbook  failed         1m ago    12.1s  01R9

@@ -23,9 +23,11 @@ pub(crate) struct Args {
 /// Shows a run: what started it, its stages, outputs and images, and what it waits for.
 pub(crate) async fn run(context: &Context, args: Args) -> Result<Exit> {
     let view = context.view().await?;
-    let found = find(&*view.store, &view.tenant, &args.run).await?;
+    let mut found = find(&*view.store, &view.tenant, &args.run).await?;
+    view.explain(std::slice::from_mut(&mut found)).await?;
     let mut summary = summary(&*view.store, &view.tenant, &found.id).await?;
-    summary.elsewhere = view.home().is_none();
+    summary.elsewhere = view.home().is_none() || found.waits.is_some();
+    summary.waits = found.waits;
     if args.json {
         context.print(&format!("{}\n", end_json(&summary)))?;
         return Ok(Exit::Ok);

@@ -74,7 +74,7 @@ pub(crate) fn end_json(summary: &Summary) -> Value {
             (name.to_string(), value)
         })
         .collect();
-    json!({
+    let mut end = json!({
         "type": "end",
         "run": summary.run,
         "number": summary.number,
@@ -84,7 +84,11 @@ pub(crate) fn end_json(summary: &Summary) -> Value {
         "images": summary.images,
         "tests": summary.tests,
         "limits-by": summary.limits_by,
-    })
+    });
+    if let Some(why) = &summary.waits {
+        end["waits"] = json!(why);
+    }
+    end
 }
 
 impl<W: Write + Send> Renderer for Json<W> {

@@ -30,6 +30,8 @@ pub(crate) struct Summary {
     pub(crate) numbers: BTreeMap<RunId, u64>,
     /// It is a server's, which goes on by itself.
     pub(crate) elsewhere: bool,
+    /// Why it has not begun, in words.
+    pub(crate) waits: Option<String>,
 }
 
 /// Test reports of one stage, added up.
@@ -87,7 +89,11 @@ pub(crate) struct ImageFact {
 impl Summary {
     /// The summary for people, every line ended.
     pub(crate) fn render(&self, look: &Look) -> String {
-        let mut text = format!("\n{}\n\n", self.headline(look));
+        let mut text = format!("\n{}\n", self.headline(look));
+        if let Some(why) = &self.waits {
+            text.push_str(&format!("It {}.\n", look.paint(Style::Notice, why)));
+        }
+        text.push('\n');
         let width = self.state.stages.keys().map(|name| name.as_str().len()).max().unwrap_or(0);
         for (name, stage) in &self.state.stages {
             let mark = Mark::of(&stage.status).show(look, 0);
@@ -248,6 +254,7 @@ pub(crate) mod tests {
             limits_by: BTreeSet::from(["cgroup-v1".to_owned()]),
             numbers: board.numbers.clone(),
             elsewhere: false,
+            waits: None,
         }
     }
 
@@ -275,6 +282,17 @@ Limits of tasks by cgroup-v1.
 More: `stageway logs 12 smoke`, `stageway replay 12 smoke`
 ";
         assert_eq!(sample_summary().render(&Look::PLAIN), expected);
+    }
+
+    #[test]
+    fn a_run_that_waits_says_for_what() {
+        let mut board = sample::board();
+        sample::events()[..1].iter().for_each(|event| board.event(event));
+        let waits = Some("waits for a place: tenant `acme` runs 4 of 4".to_owned());
+        let summary = Summary { state: board.state, waits, ..sample_summary() };
+        let text = summary.render(&Look::PLAIN);
+        let expected = "\nRun 12 of orderbook has not begun  01RUN\nIt waits for a place: tenant `acme` runs 4 of 4.\n\n";
+        assert!(text.starts_with(expected), "{text}");
     }
 
     #[test]

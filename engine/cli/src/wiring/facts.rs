@@ -60,6 +60,7 @@ pub(crate) async fn summary(store: &dyn Store, tenant: &TenantId, run: &RunId) -
         limits_by,
         numbers,
         elsewhere: false,
+        waits: None,
     })
 }
 

@@ -33,4 +33,5 @@ pub(crate) use origin::Origin;
 pub(crate) use plugins::plugins;
 pub(crate) use reach::beyond;
 pub(crate) use serve::Server;
+pub(crate) use site::tenant_rules;
 pub(crate) use tree::{Place, Snapshot, snapshot};

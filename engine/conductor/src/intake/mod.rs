@@ -11,7 +11,7 @@ mod pipelines;
 mod start;
 
 use crate::service::{Ids, Place, Site, Wake};
-use futures::stream::{StreamExt as _, iter};
+use futures::stream::{FuturesUnordered, StreamExt as _};
 pub(crate) use pipelines::files;
 use pipelines::{About, Asked};
 use stageway_core::delivery::{Headers, RawDelivery};
@@ -27,9 +27,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use thiserror::Error;
 
-/// Deliveries that are taken up together.
-const TOGETHER: u32 = 64;
-/// Repositories that are taken in at the same time.
+/// Lanes that are taken in at the same time: repositories, and deliveries without one.
 const AT_ONCE: usize = 8;
 /// Without anybody waking us; what was put off, and what another left, is due again then.
 const LOOK: Duration = Duration::from_secs(2);
@@ -84,31 +82,35 @@ impl From<SourceError> for Trouble {
 impl Intake {
     /// Works until it is dropped; what was not finished then is given out again when its claim ends.
     pub async fn work(&self) {
+        let mut lanes = FuturesUnordered::new();
         loop {
-            match self.look().await {
-                // There may be more.
-                Ok(taken) if taken > 0 => continue,
+            // A repository with many deliveries keeps nobody waiting: while its lane is taken in, others are taken up.
+            match self.take_up(AT_ONCE.saturating_sub(lanes.len())).await {
+                Ok(taken) if !taken.is_empty() => {
+                    lanes.extend(taken.into_iter().map(|lane| self.lane(lane)));
+                    continue;
+                }
                 Ok(_) => {}
                 Err(error) => tracing::error!(%error, "deliveries cannot be taken in"),
             }
-            let _ = tokio::time::timeout(LOOK, self.wake.intake.notified()).await;
+            tokio::select! {
+                Some(()) = lanes.next() => {}
+                _ = tokio::time::timeout(LOOK, self.wake.intake.notified()) => {}
+            }
         }
     }
 
-    /// Takes in what is due; answers how much that was.
-    ///
-    /// # Errors
-    /// The store's.
-    pub async fn look(&self) -> Result<usize, StoreError> {
-        let now = self.clock.now_ms();
-        let claimed = self.inbox.take_up(now, now + CLAIM_MS, TOGETHER).await?;
-        let count = claimed.len();
+    /// Claims at most so many deliveries that are due, by lane.
+    async fn take_up(&self, most: usize) -> Result<Vec<Vec<Claimed>>, StoreError> {
+        if most == 0 {
+            return Ok(Vec::new());
+        }
+        let (now, most) = (self.clock.now_ms(), u32::try_from(most).unwrap_or(u32::MAX));
         let mut lanes: BTreeMap<_, Vec<Claimed>> = BTreeMap::new();
-        for one in claimed {
+        for one in self.inbox.take_up(now, now + CLAIM_MS, most).await? {
             lanes.entry((one.tenant.clone(), one.delivery.repository.clone())).or_default().push(one);
         }
-        iter(lanes.into_values()).for_each_concurrent(AT_ONCE, |lane| self.lane(lane)).await;
-        Ok(count)
+        Ok(lanes.into_values().collect())
     }
 
     /// The deliveries of one repository, in order: when one is put off, so are those after it.

@@ -1,6 +1,9 @@
 use stageway_core::name::TenantId;
 use stageway_core::run::{RunState, RunStatus, StageStatus};
-use stageway_ports::{Freeze, Freezes, Queue, StoreError, Turn, Turns};
+use stageway_ports::{Freeze, Freezes, Queue, RunSummary, StoreError, Turn, Turns};
+
+/// Runs without a place that are looked at for a page, at least.
+const PAGE: u32 = 1_000;
 
 /// Why runs of a tenant have not begun, for people.
 #[derive(Debug)]
@@ -16,7 +19,7 @@ impl Waits {
     ///
     /// # Errors
     /// The store's.
-    pub async fn look(
+    async fn look(
         (queue, freezes): (&dyn Queue, &dyn Freezes),
         tenant: &TenantId,
         parallel_runs: usize,
@@ -29,6 +32,25 @@ impl Waits {
             false => freezes.frozen(tenant).await?.into_iter().find(|freeze| freeze.environment.is_none()),
         };
         Ok(Self { tenant: tenant.clone(), turns, parallel_runs, frozen })
+    }
+
+    /// Says of each run of a page why it has not begun; of a page on which all have, nothing is asked.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn explain(
+        ports: (&dyn Queue, &dyn Freezes),
+        tenant: &TenantId,
+        parallel_runs: usize,
+        runs: &mut [RunSummary],
+    ) -> Result<(), StoreError> {
+        let queued = |run: &&mut RunSummary| run.status == RunStatus::Queued;
+        let Some(newest) = runs.iter_mut().filter(queued).map(|run| run.number).max() else { return Ok(()) };
+        // Between the runs of a page may be some of other pipelines.
+        let max = if runs.len() == 1 { 1 } else { u32::try_from(runs.len()).unwrap_or(u32::MAX).max(PAGE) };
+        let waits = Self::look(ports, tenant, parallel_runs, newest, max).await?;
+        runs.iter_mut().filter(queued).for_each(|run| run.waits = waits.why(run.number));
+        Ok(())
     }
 
     /// Why the run of that number has not begun, beginning with a verb; none for one that has a place.

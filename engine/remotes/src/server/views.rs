@@ -91,11 +91,13 @@ pub(super) struct Run {
     pub(super) created_at: u64,
     #[serde(default)]
     pub(super) ended_at: Option<u64>,
+    #[serde(default)]
+    pub(super) waits: Option<String>,
 }
 
 impl From<Run> for RunSummary {
-    fn from(Run { id, number, pipeline, status, created_at, ended_at }: Run) -> Self {
-        Self { id, number, pipeline, status, created_at, ended_at }
+    fn from(Run { id, number, pipeline, status, created_at, ended_at, waits }: Run) -> Self {
+        Self { id, number, pipeline, status, created_at, ended_at, waits }
     }
 }
 

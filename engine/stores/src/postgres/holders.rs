@@ -2,8 +2,8 @@
 //!
 //! What is given out carries the mark of the store that it was given to, and may take long: a first fetch of a repository
 //! does. So a claim lasts long, and every store says every [`BEAT`] that it lives, by the clock of the database. The claims of
-//! one that has not done so for [`SILENT`] are ended by whoever looks for work: it was killed, stands still or was cut off. If
-//! it comes back, the fence of its claim is old, and what it writes is refused.
+//! one that has not done so for ten seconds are ended by the others whenever they say that they live: it was killed, stands
+//! still or was cut off. If it comes back, the fence of its claim is old, and what it writes is refused.
 
 use super::Result;
 use super::transaction::Sql;
@@ -14,7 +14,7 @@ use tokio::task::JoinHandle;
 
 /// How often a store says that it lives.
 const BEAT: Duration = Duration::from_secs(2);
-/// How long one statement of it may take.
+/// How long one transaction of it may take.
 const STATEMENT: Duration = Duration::from_secs(2);
 
 /// One statement of [`BURY`]. Rows that somebody works on are passed over.
@@ -47,13 +47,14 @@ pub(super) async fn arrive(pool: &PgPool, mark: &str) -> Result<()> {
     beat(pool, mark).await
 }
 
-/// Goes on saying so until it is aborted.
+/// Goes on saying so, and ending the claims of the dead, until it is aborted.
 pub(super) fn live(pool: PgPool, mark: Arc<str>) -> JoinHandle<()> {
     tokio::spawn(async move {
         loop {
             tokio::time::sleep(BEAT).await;
-            // Its error is told by whoever reads or writes next.
+            // Their errors are told by whoever reads or writes next.
             let _ = tokio::time::timeout(STATEMENT, beat(&pool, &mark)).await;
+            let _ = tokio::time::timeout(STATEMENT, bury_claims(&pool)).await;
         }
     })
 }
@@ -71,7 +72,7 @@ async fn beat(pool: &PgPool, mark: &str) -> Result<()> {
 }
 
 /// Ends the claims of the dead.
-pub(super) async fn bury_claims(pool: &PgPool) -> Result<()> {
+async fn bury_claims(pool: &PgPool) -> Result<()> {
     let mut sql = Sql::begin(pool).await?;
     for statement in BURY {
         sqlx::query(statement).execute(&mut *sql).await?;

@@ -4,7 +4,6 @@
 //! holds, and decides once more, under the lock, on what the other made durable. What is given out carries the mark of the
 //! store that it was given to.
 
-use super::holders::bury_claims;
 use super::retry::patiently;
 use super::statements::inbox::{StatusRow, free, pending, pending_rows, unfollowed};
 use super::transaction::{Sql, Write};
@@ -43,7 +42,6 @@ impl PostgresStore {
     }
 
     async fn claim_once(&self, now: u64, until: u64, max: u32) -> Result<Vec<Claimed>> {
-        bury_claims(&self.inner.pool).await?;
         let mut sql = Sql::begin(&self.inner.pool).await?;
         let open: Vec<i64> =
             sqlx::query_scalar(OPEN).bind(int(now)).bind(limit(max)).fetch_all(&mut *sql).await?;
@@ -86,7 +84,6 @@ impl PostgresStore {
     }
 
     async fn pending_once(&self, now: u64, max: u32) -> Result<Vec<PendingStatus>> {
-        bury_claims(&self.inner.pool).await?;
         let mut sql = Sql::begin(&self.inner.pool).await?;
         let rows: Vec<StatusRow> =
             sqlx::query_as(PENDING).bind(int(now)).bind(limit(max)).fetch_all(&mut *sql).await?;

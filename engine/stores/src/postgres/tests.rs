@@ -1,7 +1,7 @@
 use super::migrate::{MIGRATIONS, migrate};
 use super::retry::patiently;
 use super::statements::inbox::{admit, heads};
-use super::statements::{lines, runs};
+use super::statements::{lines, queue, runs};
 use super::{Failure, PostgresStore, inbox};
 use crate::testing::PostgresServer;
 use sqlx::{AssertSqlSafe, Row as _};
@@ -224,6 +224,34 @@ async fn pages_are_read_from_an_index() {
             plan.contains("Index Scan") && !plan.contains("Sort") && !plan.contains("Seq Scan"),
             "{plan}"
         );
+    }
+}
+
+/// What is asked of the queue at every look is read from an index, however many runs wait, have a place or have ended.
+#[tokio::test]
+async fn a_turn_is_looked_up_in_an_index() {
+    let store = opened().await;
+    let statements =
+        [(queue::NEXT, 64), (queue::ENDING, 0), (queue::TAKEN, 1), (queue::GIVES_WAY, 0), (queue::OLDEST, 1)];
+    let fill = "INSERT INTO run (tenant, id, number, pipeline, created_at, version, standing, status, turn, lane, yields,
+             holder, ended_at)
+           SELECT 'local', n, n, 'shop', 1, 0, '{}', 'queued', CASE WHEN n <= 20 THEN 2 WHEN n <= 10000 THEN 1
+             WHEN n <= 20000 THEN 0 END, CASE WHEN n > 10000 THEN 'main' END, 0, CASE WHEN n <= 20 THEN 'me' END,
+             CASE WHEN n > 20000 THEN 1 END FROM generate_series(1, 30000) AS n;
+         INSERT INTO origin (tenant, run, key, revision)
+           SELECT 'local', n, 'key ' || n, 'a' FROM generate_series(1, 30000) AS n;
+         ANALYZE run; ANALYZE origin";
+    sqlx::raw_sql(fill).execute(&store.inner.pool).await.unwrap();
+    for (statement, rows) in statements {
+        let values = if statement.contains("lane = $2") {
+            ["'local'", "'main'", "99999", "''"]
+        } else {
+            ["'local'", "64", "''", "''"]
+        };
+        let plan = explained(&store, statement, &values).await;
+        assert!(plan.contains("run_") && !plan.contains("Seq Scan") && !plan.contains("Sort"), "{plan}");
+        assert!(!plan.contains("Rows Removed by Filter"), "it reads what it does not want: {plan}");
+        assert!(plan.contains(&format!("rows={rows} ")), "{plan}");
     }
 }
 

@@ -81,5 +81,6 @@ pub(crate) fn summary(
         status: from_word("the status of a run", status)?,
         created_at: count("the time of a run", created_at)?,
         ended_at: optional_count("the end of a run", ended_at)?,
+        waits: None,
     })
 }

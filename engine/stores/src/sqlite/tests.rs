@@ -1,4 +1,6 @@
 use super::SqliteStore;
+use super::statements::queue;
+use sqlx::Row as _;
 use stageway_core::call::LogLevel;
 use stageway_core::log::{Line, Origin};
 use stageway_core::name::{PipelineName, RunId, TenantId};
@@ -74,6 +76,20 @@ async fn every_table_carries_its_tenant() {
                 .await
                 .unwrap();
         assert_eq!(found, Some(1), "{table}");
+    }
+}
+
+/// What is asked of the queue at every look is read from an index, in its order.
+#[tokio::test]
+async fn a_turn_is_looked_up_in_an_index() {
+    let (_directory, store) = opened().await;
+    for statement in [queue::NEXT, queue::ENDING, queue::TAKEN, queue::GIVES_WAY, queue::OLDEST] {
+        let explain = sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {statement}"));
+        let rows = sqlx::query(explain).fetch_all(&store.inner.writer).await.unwrap();
+        let plan: Vec<String> = rows.iter().map(|row| row.get("detail")).collect();
+        let plan = plan.join("\n");
+        let index = ["run_turn", "run_lane", "run_yields"].iter().any(|name| plan.contains(name));
+        assert!(index && !plan.contains("SCAN") && !plan.contains("TEMP"), "{statement}: {plan}");
     }
 }
 

@@ -68,6 +68,16 @@ pub(crate) const ENDING: &str = next!("3");
 pub(crate) const TAKEN: &str =
     "SELECT count(*) FROM run WHERE run.tenant = $1 AND run.ended_at IS NULL AND run.turn = 2";
 
+/// Asks the runs of a group that give way to a newer one to end.
+pub(crate) const GIVES_WAY: &str =
+    "UPDATE run SET cancel = $4, turn = CASE WHEN turn IN (0, 1) THEN 3 ELSE turn END
+     WHERE tenant = $1 AND lane = $2 AND number < $3 AND ended_at IS NULL AND cancel IS NULL AND yields > 0
+     AND (yields = 2 OR turn IN (0, 1))";
+
+/// The oldest run of a group, and where it stands.
+pub(crate) const OLDEST: &str = "SELECT run.id, run.turn FROM run
+     WHERE run.tenant = $1 AND run.lane = $2 AND run.ended_at IS NULL ORDER BY run.number LIMIT 1";
+
 /// Those of a turn that have no place, newest first, with the oldest of their group.
 macro_rules! turns {
     ($turn:literal) => {
@@ -185,17 +195,13 @@ impl Write {
     pub(crate) async fn enter(&mut self, run: &RunId, number: i64, of: &Group, at: u64) -> Result<()> {
         self.set_turn(run, number, of).await?;
         let Some(lane) = &of.lane else { return Ok(()) };
-        sqlx::query(
-            "UPDATE run SET cancel = $4, turn = CASE WHEN turn IN (0, 1) THEN 3 ELSE turn END
-             WHERE tenant = $1 AND lane = $2 AND number < $3 AND ended_at IS NULL AND cancel IS NULL AND yields > 0
-             AND (yields = 2 OR turn IN (0, 1))",
-        )
-        .bind(self.tenant.as_str())
-        .bind(lane)
-        .bind(number)
-        .bind(json(&("stageway", format!("run {run} is newer"), at))?)
-        .execute(&mut *self.sql)
-        .await?;
+        sqlx::query(GIVES_WAY)
+            .bind(self.tenant.as_str())
+            .bind(lane)
+            .bind(number)
+            .bind(json(&("stageway", format!("run {run} is newer"), at))?)
+            .execute(&mut *self.sql)
+            .await?;
         Ok(())
     }
 
@@ -245,15 +251,17 @@ impl Write {
             .execute(&mut *self.sql)
             .await?;
         let Some(lane) = self.lane_of(run).await? else { return Ok(()) };
-        sqlx::query(
-            "UPDATE run SET turn = 1 WHERE tenant = $1 AND turn = 0 AND id = (
-               SELECT e.id FROM run AS e WHERE e.tenant = $1 AND e.lane = $2 AND e.ended_at IS NULL
-               ORDER BY e.number LIMIT 1)",
-        )
-        .bind(self.tenant.as_str())
-        .bind(lane)
-        .execute(&mut *self.sql)
-        .await?;
+        let oldest: Option<(String, Option<i64>)> = sqlx::query_as(OLDEST)
+            .bind(self.tenant.as_str())
+            .bind(lane)
+            .fetch_optional(&mut *self.sql)
+            .await?;
+        let Some((oldest, Some(0))) = oldest else { return Ok(()) };
+        sqlx::query("UPDATE run SET turn = 1 WHERE tenant = $1 AND id = $2 AND turn = 0")
+            .bind(self.tenant.as_str())
+            .bind(oldest)
+            .execute(&mut *self.sql)
+            .await?;
         Ok(())
     }
 
@@ -282,7 +290,10 @@ impl Write {
                SELECT 1 FROM run AS e WHERE e.tenant = run.tenant AND e.lane = run.lane AND e.ended_at IS NULL
                AND e.number < run.number)",
         ] {
-            sqlx::query(statement).bind(self.tenant.as_str()).execute(&mut *self.sql).await?;
+            let done = sqlx::query(statement).bind(self.tenant.as_str()).execute(&mut *self.sql).await?;
+            if done.rows_affected() > 0 {
+                self.changed();
+            }
         }
         Ok(more)
     }

@@ -36,6 +36,27 @@ async fn a_list_is_filtered_and_comes_in_pages() {
 }
 
 #[tokio::test]
+async fn what_a_run_waits_for_is_said_in_words() {
+    let world = World::new().await;
+    assert_eq!(world.get("/runs/1").await.json()["waits"], "`deploy` waits for an approval");
+    world.admit(&tenant("acme"), "r2").await;
+    let place = "waits for a place: tenant `acme` runs 1 of 1";
+    assert_eq!(world.get("/runs/2").await.json()["waits"], place);
+    let list = world.get("/runs").await.json();
+    assert_eq!((list[0]["waits"].as_str(), list[1]["waits"].as_str()), (Some(place), None));
+    let json = [("Content-Type", "application/json")];
+    let frozen = world.ask("PUT", &acme("/freeze"), ALL, &json, r#"{"reason": "the fair"}"#).await;
+    assert_eq!(frozen.status, 200, "{frozen:?}");
+    let words = world.get("/runs/2").await.json()["waits"].to_string();
+    assert!(
+        words.contains("until tenant `acme` is thawed, frozen by") && words.contains("the fair"),
+        "{words}"
+    );
+    world.post("/runs/2/cancel", &json!({})).await;
+    assert_eq!(world.get("/runs/2").await.json()["waits"], "ends before it has begun: that was asked for");
+}
+
+#[tokio::test]
 async fn a_run_is_shown_by_number_and_by_id() {
     let world = World::new().await;
     let run = world.get("/runs/1").await.json();

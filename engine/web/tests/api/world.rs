@@ -255,6 +255,12 @@ impl World {
 
     /// A run of two stages, leased.
     pub async fn run(&self, owner: &TenantId, id: &str) -> Writer {
+        self.admit(owner, id).await;
+        self.writer(owner, id).await
+    }
+
+    /// A run of two stages that nobody drives.
+    pub async fn admit(&self, owner: &TenantId, id: &str) {
         let event = Event::push("main", "0123456789abcdef", Trust::Protected);
         let plan = json!({"pipeline": "shop", "file": "stageway.yaml", "event": event, "vars": {}, "parameters": {},
             "timeout-ms": 3_600_000, "connections": "as-written", "stages": [],
@@ -281,7 +287,6 @@ impl World {
         let admission =
             Admission { key, run: new, revision, delivery, concurrency, context, after, listened };
         self.store.admit(owner, admission).await.unwrap();
-        self.writer(owner, id).await
     }
 
     pub async fn writer(&self, owner: &TenantId, id: &str) -> Writer {

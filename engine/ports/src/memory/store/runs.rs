@@ -91,6 +91,7 @@ fn summary(id: &RunId, run: &Run) -> RunSummary {
         status: run.standing.status(),
         created_at: run.at,
         ended_at: run.standing.ended_at(),
+        waits: None,
     }
 }
 

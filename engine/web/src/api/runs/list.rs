@@ -31,6 +31,9 @@ pub(in crate::api) struct Run {
     /// When it ended.
     #[serde(skip_serializing_if = "Option::is_none")]
     ended_at: Option<u64>,
+    /// Why it has not begun, in words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    waits: Option<String>,
 }
 
 impl Run {
@@ -49,6 +52,7 @@ impl From<RunSummary> for Run {
             status: run.status.as_str(),
             created_at: run.created_at,
             ended_at: run.ended_at,
+            waits: run.waits,
         }
     }
 }
@@ -87,7 +91,8 @@ pub(super) fn routes() -> Routes {
 async fn list(look: Look, State(app): State<Arc<App>>, uri: Uri, Ask(wanted): Ask<Wanted>) -> Answer {
     let max = page::size(wanted.max, 50)?;
     let Wanted { pipeline, unfinished, before, .. } = wanted;
-    let runs = app.store().runs(look.tenant(), &RunFilter { pipeline, unfinished, before, max }).await?;
+    let mut runs = app.store().runs(look.tenant(), &RunFilter { pipeline, unfinished, before, max }).await?;
+    app.explain(look.tenant(), &mut runs).await?;
     let full = runs.len() == max as usize;
     let next = runs.last().filter(|_| full).map(|run| ("before", run.number));
     Ok(page::linked(look.json(runs.into_iter().map(Run::from).collect::<Vec<_>>()), &uri, next))

@@ -3,15 +3,18 @@
 use super::super::extract::At;
 use super::super::look::Look;
 use super::super::{Answer, Routes};
-use super::name::RunAt;
+use super::name::{RunAt, RunName};
 use super::stage::Stage;
 use crate::app::App;
 use axum::extract::State;
 use serde::Serialize;
 use serde_json::{Value as Json, json};
 use stageway_conductor::driver::Loaded;
+use stageway_conductor::service::Waits;
 use stageway_core::name::RunId;
+use stageway_core::run::RunStatus;
 use stageway_ports::RunOrigin;
+use std::slice;
 use std::sync::Arc;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -34,6 +37,9 @@ struct RunShown {
     /// When it ended.
     #[serde(skip_serializing_if = "Option::is_none")]
     ended_at: Option<u64>,
+    /// Why it has not begun, or what the first of its stages that waits is waiting for, in words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    waits: Option<String>,
     /// How many events there are.
     version: u64,
     /// What it is about, as expressions see it.
@@ -103,10 +109,18 @@ pub(super) fn routes() -> Routes {
 async fn show(look: Look, State(app): State<Arc<App>>, At(at): At<RunAt>) -> Answer {
     let (id, loaded) = at.run.load(&app, look.tenant()).await?;
     let origin = app.inbox.origin(look.tenant(), &id).await?;
-    Ok(look.json(shown(&id, &loaded, origin)))
+    let waits = match loaded.state.status {
+        RunStatus::Queued => {
+            let mut run = RunName::Number(loaded.number).find(&app, look.tenant()).await?;
+            app.explain(look.tenant(), slice::from_mut(&mut run)).await?;
+            run.waits
+        }
+        _ => Waits::of_stages(&loaded.state),
+    };
+    Ok(look.json(shown(&id, &loaded, origin, waits)))
 }
 
-fn shown(id: &RunId, loaded: &Loaded, origin: Option<RunOrigin>) -> RunShown {
+fn shown(id: &RunId, loaded: &Loaded, origin: Option<RunOrigin>, waits: Option<String>) -> RunShown {
     let Loaded { number, plan, state, version } = loaded;
     let planned = plan.stages.iter().filter_map(|(name, stage)| Some((name, stage, state.stages.get(name)?)));
     RunShown {
@@ -116,6 +130,7 @@ fn shown(id: &RunId, loaded: &Loaded, origin: Option<RunOrigin>) -> RunShown {
         status: state.status.as_str(),
         created_at: state.created_at,
         ended_at: state.ended_at,
+        waits,
         version: *version,
         event: json!(plan.event),
         trust: plan.trust().to_string(),
