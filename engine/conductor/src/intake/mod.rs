@@ -23,6 +23,7 @@ use stageway_ports::{
 };
 use start::Start;
 use std::collections::BTreeMap;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 use thiserror::Error;
@@ -85,7 +86,15 @@ impl Intake {
         let mut lanes = FuturesUnordered::new();
         loop {
             // A repository with many deliveries keeps nobody waiting: while its lane is taken in, others are taken up.
-            match self.take_up(AT_ONCE.saturating_sub(lanes.len())).await {
+            let mut taking = pin!(self.take_up(AT_ONCE.saturating_sub(lanes.len())));
+            // A lane that stood still meanwhile could stand in our way in the store.
+            let taken = loop {
+                tokio::select! {
+                    taken = &mut taking => break taken,
+                    Some(()) = lanes.next() => {}
+                }
+            };
+            match taken {
                 Ok(taken) if !taken.is_empty() => {
                     lanes.extend(taken.into_iter().map(|lane| self.lane(lane)));
                     continue;

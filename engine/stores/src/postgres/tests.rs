@@ -243,7 +243,7 @@ async fn a_turn_is_looked_up_in_an_index() {
          ANALYZE run; ANALYZE origin";
     sqlx::raw_sql(fill).execute(&store.inner.pool).await.unwrap();
     for (statement, rows) in statements {
-        let values = if statement.contains("lane = $2") {
+        let values = if statement.contains("$3") || statement.contains("lane = $2") {
             ["'local'", "'main'", "99999", "''"]
         } else {
             ["'local'", "64", "''", "''"]
