@@ -32,6 +32,7 @@ pub mod plan;
 pub mod plugin;
 pub mod policy;
 pub mod schedule;
+pub mod trace;
 pub mod trigger;
 
 mod shell;

@@ -23,6 +23,7 @@ mod registry;
 mod secrets;
 mod source;
 mod store;
+mod traces;
 mod tree;
 
 #[cfg(feature = "testing")]
@@ -54,4 +55,5 @@ pub use store::{
     Approval, ApprovalAnswer, Batch, Candidate, Claim, ClaimAnswer, Lease, NewProof, NewRun, Release,
     RunFilter, RunRecord, RunSummary, Store, StoreError, StoredLine, Writer,
 };
+pub use traces::{Traces, TracesError};
 pub use tree::read_tree;

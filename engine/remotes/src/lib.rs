@@ -1,5 +1,5 @@
-//! Other people's systems: forges, registries, the receivers of plugins' requests, repositories, other Stageway servers, and where
-//! secrets lie.
+//! Other people's systems: forges, registries, the receivers of plugins' requests, repositories, other Stageway servers,
+//! receivers of traces, and where secrets lie.
 //!
 //! Each room is an adapter of one port. None of them decides anything: grants are checked and tags are chosen before a
 //! call comes here. What they do check is what only they can see: bytes against their digests, addresses against the
@@ -9,6 +9,7 @@
 
 pub mod forge;
 pub mod http;
+pub mod otlp;
 pub mod registry;
 pub mod secrets;
 pub mod server;

@@ -13,4 +13,5 @@ mod refused;
 #[path = "../../../engine/remotes/tests/support/signed.rs"]
 mod signed;
 mod starts;
+mod traces;
 mod world;

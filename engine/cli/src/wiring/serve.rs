@@ -3,7 +3,7 @@
 use super::engine::Blueprint;
 use super::fleet::Fleet;
 use super::mirrors::LocalMirrors;
-use super::site::site;
+use super::site::{site, traces};
 use super::{Home, SystemClock, plugins};
 use crate::config::Settings;
 use crate::exit::{Exit, Refused};
@@ -13,13 +13,14 @@ use stageway_conductor::engine::Rules;
 use stageway_conductor::intake::Intake;
 use stageway_conductor::scheduler::Scheduler;
 use stageway_conductor::service::{
-    Follower, Ids, Reception, Reporter, SWEEP_EVERY, Site, Starter, Sweep, Timetable, Wake,
+    Follower, Ids, Reception, Reporter, SWEEP_EVERY, Site, Starter, Sweep, Timetable, Tracer, Wake,
 };
 use stageway_core::delivery::ForgeKind;
 use stageway_core::operator::USUAL_PARALLEL_RUNS;
 use stageway_ports::{Forge, Plugins};
 use stageway_remotes::forge::{ForgeConnection, connect};
 use stageway_remotes::http::EgressHttp;
+use stageway_remotes::otlp::OtlpTraces;
 use stageway_remotes::registry::Credentials;
 use stageway_web::{App, Limits, Metrics, Resources, Tokens, serve};
 use std::fs::File;
@@ -41,6 +42,7 @@ pub(crate) struct Server {
     site: Arc<Site>,
     plugins: Arc<dyn Plugins>,
     unconfined: bool,
+    traces: Option<Arc<OtlpTraces>>,
     /// Held as long as the server works here.
     _lock: File,
 }
@@ -82,7 +84,11 @@ impl Server {
         // A repository's own components and lock are not on this disk: plugins are the operator's.
         let nowhere = blueprint.settings.state.join("no-plugins-beside-pipelines");
         let plugins = Arc::new(plugins(&blueprint.settings, blueprint.guests.clone(), &nowhere));
-        Ok(Self { blueprint, site, plugins, unconfined, _lock: lock })
+        let traces = match &blueprint.settings.service.traces {
+            Some(receiver) => Some(Arc::new(traces(&blueprint.settings, receiver).await?)),
+            None => None,
+        };
+        Ok(Self { blueprint, site, plugins, unconfined, traces, _lock: lock })
     }
 
     /// Works until `stop` turns true: no delivery is taken then, what runs may end or park for a while, and the rest goes on
@@ -210,6 +216,9 @@ impl Server {
     fn scheduler(&self, wake: &Arc<Wake>, mirrors: Arc<LocalMirrors>) -> Scheduler {
         let service = &self.blueprint.settings.service;
         let fleet = Fleet::new(self.blueprint.clone(), self.site.clone(), mirrors, self.unconfined);
+        let home = &self.blueprint.home;
+        let tracer = self.traces.clone();
+        let tracer = tracer.map(|traces| Tracer::start(home.inbox.clone(), home.store.clone(), traces));
         Scheduler {
             site: self.site.clone(),
             queue: self.blueprint.home.queue.clone(),
@@ -217,6 +226,7 @@ impl Server {
             engines: Arc::new(fleet),
             clock: Arc::new(SystemClock),
             wake: wake.clone(),
+            tracer,
             holder: format!("serve {}", ids()()),
             alone: self.blueprint.settings.database.is_none(),
             parallel_runs: usize::try_from(service.parallel_runs.unwrap_or(USUAL_PARALLEL_RUNS))

@@ -6,10 +6,12 @@ use anyhow::{Context, Result};
 use stageway_conductor::service::{Hook, Place, Site, TenantRules};
 use stageway_core::grant::SecretName;
 use stageway_core::name::TenantId;
-use stageway_core::operator::{ForgeCredentials, ForgeEntry, Tenant, Webhook};
+use stageway_core::operator::{ForgeCredentials, ForgeEntry, Tenant, TraceReceiver, Webhook};
 use stageway_core::policy::{Policy, SecretRule, SecretSource};
 use stageway_ports::{Forge, Http, SecretValue, Secrets};
 use stageway_remotes::forge::{ForgeConnection, connect, public_api};
+use stageway_remotes::http::EgressHttp;
+use stageway_remotes::otlp::{OtlpConnection, OtlpTraces};
 use stageway_remotes::registry::Credentials;
 use stageway_remotes::secrets::DeclaredSecrets;
 use std::collections::{BTreeMap, BTreeSet};
@@ -72,6 +74,26 @@ pub(crate) fn tenant_rules(policy: Policy, said: Option<&Tenant>) -> TenantRules
         guaranteed_runs: number(said.guaranteed_runs),
         ..usual
     }
+}
+
+/// Where traces go.
+///
+/// # Errors
+/// When the value of a header is not there.
+pub(crate) async fn traces(settings: &Settings, receiver: &TraceReceiver) -> Result<OtlpTraces> {
+    let mut headers = Vec::new();
+    for (name, from) in &receiver.headers {
+        let value = secret(settings, from).await.with_context(|| format!("header `{name}` of traces"))?;
+        headers.push((name.clone(), value));
+    }
+    Ok(OtlpTraces::new(OtlpConnection {
+        url: receiver.url.clone(),
+        host: receiver.host.to_string(),
+        headers,
+        service: ("stageway", env!("CARGO_PKG_VERSION")),
+        // The operator names it, so it may be on this machine.
+        http: Arc::new(EgressHttp::new(BTreeSet::from([receiver.host.clone()]))),
+    }))
 }
 
 async fn forge(settings: &Settings, entry: &ForgeEntry, http: &Arc<dyn Http>) -> Result<Arc<dyn Forge>> {

@@ -10,7 +10,7 @@ mod shares;
 
 use crate::driver::drive;
 use crate::engine::Engine;
-use crate::service::{Site, Wake};
+use crate::service::{Site, Tracer, Wake};
 use async_trait::async_trait;
 use shares::Shares;
 use stageway_core::name::{RunId, TenantId};
@@ -50,6 +50,8 @@ pub struct Scheduler {
     pub clock: Arc<dyn Clock>,
     /// Who wakes us, and whom we wake.
     pub wake: Arc<Wake>,
+    /// Whom traces of runs are told; none is nobody.
+    pub tracer: Option<Tracer>,
     /// Who we are in a lease; another after every start.
     pub holder: String,
     /// Nobody else drives runs of this store: leases of the dead are taken at once.
@@ -222,6 +224,8 @@ impl Scheduler {
             driven.fences.remove(&(tenant.clone(), origin.run.clone()));
             if left {
                 driven.left.push((tenant, origin));
+            } else if let Some(tracer) = &self.tracer {
+                tracer.ended(tenant, origin);
             }
         }
         self.wake.reporter.notify_one();

@@ -7,6 +7,7 @@ mod site;
 mod starter;
 mod sweep;
 mod timetable;
+mod tracer;
 mod waits;
 mod wake;
 
@@ -18,5 +19,6 @@ pub use site::{Hook, Place, Site, TenantRules};
 pub use starter::{Ids, Starter, Told};
 pub use sweep::{Sweep, SweepError, USUAL as SWEEP_EVERY};
 pub use timetable::Timetable;
+pub use tracer::Tracer;
 pub use waits::Waits;
 pub use wake::Wake;

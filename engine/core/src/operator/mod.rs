@@ -7,6 +7,7 @@ mod parse;
 mod parse_service;
 mod parse_tenants;
 mod parse_tokens;
+mod parse_traces;
 mod servers;
 mod service;
 mod token;
@@ -14,7 +15,8 @@ mod types;
 
 pub use servers::{KnownServer, KnownServers};
 pub use service::{
-    ForgeCredentials, ForgeEntry, MAX_SECRETS, Repository, Service, Tenant, USUAL_PARALLEL_RUNS, Webhook,
+    ForgeCredentials, ForgeEntry, MAX_SECRETS, Repository, Service, Tenant, TraceReceiver,
+    USUAL_PARALLEL_RUNS, Webhook,
 };
 pub use token::{Scope, TOKEN_PREFIX, Token};
 pub use types::{Connection, Login, Operator, RegistryConnection};

@@ -3,6 +3,7 @@
 use super::parse::login;
 use super::parse_tenants::{self, check_places, tenant};
 use super::parse_tokens::{self, token};
+use super::parse_traces::traces;
 use super::service::{ForgeCredentials, ForgeEntry, MAX_SECRETS, Repository, Service, Webhook};
 use crate::definition::DAY;
 use crate::delivery::ForgeKind;
@@ -16,8 +17,18 @@ use std::fmt::Display;
 use std::str::FromStr;
 
 /// The keys of the service at the top of the file.
-pub(super) const KEYS: [&str; 9] =
-    ["listen", "url", "parallel-runs", "sweep", "tenants", "forges", "repositories", "webhooks", "tokens"];
+pub(super) const KEYS: [&str; 10] = [
+    "listen",
+    "url",
+    "parallel-runs",
+    "sweep",
+    "traces",
+    "tenants",
+    "forges",
+    "repositories",
+    "webhooks",
+    "tokens",
+];
 
 pub(super) fn service(reader: &mut Reader, map: &Map<'_>) -> Service {
     let service = Service {
@@ -25,6 +36,7 @@ pub(super) fn service(reader: &mut Reader, map: &Map<'_>) -> Service {
         url: map.get("url").and_then(|node| url(reader, node)),
         parallel_runs: number(reader, map, "parallel-runs"),
         sweep_ms: map.get("sweep").and_then(|node| reader.duration(node, 1_000, 7 * DAY)),
+        traces: traces(reader, map),
         tenants: entries(reader, map, "tenants", tenant),
         forges: entries(reader, map, "forges", forge),
         repositories: entries(reader, map, "repositories", repository),

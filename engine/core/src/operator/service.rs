@@ -3,6 +3,7 @@
 use super::token::Token;
 use super::types::Login;
 use crate::delivery::{ForgeKind, RepositoryName};
+use crate::grant::HostPattern;
 use crate::name::{RepositoryId, TenantId, TokenName, WebhookId};
 use crate::policy::SecretSource;
 use crate::trigger;
@@ -33,6 +34,9 @@ pub struct Service {
     pub sweep_ms: Option<u64>,
     /// What is said of tenants; those that only repositories name have the defaults.
     pub tenants: BTreeMap<TenantId, Tenant>,
+    /// Where traces go; none is nowhere.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub traces: Option<TraceReceiver>,
     /// Connections to forges.
     pub forges: BTreeMap<String, ForgeEntry>,
     /// By the operator's name.
@@ -41,6 +45,17 @@ pub struct Service {
     pub webhooks: BTreeMap<WebhookId, Webhook>,
     /// Who may ask the server for what.
     pub tokens: BTreeMap<TokenName, Token>,
+}
+
+/// A receiver of traces by the OpenTelemetry protocol.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct TraceReceiver {
+    /// The whole address.
+    pub url: String,
+    /// The host and port in it.
+    pub host: HostPattern,
+    /// Headers of every request, by name in lower case, and where their values are.
+    pub headers: BTreeMap<String, SecretSource>,
 }
 
 /// What is said of a tenant.
