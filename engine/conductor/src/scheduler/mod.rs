@@ -97,7 +97,7 @@ impl Scheduler {
                     false
                 }
             };
-            let mends = is_slow && looks % MEND == 0;
+            let mends = is_slow && looks.is_multiple_of(MEND);
             looks = looks.wrapping_add(u32::from(is_slow));
             if let Err(error) = self.look(&mut driven, is_slow, mends).await {
                 tracing::error!(%error, "runs cannot be scheduled");
