@@ -3,7 +3,7 @@
 use super::Context;
 use super::prepare::{PrepareArgs, Ready, prepare, tell};
 use crate::exit::Exit;
-use crate::terminal::{Look, Style, compared, why};
+use crate::terminal::{Look, Style, cell_in_words, compared, why};
 use crate::wiring::{Blueprint, numbers};
 use anyhow::Result;
 use serde_json::Value as Json;
@@ -92,13 +92,8 @@ async fn foresee(
             planned.grants.clone(),
         );
     }
-    let skipped = |need: &&StageName| {
-        let ended = loaded.state.stages.get(*need).and_then(|stage| stage.ended());
-        ended.is_some_and(|ended| !ended.is_success()) && !planned.when.mentions.contains(*need)
-    };
-    if let Some(need) =
-        planned.needs.iter().find(skipped).filter(|_| !planned.when.asks_status && !planned.finally)
-    {
+    let minds = !planned.when.asks_status && !planned.finally;
+    if let Some(need) = loaded.plan.held_up_by(planned, &loaded.state).filter(|_| minds) {
         return (Foreseen::Skipped(SkipReason::Upstream(need.clone())), planned.grants.clone());
     }
     let subject = match subject(engine, writer, loaded, name, 1).await {
@@ -139,6 +134,7 @@ fn as_json(name: &StageName, planned: &PlannedStage, grants: &Grants, foreseen: 
     let mut value = serde_json::json!({
         "stage": name,
         "plugin": planned.plugin,
+        "cell": planned.cell,
         "needs": planned.needs,
         "environment": planned.environment,
         "grants": grants,
@@ -176,6 +172,9 @@ fn in_words(
     let component = format!("{} {} {}", plugin.name, plugin.version, plugin.digest.short());
     let mut text = format!("\n{title}  {}\n", look.paint(Style::Faint, &component));
     let mut line = |key: &str, value: &str| text.push_str(&format!("  {key:<9} {value}\n"));
+    if let Some(cell) = &planned.cell {
+        line("cell", &format!("of {}: {}", cell.of, cell_in_words(cell)));
+    }
     if !planned.needs.is_empty() {
         line("needs", &planned.needs.iter().map(StageName::as_str).collect::<Vec<_>>().join(", "));
     }

@@ -35,7 +35,7 @@ pub(crate) struct RerunArgs {
     /// Its number, the beginning of its id, or `latest`
     #[arg(value_name = "RUN")]
     run: RunRef,
-    /// The first stage that is done again, with all that follow from it; without it all of them
+    /// The first stage that is done again, with all that follow from it; of a matrix one cell or all. Without it all stages
     #[arg(long, value_name = "STAGE")]
     from: Option<StageName>,
 }

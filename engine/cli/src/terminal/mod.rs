@@ -27,6 +27,6 @@ pub(crate) use live::Live;
 pub(crate) use look::{Look, Style};
 pub(crate) use plain::Plain;
 pub(crate) use screen::{Renderer, Screen};
-pub(crate) use stage::{compared, why};
+pub(crate) use stage::{cell_in_words, compared, why};
 pub(crate) use summary::{ImageFact, Summary, TestCounts};
 pub(crate) use words::{ago, bytes, count, duration};

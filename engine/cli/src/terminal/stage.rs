@@ -3,10 +3,11 @@
 use super::board::{Board, run_in_words};
 use super::look::{Look, Style};
 use super::words::{count, duration};
+use serde_json::Value;
 use stageway_core::call::Failure;
 use stageway_core::name::{RunId, StageName};
-use stageway_core::plan::PlannedStage;
-use stageway_core::run::{Ended, Proof, RunState, SkipReason, StageState, StageStatus};
+use stageway_core::plan::{Cell, PlannedStage};
+use stageway_core::run::{Ended, Proof, SkipReason, StageState, StageStatus};
 use std::collections::BTreeMap;
 
 /// What a stage's line is about.
@@ -94,7 +95,7 @@ pub(crate) fn doing(
 ) -> String {
     let attempt = attempt(stage, planned);
     match &stage.status {
-        StageStatus::Pending => after(planned, &board.state),
+        StageStatus::Pending => after(planned, board),
         StageStatus::Held(why) => format!("waits {why}"),
         StageStatus::Parked(why) => format!("{attempt}waits {why}"),
         StageStatus::Retrying(due) => {
@@ -118,10 +119,21 @@ fn attempt(stage: &StageState, planned: &PlannedStage) -> String {
     }
 }
 
-fn after(planned: &PlannedStage, state: &RunState) -> String {
-    let open = |need: &&StageName| state.stages.get(*need).is_some_and(|stage| stage.ended().is_none());
-    let open: Vec<&str> = planned.needs.iter().filter(open).map(StageName::as_str).collect();
+/// What has to end before the stage starts; the cells of a matrix are told as one.
+fn after(planned: &PlannedStage, board: &Board) -> String {
+    let open = |need: &&StageName| board.state.stages.get(*need).is_some_and(|stage| stage.ended().is_none());
+    let in_file = |need| board.plan.stages.get(need).map_or(need, |stage| stage.in_file(need));
+    let mut open: Vec<&str> = planned.needs.iter().filter(open).map(|need| in_file(need).as_str()).collect();
+    open.sort_unstable();
+    open.dedup();
     if open.is_empty() { String::new() } else { format!("after {}", open.join(", ")) }
+}
+
+/// The values of a cell, as in `os=linux, rust=1.95`.
+pub(crate) fn cell_in_words(cell: &Cell) -> String {
+    let value = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let values = cell.values.iter().map(|(axis, of)| format!("{axis}={}", value(of)));
+    values.collect::<Vec<_>>().join(", ")
 }
 
 /// How a stage ended, without its time.

@@ -31,7 +31,7 @@ pub struct Subject {
     pub services: Vec<(String, Service)>,
     /// What it may do, with the grants that follow from the resolved configuration.
     pub grants: Grants,
-    /// Outputs of the stages it needs.
+    /// Outputs of the stages it needs, by their names in the file; those of a matrix are by cell.
     pub upstream: BTreeMap<StageName, Map<String, Json>>,
     /// The start tree, narrowed and with its artifacts.
     pub tree: Arc<Tree>,

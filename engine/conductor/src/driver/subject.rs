@@ -27,11 +27,6 @@ pub async fn subject(
     let resolved =
         run.plan.resolve(name, &scope).map_err(|problems| diagnosed("configuration", &problems))?;
     let (tree, artifacts) = start_tree(engine, run, name).await?;
-    let planned = &run.plan.stages[name];
-    let upstream = planned.needs.iter().filter_map(|need| {
-        let outputs = run.state.stages.get(need)?.ended()?.outputs()?;
-        Some((need.clone(), outputs.clone()))
-    });
     let mut subject = Subject {
         writer: writer.clone(),
         stage: name.clone(),
@@ -41,7 +36,7 @@ pub async fn subject(
         env: resolved.env,
         services: resolved.services.into_iter().collect(),
         grants: resolved.grants,
-        upstream: upstream.collect(),
+        upstream: run.plan.upstream(name, &run.state),
         tree_digest: tree.digest(),
         tree: Arc::new(tree),
         artifacts,
@@ -69,6 +64,9 @@ async fn start_tree(
     }
     let mut artifacts = BTreeMap::new();
     for (path, artifact) in &planned.from {
+        if run.plan.leaves_out(&artifact.stage, &run.state) {
+            continue;
+        }
         let ended = run.state.stages.get(&artifact.stage).and_then(|stage| stage.ended());
         let what = ended.and_then(|ended| ended.artifacts()?.get(&artifact.name).copied());
         let missing = || fault(format!("stage `{}` has no artifact `{}`", artifact.stage, artifact.name));

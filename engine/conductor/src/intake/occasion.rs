@@ -125,7 +125,7 @@ impl Intake {
         let Ok(plan) = serde_json::from_value::<Plan>(record.plan) else { return Ok(None) };
         let state = RunState::fold(plan.stages.keys(), &record.events);
         let (pipeline, run, number) = (record.pipeline, run.clone(), record.number);
-        Ok(Some((origin, Upstream { pipeline, run, number, outputs: outputs(&state) }, plan.trust())))
+        Ok(Some((origin, Upstream { pipeline, run, number, outputs: outputs(&plan, &state) }, plan.trust())))
     }
 }
 
@@ -144,10 +144,10 @@ fn after(origin: &RunOrigin, upstream: Upstream, trust: Trust) -> Wanted {
 }
 
 /// Outputs by stage, but for those that are too large to be carried along.
-fn outputs(state: &RunState) -> BTreeMap<StageName, Map<String, Json>> {
-    let ended = state.stages.iter().filter_map(|(name, stage)| Some((name, stage.ended()?.outputs()?)));
-    let small = ended.filter(|(_, outputs)| !outputs.is_empty() && canonical(outputs).len() <= MAX_TEXT);
-    small.map(|(name, outputs)| (name.clone(), outputs.clone())).collect()
+fn outputs(plan: &Plan, state: &RunState) -> BTreeMap<StageName, Map<String, Json>> {
+    let mut outputs = plan.outputs(state);
+    outputs.retain(|_, outputs| !outputs.is_empty() && canonical(outputs).len() <= MAX_TEXT);
+    outputs
 }
 
 fn gone(revision: &Revision) -> String {

@@ -171,7 +171,13 @@ async fn validate(
     components: &BTreeMap<Digest, Vec<u8>>,
 ) -> Vec<Diagnostic> {
     let mut problems = Vec::new();
+    let mut asked = BTreeSet::new();
     for (name, stage) in &plan.stages {
+        // The cells of a matrix have one configuration.
+        let name = stage.in_file(name);
+        if !asked.insert(name) {
+            continue;
+        }
         let place = |pointer: &str| definition.places.value(&format!("/stages/{name}/with{pointer}"));
         let fault = |message: String| {
             Diagnostic::error(codes::PLUGIN_UNREADABLE, message, "build the plugin again")

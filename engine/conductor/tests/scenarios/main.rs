@@ -17,4 +17,5 @@ mod s10_approval;
 mod s11_cost;
 mod s12_login;
 mod s13_freeze;
+mod s14_matrix;
 mod world;

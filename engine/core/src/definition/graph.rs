@@ -1,6 +1,7 @@
 //! Who can read whom: the stages of a definition as expressions see them.
 
 use super::expressions::Known;
+use super::matrix::Matrix;
 use super::needs::order;
 use super::types::{Definition, StageDef};
 use crate::expression::{Checked, Expression, Object, Schema, StageSchema, Type, check};
@@ -16,6 +17,8 @@ pub(crate) struct Graph {
     /// The needs of a stage that have certainly succeeded when it runs.
     sure: Vec<Vec<usize>>,
     outputs: Vec<Object>,
+    /// What `matrix` is in stages that have one.
+    matrices: BTreeMap<StageName, Object>,
 }
 
 impl Graph {
@@ -38,7 +41,8 @@ impl Graph {
                 .iter()
                 .map(|name| edges(name, &|need| sure.get(*name).is_some_and(|sure| sure.contains(need))))
                 .collect(),
-            outputs: names.iter().map(|name| outputs(known, name)).collect(),
+            outputs: names.iter().map(|name| outputs(definition, known, name)).collect(),
+            matrices: matrices(definition),
             places,
         }
     }
@@ -52,6 +56,7 @@ impl Graph {
     pub(crate) fn schema<'t>(&self, stage: &StageName, texts: impl IntoIterator<Item = &'t str>) -> Schema {
         let texts: Vec<&str> = texts.into_iter().filter(|text| text.contains("stages")).collect();
         let mut schema = self.base.clone();
+        schema.matrix = self.matrices.get(stage).cloned();
         if texts.is_empty() {
             return schema;
         }
@@ -63,6 +68,7 @@ impl Graph {
                 needed: needed[*place],
                 certain: certain[*place],
                 outputs: self.outputs[*place].clone(),
+                cells: self.matrices.contains_key(name),
             };
             schema.stages.insert(name.clone(), one);
         }
@@ -100,25 +106,44 @@ fn base(definition: &Definition, known: &Known<'_>) -> Schema {
     schema
 }
 
-fn outputs(known: &Known<'_>, name: &StageName) -> Object {
-    match known.outputs.and_then(|outputs| outputs.get(name)).map(Type::of_schema) {
+fn matrices(definition: &Definition) -> BTreeMap<StageName, Object> {
+    let stages = definition.stages.iter();
+    stages.filter_map(|(name, stage)| Some((name.clone(), stage.matrix.as_ref()?.values()))).collect()
+}
+
+fn outputs(definition: &Definition, known: &Known<'_>, name: &StageName) -> Object {
+    let declared = match known.outputs.and_then(|outputs| outputs.get(name)).map(Type::of_schema) {
         Some(Type::Object(outputs)) => outputs,
         _ => Object { open: true, ..Object::default() },
+    };
+    match definition.stages.get(name).and_then(|stage| stage.matrix.as_ref()) {
+        Some(matrix) => matrix.outputs(&declared),
+        None => declared,
     }
 }
 
+/// Whether some cells of a matrix may run while others are skipped by their condition.
+fn varies(stage: &StageDef) -> bool {
+    let reads =
+        |source: &String| Expression::parse(source.trim()).is_ok_and(|expression| expression.reads_matrix());
+    stage.matrix.is_some() && stage.when.as_ref().is_some_and(reads)
+}
+
 /// For each stage those of its needs that have certainly succeeded when it runs: all, but for stages that can be
-/// skipped and are mentioned in its `when`, and none if it runs after failures too.
+/// skipped and are mentioned in its `when`, those of which a cell may be skipped alone, and none if it runs after failures
+/// too.
 fn sure(definition: &Definition) -> BTreeMap<&StageName, BTreeSet<&StageName>> {
     let mut skippable: BTreeSet<&StageName> = BTreeSet::new();
     let mut sure = BTreeMap::new();
+    let varying: BTreeSet<&StageName> =
+        definition.stages.iter().filter(|(_, stage)| varies(stage)).map(|(name, _)| name).collect();
     for name in order(definition) {
         let Some((name, stage)) = definition.stages.get_key_value(&name) else { continue };
         let asked = asked(definition, stage);
         let survives = stage.finally || asked.as_ref().is_some_and(|asked| asked.survives);
         let mentioned = |need: &StageName| asked.as_ref().is_some_and(|asked| asked.mentions.contains(need));
-        let kept =
-            stage.needs.iter().filter(|need| !(survives || mentioned(need) && skippable.contains(*need)));
+        let unsure = |need: &StageName| mentioned(need) && skippable.contains(need) || varying.contains(need);
+        let kept = stage.needs.iter().filter(|need| !(survives || unsure(need)));
         sure.insert(name, kept.collect());
         let conditional = stage.when.is_some() || !stage.paths.is_empty();
         if conditional || stage.needs.iter().any(|need| skippable.contains(need)) {
@@ -134,8 +159,12 @@ pub(crate) fn asked(definition: &Definition, stage: &StageDef) -> Option<Checked
     let expression = Expression::parse(source.trim()).ok()?;
     let mut schema = Schema::new(&definition.vars, BTreeMap::new());
     let open = Object { open: true, ..Object::default() };
+    let has_cells =
+        |name: &StageName| definition.stages.get(name).is_some_and(|stage| stage.matrix.is_some());
     let named = definition.stages.keys().filter(|name| may_mean(source, name));
-    let one = StageSchema { needed: true, certain: true, outputs: open };
-    schema.stages = named.map(|name| (name.clone(), one.clone())).collect();
+    let one =
+        |name| StageSchema { needed: true, certain: true, outputs: open.clone(), cells: has_cells(name) };
+    schema.stages = named.map(|name| (name.clone(), one(name))).collect();
+    schema.matrix = stage.matrix.as_ref().map(Matrix::values);
     Some(check(&expression, &schema, true))
 }

@@ -149,7 +149,7 @@ fn stage_key(key: &str) -> Json {
         ),
         "secrets" => (by_name(text()), "Variables of its tasks that hold a secret: VARIABLE: SECRET."),
         "env" => (reference("variables"), "Variables of its tasks."),
-        "matrix" => (json!({}), "Not supported yet."),
+        "matrix" => (matrix(), "It is a stage of its own for each combination of these values."),
         "environment" => (reference("name"), "Whose lock it holds while it runs."),
         "approval" => (approval(), "Who must agree before it starts."),
         "grants" => (grants(), "What the plugin may do."),
@@ -161,6 +161,16 @@ fn stage_key(key: &str) -> Json {
         _ => (reference("texts"), "It runs only if one of these paths has changed."),
     };
     described(schema, description)
+}
+
+fn matrix() -> Json {
+    let value = json!({ "type": ["string", "integer", "boolean"] });
+    let cells = json!({ "type": "array", "items": { "type": "object", "additionalProperties": value } });
+    json!({
+        "type": "object", "minProperties": 1, "propertyNames": { "pattern": "^[A-Za-z_][A-Za-z0-9_]*$" },
+        "properties": { "include": cells, "exclude": cells },
+        "additionalProperties": { "type": "array", "minItems": 1, "items": value },
+    })
 }
 
 fn workspace() -> Json {

@@ -1,6 +1,6 @@
 //! What needs what: unknown names, circles, order.
 
-use super::types::Definition;
+use super::types::{Definition, StageDef};
 use crate::diagnostic::{Code, Diagnostic, Place, codes, nearest};
 use crate::document::{Node, Value};
 use crate::name::StageName;
@@ -48,9 +48,11 @@ impl Checker<'_> {
                 let message = format!("the stage `{name}` needs itself");
                 self.problem(codes::SELF_NEED, at, message, format!("remove `{name}` from its `needs`"));
             } else if !self.named.contains(need) {
-                let remedy = match nearest(need.as_str(), self.named.iter().map(StageName::as_str)) {
-                    Some(near) => format!("did you mean `{near}`?"),
-                    None => "name a stage of this file".to_owned(),
+                let near = nearest(need.as_str(), self.named.iter().map(StageName::as_str));
+                let remedy = match (self.matrix_of(need), near) {
+                    (Some(matrix), _) => format!("it is a cell: need `{matrix}`, and so all of its cells"),
+                    (None, Some(near)) => format!("did you mean `{near}`?"),
+                    (None, None) => "name a stage of this file".to_owned(),
                 };
                 self.problem(codes::UNKNOWN_STAGE, at, format!("no stage has the name `{need}`"), remedy);
             } else if !stage.finally && self.definition.stages.get(need).is_some_and(|need| need.finally) {
@@ -59,6 +61,15 @@ impl Checker<'_> {
                 self.problem(codes::CONFLICT, at, message, remedy);
             }
         }
+    }
+
+    /// The stage of which a name is a cell.
+    fn matrix_of(&self, name: &StageName) -> Option<&StageName> {
+        let has = |stage: &StageDef| {
+            let mut cells = stage.matrix.iter().flat_map(|matrix| matrix.cells.values());
+            cells.any(|cell| cell.stage == *name)
+        };
+        self.definition.stages.iter().find(|(_, stage)| has(stage)).map(|(name, _)| name)
     }
 
     fn from(&mut self, name: &StageName) {

@@ -1,5 +1,6 @@
 //! The keys of the pipeline itself.
 
+use super::matrix;
 use super::stages::{STAGE_KEYS, read as read_stage};
 use super::types::{ConcurrencyDef, DAY, Definition, MAX_STAGES, StageDef};
 use super::{parameters, services};
@@ -84,18 +85,23 @@ fn stages(reader: &mut Reader, map: &Map<'_>) -> Stages {
         let message = format!("the pipeline has more than {MAX_STAGES} stages");
         reader.error(codes::TOO_LARGE, &first.at, message, "split the pipeline");
     }
+    let mut matrices = Vec::new();
     for entry in all.entries().iter().take(MAX_STAGES) {
         let name = reader.parse::<StageName>(&entry.key, &entry.at, codes::BAD_NAME);
         let map = reader.map(&entry.value, &entry.at, &STAGE_KEYS);
-        let stage = map.map(|map| read_stage(reader, &map));
+        let stage = map.map(|map| read_stage(reader, &entry.key, &map));
         named.extend(name.clone());
         if let (Some(name), Some((stage, usable))) = (name, stage) {
             if !usable {
                 unusable.insert(name.clone());
             }
+            if let Some(key) = entry.value.entry("matrix") {
+                matrices.push((name.clone(), key.at.clone()));
+            }
             stages.insert(name, stage);
         }
     }
+    matrix::alike(reader, &named, &stages, &matrices);
     (stages, named, unusable)
 }
 

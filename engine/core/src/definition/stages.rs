@@ -1,5 +1,6 @@
 //! One stage: its keys, in the order of the reference.
 
+use super::matrix;
 use super::pipeline::read_retry;
 use super::stage::{artifacts, caches, from, limits, secrets, workspace};
 use super::types::{DAY, StageDef};
@@ -37,19 +38,19 @@ pub(crate) const STAGE_KEYS: [&str; 22] = [
     "paths",
 ];
 
-/// Reads a stage, and whether its `uses` is usable.
-pub(super) fn read(reader: &mut Reader, map: &Map<'_>) -> (StageDef, bool) {
+/// Reads the stage of this name, and whether its `uses` is usable.
+pub(super) fn read(reader: &mut Reader, name: &str, map: &Map<'_>) -> (StageDef, bool) {
     let uses = reader.needed(map, "uses").and_then(|node| {
         let text = reader.text(node)?;
         reader.parse::<PluginRef>(text, &node.place, codes::BAD_PLUGIN_REFERENCE)
     });
-    refuse_matrix(reader, map);
     let flag = |reader: &mut Reader, key| map.get(key).and_then(|node| reader.boolean(node)).unwrap_or(false);
     let (granted, network_refused) =
         map.get("grants").map(|node| grants::read(reader, node)).unwrap_or_default();
     let stage = StageDef {
         uses: uses.clone().unwrap_or_else(|| PluginRef::File("./unusable.wasm".into())),
         needs: map.get("needs").map(|node| needs(reader, node)).unwrap_or_default(),
+        matrix: map.entry("matrix").map(|entry| matrix::read(reader, name, entry)),
         when: map.get("when").and_then(|node| when(reader, node)),
         with: map.get("with").map(|node| with(reader, node)).unwrap_or_else(|| Json::Object(Object::new())),
         inputs: map.get("inputs").map(|node| reader.globs(node)),
@@ -78,16 +79,9 @@ pub(super) fn read(reader: &mut Reader, map: &Map<'_>) -> (StageDef, bool) {
     (stage, uses.is_some())
 }
 
-fn refuse_matrix(reader: &mut Reader, map: &Map<'_>) {
-    if let Some(entry) = map.entries().iter().find(|entry| entry.key == "matrix") {
-        let message = "`matrix` is not supported yet";
-        reader.error(codes::NOT_SUPPORTED, &entry.at, message, "write the stages out one by one");
-    }
-}
-
 fn conflicts(reader: &mut Reader, map: &Map<'_>, stage: &StageDef) {
     let mut conflict = |key: &str, message: &str, remedy: &str| {
-        let at = map.entries().iter().find(|entry| entry.key == key).map_or(map.at(), |entry| &entry.at);
+        let at = map.entry(key).map_or(map.at(), |entry| &entry.at);
         reader.error(codes::CONFLICT, at, message, remedy);
     };
     if stage.finally && stage.environment.is_some() {

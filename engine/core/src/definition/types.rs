@@ -1,5 +1,6 @@
 //! The definition as data.
 
+use super::matrix::Matrix;
 use super::parameters::Parameter;
 use crate::document::Places;
 use crate::grant::{Grants, SecretName};
@@ -12,7 +13,7 @@ use serde::Serialize;
 use serde_json::Value as Json;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// A pipeline has at most this many stages.
+/// A pipeline has at most this many stages, each cell of a matrix counted.
 pub const MAX_STAGES: usize = 1_000;
 /// Milliseconds.
 pub(crate) const DAY: u64 = 86_400_000;
@@ -85,6 +86,9 @@ pub struct StageDef {
     pub uses: PluginRef,
     /// Stages that end before it starts.
     pub needs: BTreeSet<StageName>,
+    /// It is a stage of its own for each of these cells.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub matrix: Option<Matrix>,
     /// A bare expression; none is `success()`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub when: Option<String>,

@@ -30,6 +30,11 @@ impl<'n> Map<'n> {
         self.entries.iter().find(|entry| entry.key == key).map(|entry| &entry.value)
     }
 
+    /// The entry of a key, unless it says nothing.
+    pub(crate) fn entry(&self, key: &str) -> Option<&'n Entry> {
+        self.entries.iter().find(|entry| entry.key == key && entry.value.value != Value::Null)
+    }
+
     pub(crate) fn entries(&self) -> &'n [Entry] {
         self.entries
     }
@@ -51,7 +56,7 @@ impl Reader {
         self.diagnostics.push(Diagnostic::error(code, message, remedy).at(at.clone()));
     }
 
-    fn wrong_type(&mut self, node: &Node, expected: &str) {
+    pub(crate) fn wrong_type(&mut self, node: &Node, expected: &str) {
         let message = format!("{expected} is expected here, but this is {}", node.kind());
         self.error(codes::WRONG_TYPE, &node.place, message, format!("write {expected}"));
     }

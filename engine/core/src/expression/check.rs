@@ -71,6 +71,14 @@ impl Typed {
     }
 }
 
+/// A stage that an expression names and may read.
+struct Found {
+    name: StageName,
+    certain: bool,
+    outputs: Object,
+    cells: bool,
+}
+
 pub(super) struct Checker<'e> {
     pub(super) expression: &'e Expression,
     schema: &'e Schema,
@@ -184,6 +192,13 @@ impl Checker<'_> {
             Some(Root::Event) => Typed { of: Type::Object(Schema::event()), untrusted: true },
             Some(Root::Vars) => Typed::plain(Type::Object(self.schema.vars.clone())),
             Some(Root::Parameters) => Typed::plain(Type::Object(self.schema.parameters.clone())),
+            Some(Root::Matrix) => match &self.schema.matrix {
+                Some(values) => Typed::plain(Type::Object(values.clone())),
+                None => {
+                    let remedy = "give the stage a `matrix`, or write the value itself";
+                    self.fault(codes::UNKNOWN_FIELD, node, "there is no `matrix` here", remedy)
+                }
+            },
             Some(Root::Stages) => {
                 let remedy = "name a stage and an output, as in `stages.build.outputs.digest`";
                 self.fault(codes::TYPE_ERROR, node, "`stages` alone is not a value", remedy)
@@ -193,7 +208,7 @@ impl Checker<'_> {
                     Root::NAMES.into_iter().chain(self.variable.as_ref().map(|(name, _)| name.as_str()));
                 let remedy = match nearest(name, known) {
                     Some(near) => format!("did you mean `{near}`?"),
-                    None => "expressions see `event`, `vars`, `parameters` and `stages`".to_owned(),
+                    None => "expressions see `event`, `vars`, `parameters`, `matrix` and `stages`".to_owned(),
                 };
                 self.fault(codes::UNKNOWN_FIELD, node, format!("there is no variable `{name}`"), remedy)
             }
@@ -286,10 +301,14 @@ impl Checker<'_> {
 
     /// `stages.NAME.status` or `stages.NAME.outputs`.
     fn stage_part(&mut self, node: &IdedExpr, operand: &IdedExpr, written: &str, part: &str) -> Typed {
-        self.find_stage(operand, written);
-        match part {
-            "status" => Typed::plain(Type::Text),
-            "outputs" => {
+        let found = self.find_stage(operand, written);
+        match (part, found) {
+            ("status", _) => Typed::plain(Type::Text),
+            // The map by cell is a value; which cells are in it is known when they have ended.
+            ("outputs", Some(Found { outputs, cells: true, .. })) => {
+                Typed::plain(Type::Map(Box::new(Type::common(outputs.fields.into_values()))))
+            }
+            ("outputs", _) => {
                 let remedy = "name the output, as in `.outputs.digest`";
                 self.fault(codes::TYPE_ERROR, node, "`outputs` alone is not a value", remedy)
             }
@@ -312,9 +331,9 @@ impl Checker<'_> {
         field: &str,
         guarded: bool,
     ) -> Typed {
-        let Some((name, certain, outputs)) = self.find_stage(operand, written) else { return Typed::any() };
-        let found = outputs.fields.get(field).cloned();
-        let of = match found {
+        let Some(found) = self.find_stage(operand, written) else { return Typed::any() };
+        let Found { name, certain, outputs, cells } = found;
+        let of = match outputs.fields.get(field).cloned() {
             Some(found) => found,
             None if outputs.open => Type::Any,
             None => {
@@ -322,15 +341,27 @@ impl Checker<'_> {
                 let remedy = match nearest(field, all.iter().copied()) {
                     Some(near) => format!("did you mean `{near}`?"),
                     None if all.is_empty() => "its plugin declares no outputs".to_owned(),
+                    None if cells => {
+                        format!("its cells are {}, read as in `outputs[\"{}\"]`", few(&all), all[0])
+                    }
                     None => format!("its outputs are {}", crate::document::reader::list(&all)),
                 };
-                let message = format!("the stage `{name}` has no output `{field}`");
+                let what = if cells { "cell" } else { "output" };
+                let message = format!("the stage `{name}` has no {what} `{field}`");
                 return self.fault(codes::UNKNOWN_OUTPUT, node, message, remedy);
             }
         };
         if !certain && !guarded {
-            let message = format!("`{name}` can be skipped, and then it has no output `{field}`");
-            let remedy = format!("write `stages.{name}.outputs.?{field}.orValue(...)`");
+            let (message, remedy) = match cells {
+                true => (
+                    format!("the cell `{field}` of `{name}` can be skipped, and then it has no outputs"),
+                    format!("write `stages.{name}.outputs[?\"{field}\"].orValue(...)`"),
+                ),
+                false => (
+                    format!("`{name}` can be skipped, and then it has no output `{field}`"),
+                    format!("write `stages.{name}.outputs.?{field}.orValue(...)`"),
+                ),
+            };
             self.fault(codes::MAYBE_ABSENT, node, message, remedy);
         }
         match guarded {
@@ -339,7 +370,7 @@ impl Checker<'_> {
         }
     }
 
-    fn find_stage(&mut self, node: &IdedExpr, written: &str) -> Option<(StageName, bool, Object)> {
+    fn find_stage(&mut self, node: &IdedExpr, written: &str) -> Option<Found> {
         let Some((name, stage)) = self.schema.stage(written) else {
             let shown = written.replace('_', "-");
             if self.schema.names.iter().any(|name| name.as_str() == shown) {
@@ -355,8 +386,13 @@ impl Checker<'_> {
             self.fault(codes::UNKNOWN_FIELD, node, format!("there is no stage `{shown}`"), remedy);
             return None;
         };
-        let found = (name.clone(), stage.certain, stage.outputs.clone());
-        self.mentions.insert(found.0.clone());
+        let found = Found {
+            name: name.clone(),
+            certain: stage.certain,
+            outputs: stage.outputs.clone(),
+            cells: stage.cells,
+        };
+        self.mentions.insert(found.name.clone());
         if !stage.needed {
             let message = format!("the stage `{name}` has not necessarily ended when this is read");
             self.fault(codes::NOT_NEEDED, node, message, format!("add `{name}` to `needs`"));
@@ -364,6 +400,12 @@ impl Checker<'_> {
         }
         Some(found)
     }
+}
+
+/// Some of the words, for a message.
+fn few(words: &[&str]) -> String {
+    let more = if words.len() > 8 { ", …" } else { "" };
+    format!("{}{more}", crate::document::reader::list(&words[..words.len().min(8)]))
 }
 
 /// The text of a literal.

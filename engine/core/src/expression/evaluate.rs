@@ -2,6 +2,7 @@
 
 use super::cost;
 use super::parse::{Expression, Fault, STANDARD};
+use super::schema::Root;
 use super::scope::Scope;
 use crate::diagnostic::codes;
 use cel::common::ast::{Expr, IdedExpr};
@@ -46,7 +47,7 @@ impl<'e> Evaluation<'e> {
         }
         let mut context = Context::with_env(STANDARD.clone());
         let asked = expression.program.references();
-        for root in ["event", "vars", "parameters", "stages"] {
+        for root in Root::NAMES {
             if let Some(value) = scope.root(root).filter(|_| asked.has_variable(root)) {
                 context.add_variable_from_value(root, cel_value(value));
             }
@@ -193,6 +194,7 @@ mod tests {
         let stage = |needed, certain| StageSchema {
             needed,
             certain,
+            cells: false,
             outputs: Object { fields: BTreeMap::clone(&outputs), open: false },
         };
         for (name, needed, certain) in

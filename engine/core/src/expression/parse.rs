@@ -94,6 +94,11 @@ impl Expression {
         self.program.references().has_variable("stages")
     }
 
+    /// Whether its value differs between the cells of a matrix.
+    pub fn reads_matrix(&self) -> bool {
+        self.program.references().has_variable("matrix")
+    }
+
     /// The bytes of a node, or the whole expression.
     pub(super) fn range(&self, node: &IdedExpr) -> Range<usize> {
         let Some((first, last)) = self.places.offset_for(node.id) else { return 0..self.source.len() };

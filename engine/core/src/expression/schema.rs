@@ -1,4 +1,4 @@
-//! What expressions can see: `event`, `vars`, `parameters`, `stages`.
+//! What expressions can see: `event`, `vars`, `parameters`, `matrix`, `stages`.
 
 use super::types::{Object, Type};
 use crate::name::StageName;
@@ -16,6 +16,8 @@ pub struct Schema {
     pub vars: Object,
     /// What a person gives.
     pub parameters: Object,
+    /// The values of the cell; none outside of a stage with a matrix.
+    pub matrix: Option<Object>,
     /// Stages that the expression could name, whether they can be read here or not.
     pub stages: BTreeMap<StageName, StageSchema>,
     /// All stages of the pipeline, for suggestions.
@@ -29,8 +31,10 @@ pub struct StageSchema {
     pub needed: bool,
     /// Whenever the reading stage runs, this one has succeeded.
     pub certain: bool,
-    /// Its outputs; open while its plugin is not known.
+    /// Its outputs; open while its plugin is not known. Of a matrix: the outputs of each cell, by its key.
     pub outputs: Object,
+    /// It is a matrix.
+    pub cells: bool,
 }
 
 /// What a name at the root of an expression means.
@@ -38,17 +42,19 @@ pub(super) enum Root {
     Event,
     Vars,
     Parameters,
+    Matrix,
     Stages,
 }
 
 impl Root {
-    pub(super) const NAMES: [&'static str; 4] = ["event", "vars", "parameters", "stages"];
+    pub(super) const NAMES: [&'static str; 5] = ["event", "vars", "parameters", "matrix", "stages"];
 
     pub(super) fn of(name: &str) -> Option<Self> {
         match name {
             "event" => Some(Self::Event),
             "vars" => Some(Self::Vars),
             "parameters" => Some(Self::Parameters),
+            "matrix" => Some(Self::Matrix),
             "stages" => Some(Self::Stages),
             _ => None,
         }
@@ -62,6 +68,7 @@ impl Schema {
         Self {
             vars: Object { fields: vars, open: false },
             parameters: Object { fields: parameters, open: false },
+            matrix: None,
             stages: BTreeMap::new(),
             names: Arc::default(),
         }

@@ -22,6 +22,8 @@ pub struct Scope {
     event: Json,
     vars: Json,
     parameters: Json,
+    /// Null outside of a stage with a matrix.
+    matrix: Json,
     stages: Json,
     /// What `success()` says: no needed stage has failed, errored or been cancelled.
     pub success: bool,
@@ -39,10 +41,18 @@ impl Scope {
             event: serde_json::to_value(event).expect("an event is plain data"),
             vars: object(vars),
             parameters: object(parameters),
+            matrix: Json::Null,
             stages: Json::Object(Map::new()),
             success: true,
             failure: false,
         }
+    }
+
+    /// The same for a cell of a matrix, with its values.
+    #[must_use]
+    pub fn with_matrix(mut self, values: &BTreeMap<String, Json>) -> Self {
+        self.matrix = values.iter().map(|(axis, value)| (axis.clone(), value.clone())).collect();
+        self
     }
 
     /// The same with the stages that have ended, by name.
@@ -73,6 +83,7 @@ impl Scope {
             "event" => Some(&self.event),
             "vars" => Some(&self.vars),
             "parameters" => Some(&self.parameters),
+            "matrix" => Some(&self.matrix).filter(|matrix| !matrix.is_null()),
             "stages" => Some(&self.stages),
             _ => None,
         }

@@ -3,9 +3,11 @@
 //! Running needs nothing else from the repository: digests, parameters, grants and order are here. Only values that
 //! come from stages that have not run yet are still expressions; [`Plan::resolve`] fills them when those have ended.
 
+mod cells;
 mod conditions;
 mod configuration;
 mod environment;
+mod expansion;
 mod limits;
 mod lint;
 mod outputs;
@@ -14,6 +16,7 @@ mod resolve;
 mod stage;
 mod types;
 
+pub use cells::Cell;
 pub use conditions::PlanConditions;
 pub use lint::lint;
 pub use planner::{Planned, Planning, plan};

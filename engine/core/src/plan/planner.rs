@@ -2,6 +2,7 @@
 
 use super::conditions::UNSAID;
 use super::configuration::Schema;
+use super::expansion::{Part, expanded, matrices, parts};
 use super::stage::{self, Surroundings};
 use super::types::{Absent, Concurrency, Condition, Found, Plan};
 use crate::definition::{self, Definition, Known};
@@ -16,6 +17,7 @@ use crate::policy::Policy;
 use crate::trigger;
 use indexmap::IndexMap;
 use serde_json::Value as Json;
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// How long a run may take when the file does not say: an approval may take days.
@@ -91,22 +93,19 @@ fn build(planning: &Planning<'_>, diagnostics: &mut Vec<Diagnostic>) -> Option<P
         return None;
     }
     let order = definition::order(definition);
-    let conditions = conditions(planning, definition, &order, &scope, diagnostics);
-    let dead = dead(definition, &order, &conditions);
+    let parts = parts(definition, &order);
+    let scopes: Vec<Cow<'_, Scope>> = parts.iter().map(|part| own(&scope, part)).collect();
+    let conditions = conditions(planning, definition, &parts, &scopes, diagnostics);
+    let dead = dead(definition, &parts, &conditions);
     let ceiling = Ceiling::of(planning.policy, planning.event.trust);
     let schemas = schemas(planning.plugins);
-    let surroundings = Surroundings {
-        planning,
-        definition,
-        scope: &scope,
-        graph: &graph,
-        schemas: &schemas,
-        ceiling: &ceiling,
-    };
+    let surroundings =
+        Surroundings { planning, definition, graph: &graph, schemas: &schemas, ceiling: &ceiling };
     let mut stages = IndexMap::new();
-    for (name, condition) in order.iter().zip(conditions) {
-        let planned = stage::plan(&surroundings, name, condition, !dead.contains(name), diagnostics);
-        stages.extend(planned.map(|planned| (name.clone(), planned)));
+    for ((part, scope), condition) in parts.into_iter().zip(&scopes).zip(conditions) {
+        let (name, lives) = (part.name.clone(), !dead.contains(&part.name));
+        let planned = stage::plan(&surroundings, part, scope, condition, lives, diagnostics);
+        stages.extend(planned.map(|planned| (name, planned)));
     }
     let concurrency = concurrency(definition, &scope, diagnostics);
     Some(Plan {
@@ -121,7 +120,16 @@ fn build(planning: &Planning<'_>, diagnostics: &mut Vec<Diagnostic>) -> Option<P
         connections: ceiling.rule.connections.clone(),
         ceiling,
         stages,
+        matrices: matrices(definition),
     })
+}
+
+/// What the expressions of one stage see before anything has run.
+fn own<'s>(scope: &'s Scope, part: &Part<'_>) -> Cow<'s, Scope> {
+    match &part.cell {
+        Some(cell) => Cow::Owned(scope.clone().with_matrix(&cell.values)),
+        None => Cow::Borrowed(scope),
+    }
 }
 
 /// The schemas of the outputs of all stages whose plugin was found.
@@ -140,15 +148,14 @@ pub(super) fn schemas<'a>(plugins: &'a BTreeMap<PluginRef, Found>) -> BTreeMap<&
 fn conditions(
     planning: &Planning<'_>,
     definition: &Definition,
-    order: &[StageName],
-    scope: &Scope,
+    parts: &[Part<'_>],
+    scopes: &[Cow<'_, Scope>],
     diagnostics: &mut Vec<Diagnostic>,
 ) -> Vec<Condition> {
     let mut conditions = Vec::new();
-    for name in order {
-        let stage = &definition.stages[name];
+    for (Part { in_file, stage, .. }, scope) in parts.iter().zip(scopes) {
         let mut condition = match (&stage.when, stage.finally) {
-            (Some(source), _) => decided(definition, name, source.trim(), scope, diagnostics),
+            (Some(source), _) => decided(definition, in_file, source.trim(), scope, diagnostics),
             (None, true) => always(),
             (None, false) => success(),
         };
@@ -177,6 +184,7 @@ fn decided(
 ) -> Condition {
     let asked = definition::asked(definition, &definition.stages[name]);
     let (mentions, asks_status) = asked.map(|asked| (asked.mentions, asked.asks_status)).unwrap_or_default();
+    let mentions = expanded(definition, &mentions);
     let mut condition = Condition { source: source.to_owned(), decided: None, asks_status, mentions };
     match Expression::parse(source).and_then(|expression| evaluate_known(&expression, scope)) {
         Ok(value) => condition.decided = value,
@@ -189,13 +197,15 @@ fn decided(
 }
 
 /// The stages that certainly do not run: their condition is false, or a stage that they need does not run and their
-/// condition neither mentions it nor asks for statuses.
-fn dead(definition: &Definition, order: &[StageName], conditions: &[Condition]) -> BTreeSet<StageName> {
+/// condition neither mentions it nor asks for statuses. A matrix does not run if none of its cells does.
+fn dead(definition: &Definition, parts: &[Part<'_>], conditions: &[Condition]) -> BTreeSet<StageName> {
     let mut dead = BTreeSet::new();
-    for (name, condition) in order.iter().zip(conditions) {
-        let stage = &definition.stages[name];
+    for (Part { name, stage, .. }, condition) in parts.iter().zip(conditions) {
         let follows = !condition.asks_status && !stage.finally;
-        let skipped = |need: &StageName| dead.contains(need) && !condition.mentions.contains(need);
+        let skipped = |need: &StageName| {
+            let all = expanded(definition, &BTreeSet::from([need.clone()]));
+            all.iter().all(|need| dead.contains(need) && !condition.mentions.contains(need))
+        };
         if condition.decided == Some(false) || follows && stage.needs.iter().any(skipped) {
             dead.insert(name.clone());
         }

@@ -4,10 +4,10 @@ use super::configuration::Schema;
 use super::types::{Plan, PlannedStage, Service};
 use crate::diagnostic::{Diagnostic, codes};
 use crate::document::Places;
-use crate::expression::{Fault, Fill, Filled, Scope, StageOutcome, Template, fill, fill_text};
+use crate::expression::{Fault, Fill, Filled, Scope, Template, fill, fill_text};
 use crate::grant::{Grants, derive};
 use crate::name::StageName;
-use crate::run::{Ended, RunState, SkipReason};
+use crate::run::{Ended, RunState};
 use indexmap::IndexMap;
 use serde_json::Value as Json;
 use std::borrow::Cow;
@@ -31,7 +31,7 @@ impl Plan {
     /// have ended which its texts name.
     ///
     /// `success()` is whether every stage it needs has succeeded, those aside that were skipped by their condition
-    /// and are mentioned in its `when`; `failure()` whether one before it has failed or errored.
+    /// and are mentioned in its `when`, or are cells of a matrix of which others were not; `failure()` whether one before it has failed or errored.
     pub fn scope(&self, name: &StageName, state: &RunState) -> Scope {
         let scope = Scope::new(&self.event, &self.vars, &self.parameters);
         let Some(stage) = self.stages.get(name) else { return scope };
@@ -39,10 +39,20 @@ impl Plan {
         let ended = |name: &StageName| state.stages.get(name).and_then(|stage| stage.ended());
         // What a text names stands before the stage: the planner refuses every other.
         let named = words.stages(self).into_iter();
-        let outcomes = named.filter_map(|name| Some((name.clone(), outcome(ended(name)?)))).collect();
+        let outcomes = named.filter_map(|name| Some((name.clone(), self.outcome(name, state)?))).collect();
         let failed = |name: &StageName| matches!(ended(name), Some(Ended::Failed(_) | Ended::Errored(_)));
         let failure = words.has("failure") && self.before(name).into_iter().any(failed);
-        scope.with_stages(&outcomes).with_status(stage.succeeds(state), failure)
+        let scope = match &stage.cell {
+            Some(cell) => scope.with_matrix(&cell.values),
+            None => scope,
+        };
+        scope.with_stages(&outcomes).with_status(self.succeeds(stage, state), failure)
+    }
+
+    /// What `success()` says for a stage.
+    pub(super) fn succeeds(&self, stage: &PlannedStage, state: &RunState) -> bool {
+        let ended = |need: &StageName| state.stages.get(need).is_some_and(|need| need.ended().is_some());
+        stage.needs.iter().all(ended) && self.held_up_by(stage, state).is_none()
     }
 
     /// The stages that end before one starts: what it needs, directly or not.
@@ -76,17 +86,6 @@ impl Plan {
             return Err(resolver.found);
         }
         Ok(ResolvedStage { with: with.value, env, services, grants })
-    }
-}
-
-impl PlannedStage {
-    /// What `success()` says for it.
-    pub(super) fn succeeds(&self, state: &RunState) -> bool {
-        self.needs.iter().all(|need| match state.stages.get(need).and_then(|stage| stage.ended()) {
-            Some(Ended::Skipped(SkipReason::Condition(_))) => self.when.mentions.contains(need),
-            Some(ended) => ended.is_success(),
-            None => false,
-        })
     }
 }
 
@@ -141,20 +140,15 @@ impl<'p> Words<'p> {
         self.escaped || self.words.contains(word)
     }
 
-    /// The stages of a plan that are among the words.
+    /// The stages of a plan, and its matrices, that are among the words.
     fn stages<'n>(&self, plan: &'n Plan) -> Vec<&'n StageName> {
-        match self.escaped {
-            true => plan.stages.keys().collect(),
-            false => {
-                self.words.iter().filter_map(|word| Some(plan.stages.get_key_value(&**word)?.0)).collect()
-            }
+        if self.escaped {
+            return plan.stages.keys().chain(plan.matrices.keys()).collect();
         }
+        let stage = |word: &str| plan.stages.get_key_value(word).map(|(name, _)| name);
+        let matrix = |word: &str| plan.matrices.get_key_value(word).map(|(name, _)| name);
+        self.words.iter().filter_map(|word| stage(word).or_else(|| matrix(word))).collect()
     }
-}
-
-fn outcome(ended: &Ended) -> StageOutcome {
-    let status = if ended.is_success() { "succeeded" } else { ended.as_str() };
-    StageOutcome { status: status.to_owned(), outputs: ended.outputs().cloned().unwrap_or_default() }
 }
 
 struct Resolver<'p> {
@@ -233,7 +227,7 @@ impl Resolver<'_> {
     }
 }
 
-/// Gives diagnostics of a resolved stage the places of the file, where it is at hand.
+/// Gives diagnostics of a resolved stage the places of the file, where it is at hand. `stage` is what the file calls it.
 pub fn place(diagnostics: &mut [Diagnostic], places: &Places, stage: &StageName) {
     for diagnostic in diagnostics.iter_mut().filter(|diagnostic| diagnostic.place.is_none()) {
         if let Some(pointer) = &diagnostic.pointer {

@@ -1,7 +1,9 @@
 //! Planning one stage.
 
+use super::cells::Cell;
 use super::configuration::{Schema, expected, fits};
 use super::environment;
+use super::expansion::{Part, expanded, laid_out};
 use super::limits::limits;
 use super::planner::{Planning, not_found};
 use super::types::{Cache, Condition, Found, LateGrant, PlannedPlugin, PlannedStage};
@@ -25,34 +27,35 @@ const FINALLY: u64 = 600_000;
 pub(super) struct Surroundings<'a> {
     pub(super) planning: &'a Planning<'a>,
     pub(super) definition: &'a Definition,
-    pub(super) scope: &'a Scope,
     pub(super) graph: &'a Graph,
     pub(super) schemas: &'a BTreeMap<&'a PluginRef, Schema<'a>>,
     pub(super) ceiling: &'a Ceiling,
 }
 
-/// Plans a stage. One that does not `live` is certainly skipped: it needs no grants and none of its values.
+/// Plans a stage, whose expressions see `scope`. One that does not `live` is certainly skipped: it needs no grants and none of
+/// its values.
 pub(super) fn plan(
     around: &Surroundings<'_>,
-    name: &StageName,
+    part: Part<'_>,
+    scope: &Scope,
     condition: Condition,
     lives: bool,
     diagnostics: &mut Vec<Diagnostic>,
 ) -> Option<PlannedStage> {
-    let stage = &around.definition.stages[name];
+    let Part { in_file: name, stage, cell, .. } = part;
     let Some(found) = around.planning.plugins.get(&stage.uses) else {
         diagnostics.push(not_found(around.definition, name, around.planning.absent));
         return None;
     };
-    let mut planner = Planner { around, name, stage, found, diagnostics };
-    let with = fill(&stage.with, around.scope, Fill::Known);
+    let mut planner = Planner { around, name, stage, scope, found, diagnostics };
+    let with = fill(&stage.with, scope, Fill::Known);
     planner.configuration(&with, lives);
     let decided = if lives { planner.grants(&with) } else { Decided::default() };
     if lives {
         planner.known_texts();
         planner.environment();
     }
-    Some(planner.planned(condition, decided))
+    Some(planner.planned(cell, condition, decided))
 }
 
 /// A configuration against its schema: what is known of it, and the types of what will stand in its holes.
@@ -97,8 +100,10 @@ fn hole(graph: &Graph, name: &StageName, text: &str) -> Type {
 
 struct Planner<'a> {
     around: &'a Surroundings<'a>,
+    /// What the file calls it.
     name: &'a StageName,
     stage: &'a StageDef,
+    scope: &'a Scope,
     found: &'a Found,
     diagnostics: &'a mut Vec<Diagnostic>,
 }
@@ -143,7 +148,7 @@ impl Planner<'_> {
         });
         let texts: Vec<(String, &String)> = env.chain(services).collect();
         for (pointer, text) in texts {
-            for (_, fault) in fill(&Json::String(text.clone()), self.around.scope, Fill::Known).faults {
+            for (_, fault) in fill(&Json::String(text.clone()), self.scope, Fill::Known).faults {
                 self.tell(Diagnostic::error(fault.code, fault.message, fault.remedy), &pointer, false);
             }
         }
@@ -214,7 +219,7 @@ impl Planner<'_> {
         rule.map(|(_, rule)| rule.grants)
     }
 
-    fn planned(&self, condition: Condition, decided: Decided) -> PlannedStage {
+    fn planned(&self, cell: Option<Cell>, condition: Condition, decided: Decided) -> PlannedStage {
         let (stage, manifest) = (self.stage, &self.found.manifest);
         let timeout_ms = stage.timeout_ms.or(manifest.timeout_ms).unwrap_or(TIMEOUT);
         let timeout_ms = if stage.finally { timeout_ms.min(FINALLY) } else { timeout_ms };
@@ -228,12 +233,13 @@ impl Planner<'_> {
                 version: manifest.version.clone(),
                 digest: self.found.digest,
             },
-            needs: stage.needs.clone(),
+            cell,
+            needs: expanded(self.around.definition, &stage.needs),
             when: condition,
             with: stage.with.clone(),
             configuration: manifest.configuration.clone(),
             inputs: stage.inputs.clone(),
-            from: stage.from.clone(),
+            from: laid_out(self.around.definition, &stage.from),
             workspace: stage.workspace.clone(),
             artifacts: stage.artifacts.clone(),
             services: stage.services.clone(),

@@ -1,5 +1,6 @@
 //! The plan as data. It reads what it writes, and its digest is that of its canonical JSON.
 
+use super::cells::Cell;
 use crate::digest::Digest;
 use crate::event::{Event, Trust};
 use crate::grant::{Ceiling, Grants, Interface, SecretName};
@@ -65,6 +66,9 @@ pub struct Plan {
     /// the order of an object's members is nobody's promise.
     #[serde(with = "indexmap::map::serde_seq")]
     pub stages: IndexMap<StageName, PlannedStage>,
+    /// By the names of the file: the stages that the cells of a matrix are, by their keys.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub matrices: BTreeMap<StageName, BTreeMap<String, StageName>>,
 }
 
 impl Plan {
@@ -135,7 +139,10 @@ pub struct PlannedStage {
     pub uses: PluginRef,
     /// What was found.
     pub plugin: PlannedPlugin,
-    /// Stages that end before this one starts.
+    /// Which cell of a matrix it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cell: Option<Cell>,
+    /// Stages that end before this one starts: of a matrix all cells.
     pub needs: BTreeSet<StageName>,
     /// Whether it runs.
     pub when: Condition,

@@ -8,7 +8,8 @@ use crate::plan::Plan;
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The first events of a run that repeats another from a stage on; without one it repeats all of it.
+/// The first events of a run that repeats another from a stage on, or from all cells of a matrix; without one it repeats all
+/// of it.
 ///
 /// The stage, what follows from it, and whatever did not succeed are done again; so are stages that clean up. The other stages
 /// are taken over with their outputs and artifacts, which are named by digest.
@@ -24,10 +25,11 @@ pub fn again(
     let tree = state.tree.unwrap_or_else(|| Digest::of(&[]));
     let mut events = vec![RunEvent::Created { at, plan: plan.digest(), tree }];
     let Some(from) = from else { return Ok(events) };
-    if !plan.stages.contains_key(from) {
+    let first = plan.meant_by(from);
+    if first.is_empty() {
         return Err(from.clone());
     }
-    let done_again = following(plan, state, from);
+    let done_again = following(plan, state, &first);
     let kept = plan.stages.iter().filter(|(name, stage)| !stage.finally && !done_again.contains(name));
     for (name, _) in kept {
         if let Some(proof) = state.stages.get(name).and_then(|stage| taken_over(run, name, stage)) {
@@ -38,8 +40,8 @@ pub fn again(
     Ok(events)
 }
 
-/// The stage, the stages that ended otherwise than well, and all that need one of them. Needs come before those that need them.
-fn following<'p>(plan: &'p Plan, state: &RunState, from: &StageName) -> BTreeSet<&'p StageName> {
+/// The first stages, the stages that ended otherwise than well, and all that need one of them. Needs come before those that need them.
+fn following<'p>(plan: &'p Plan, state: &RunState, first: &[&StageName]) -> BTreeSet<&'p StageName> {
     let mut found = BTreeSet::new();
     // The plan is in the order of the file, where a need may come later: until nothing is added.
     loop {
@@ -49,7 +51,7 @@ fn following<'p>(plan: &'p Plan, state: &RunState, from: &StageName) -> BTreeSet
             let is_well = ended.is_some_and(|ended| {
                 ended.is_success() || matches!(ended, Ended::Skipped(SkipReason::Condition(_)))
             });
-            if name == from || !is_well || stage.needs.iter().any(|need| found.contains(need)) {
+            if first.contains(&name) || !is_well || stage.needs.iter().any(|need| found.contains(need)) {
                 found.insert(name);
             }
         }
@@ -122,6 +124,21 @@ mod tests {
         assert_eq!(kept(Some(2)), ["s0", "s1", "s3"]);
         assert!(kept(Some(0)).is_empty());
         assert!(kept(None).is_empty());
+    }
+
+    #[test]
+    fn a_matrix_is_done_again_whole_or_one_cell_of_it() {
+        let (mut plan, state) = ended();
+        // s1 and s3 are the cells of one stage of the file; s2, which failed, is done again in any case.
+        let cells = [("one".to_owned(), name(1)), ("two".to_owned(), name(3))];
+        plan.matrices = [(StageName::new("test").unwrap(), cells.into())].into();
+        let run = RunId::new("r1").unwrap();
+        let kept = |from: &str| {
+            let events = again(&plan, (&run, &state), Some(&StageName::new(from).unwrap()), 9).unwrap();
+            events.iter().filter_map(|event| event.stage().map(StageName::to_string)).collect::<Vec<_>>()
+        };
+        assert_eq!(kept("test"), ["s0"]);
+        assert_eq!(kept("s3"), ["s0", "s1"]);
     }
 
     #[test]

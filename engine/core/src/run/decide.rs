@@ -46,13 +46,16 @@ pub fn decide(
     if agenda.is_over() {
         return vec![Decision::Append(RunEvent::Ended { at: now, status: outcome(state) })];
     }
-    agenda.stages(plan).filter_map(|(name, stage)| of_stage(name, stage, state, now, conditions)).collect()
+    agenda
+        .stages(plan)
+        .filter_map(|(name, stage)| of_stage(plan, (name, stage), state, now, conditions))
+        .collect()
 }
 
 /// What to do with a stage that is on the agenda.
 fn of_stage(
-    name: &StageName,
-    stage: &PlannedStage,
+    plan: &Plan,
+    (name, stage): (&StageName, &PlannedStage),
     state: &RunState,
     now: u64,
     conditions: &dyn Conditions,
@@ -84,7 +87,7 @@ fn of_stage(
     if state.cancel.is_some() && !stage.finally {
         return cancelled();
     }
-    match verdict(name, stage, state, conditions) {
+    match verdict(plan, (name, stage), state, conditions) {
         Verdict::Run => Some(Decision::TakeUp { stage: name.clone(), attempt: 1 }),
         Verdict::Skip(reason) => skip(reason),
         Verdict::Wrong(failure) => Some(Decision::Append(RunEvent::AttemptEnded {
@@ -103,15 +106,17 @@ enum Verdict {
     Wrong(Failure),
 }
 
-fn verdict(name: &StageName, stage: &PlannedStage, state: &RunState, conditions: &dyn Conditions) -> Verdict {
-    if !stage.when.asks_status && !stage.finally {
-        for need in &stage.needs {
-            match state.stages.get(need).and_then(|s| s.ended()) {
-                Some(ended) if ended.is_success() => {}
-                Some(Ended::Skipped(SkipReason::Condition(_))) if stage.when.mentions.contains(need) => {}
-                _ => return Verdict::Skip(SkipReason::Upstream(need.clone())),
-            }
-        }
+fn verdict(
+    plan: &Plan,
+    (name, stage): (&StageName, &PlannedStage),
+    state: &RunState,
+    conditions: &dyn Conditions,
+) -> Verdict {
+    if !stage.when.asks_status
+        && !stage.finally
+        && let Some(need) = plan.held_up_by(stage, state)
+    {
+        return Verdict::Skip(SkipReason::Upstream(need.clone()));
     }
     match conditions.holds(name, stage, state) {
         Ok(true) => Verdict::Run,

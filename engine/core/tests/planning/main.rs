@@ -10,4 +10,5 @@ mod checked;
 mod conditions;
 mod example;
 mod granted;
+mod matrix;
 mod world;

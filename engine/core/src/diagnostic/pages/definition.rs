@@ -47,11 +47,13 @@ super::pages! {
     "The second says nothing that the first has not said.",
     "needs: [build, build]",
     "remove one of the two";
-    NOT_SUPPORTED = 121, "not supported yet",
-    "The key is part of the pipeline file, but this engine cannot act on it yet. It is refused, because leaving it out \
-     silently would run something else than was meant.",
-    "test: { uses: stageway/unit-test@1, matrix: { os: [a, b] } }",
-    "write the stages out one by one";
+    BAD_MATRIX = 121, "the matrix makes no sensible cells",
+    "A matrix has axes, each with a list of values: text, whole numbers or booleans. The stage is a stage of its own for \
+     each combination, called after it and the values: `test-1-95-linux`. `exclude` leaves out the cells that have all \
+     values of an entry; `include` adds cells, each with a value for every axis. `matrix.os` is the cell's value in \
+     expressions. What needs the stage waits for all cells, and reads `stages.test.outputs[\"1-95-linux\"].NAME`.",
+    "test: { uses: stageway/unit-test@1, matrix: { rust: [1.95], exclude: [{ rust: \"1.90\" }] } }",
+    "mend the axis or the entry that the message names; versions stand in quotes";
     BAD_PLUGIN_REFERENCE = 122, "the plugin reference is not one",
     "A plugin is named NAMESPACE/NAME@VERSION, where the version is `1`, `1.4` or `1.4.2`, or as a file `./x.wasm`.",
     "uses: unit-test",

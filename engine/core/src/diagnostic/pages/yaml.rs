@@ -6,7 +6,7 @@ super::pages! {
     "pipeline: caf\\xe9",
     "save the file as UTF-8";
     TOO_LARGE = 102, "the file is too large",
-    "A file may have 1 MiB, 20,000 values and 1,000 stages. A larger one is an accident or an attack on the reader.",
+    "A file may have 1 MiB, 20,000 values and 1,000 stages, a matrix 256 cells. A larger one is an accident or an attack on the reader.",
     "stages: { s1: ..., s2: ..., ..., s5000: ... }",
     "split the pipeline into several files under `.stageway/`";
     YAML_SYNTAX = 103, "the file is not YAML",

@@ -32,7 +32,10 @@ pub(super) struct Stage {
     plugin: String,
     /// sha256 of the plugin's component.
     plugin_digest: String,
-    /// Stages that end before it starts.
+    /// Which cell of a matrix it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cell: Option<Cell>,
+    /// Stages that end before it starts; of a matrix all cells.
     needs: Vec<String>,
     /// Whose lock it holds while it runs.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -51,6 +54,24 @@ pub(super) struct Stage {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
     skipped: Option<Json>,
+}
+
+/// A cell of a matrix.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Cell {
+    /// The stage of the file that has the matrix.
+    of: String,
+    /// Which of its cells, as expressions name it.
+    key: String,
+    /// By axis: text, a whole number or a bool.
+    #[schema(value_type = BTreeMap<String, Object>)]
+    values: BTreeMap<String, Json>,
+}
+
+impl From<&stageway_core::plan::Cell> for Cell {
+    fn from(cell: &stageway_core::plan::Cell) -> Self {
+        Self { of: cell.of.to_string(), key: cell.key.clone(), values: cell.values.clone() }
+    }
 }
 
 /// What a stage left.
@@ -87,6 +108,7 @@ impl Stage {
             ended_at: state.ended_at,
             plugin: format!("{}@{}", planned.plugin.name, planned.plugin.version),
             plugin_digest: planned.plugin.digest.to_string(),
+            cell: planned.cell.as_ref().map(Cell::from),
             needs: planned.needs.iter().map(StageName::to_string).collect(),
             environment: planned.environment.as_ref().map(ToString::to_string),
             outputs: ended.and_then(Ended::outputs).map(|outputs| json!(outputs)),

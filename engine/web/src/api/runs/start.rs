@@ -54,7 +54,7 @@ struct Start {
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Rerun {
-    /// The first stage that is done again, with all that follow from it; without it all of them.
+    /// The first stage that is done again, with all that follow from it; of a matrix one cell or all. Without it all stages.
     #[serde(default)]
     #[schema(value_type = Option<String>)]
     from: Option<StageName>,
@@ -122,7 +122,7 @@ async fn rerun(
     if !loaded.state.status.is_final() {
         return Err(Problem::stands_otherwise(format!("run {number} has not ended")));
     }
-    if let Some(from) = said.from.as_ref().filter(|from| !loaded.plan.stages.contains_key(*from)) {
+    if let Some(from) = said.from.as_ref().filter(|from| loaded.plan.meant_by(from).is_empty()) {
         return Err(Problem::not_understood(format!("run {number} has no stage `{from}`")));
     }
     let Some(origin) = app.inbox.origin(tenant, &run).await? else {
