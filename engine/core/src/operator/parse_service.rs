@@ -16,12 +16,12 @@ use std::str::FromStr;
 
 /// The keys of the service at the top of the file.
 pub(super) const KEYS: [&str; 9] =
-    ["listen", "url", "parallel-runs", "sweep", "tenants", "forges", "repositories", "webhooks", "tokens"];
+    ["listen", "pages", "parallel-runs", "sweep", "tenants", "forges", "repositories", "webhooks", "tokens"];
 
 pub(super) fn service(reader: &mut Reader, map: &Map<'_>) -> Service {
     let service = Service {
         listen: map.get("listen").and_then(|node| listen(reader, node)),
-        url: map.get("url").and_then(|node| url(reader, node)),
+        pages: map.get("pages").and_then(|node| url(reader, node)),
         parallel_runs: number(reader, map, "parallel-runs"),
         sweep_ms: map.get("sweep").and_then(|node| reader.duration(node, 1_000, 7 * DAY)),
         tenants: entries(reader, map, "tenants", tenant),
@@ -303,7 +303,7 @@ mod tests {
 
     const SAMPLE: &str = "
 listen: 127.0.0.1:8080
-url: https://ci.example.com/
+pages: https://ci.example.com/
 parallel-runs: 40
 sweep: 30m
 tenants:
@@ -329,7 +329,7 @@ webhooks:
     #[test]
     fn a_whole_service_is_read() {
         let service = Operator::parse("config.yaml", SAMPLE.as_bytes()).unwrap().service;
-        assert_eq!(service.url.as_deref(), Some("https://ci.example.com"));
+        assert_eq!(service.pages.as_deref(), Some("https://ci.example.com"));
         assert_eq!(service.sweep_ms, Some(1_800_000));
         let token = SecretSource::Env("FORGE_TOKEN".into());
         assert_eq!(service.forges["git"].credentials, Some(ForgeCredentials::Token(token)));
@@ -348,7 +348,7 @@ webhooks:
     #[test]
     fn every_problem_is_told_with_its_place() {
         let text = "listen: here
-url: ci
+pages: ci
 forges:
   git: { kind: git }
   own: { kind: gitea }
