@@ -1,5 +1,5 @@
 use crate::metrics::Metrics;
-use crate::rate::Rates;
+use crate::rate::{Rates, Strangers};
 use crate::tokens::Tokens;
 use stageway_conductor::service::{Ids, Reception, Site, Starter};
 use stageway_core::name::{TenantId, WebhookId};
@@ -27,6 +27,8 @@ pub struct Limits {
     /// Requests of each token, a minute.
     pub of_token: u64,
     /// How long an answer of the API may take.
+    /// Requests without a good token from each address, a minute.
+    pub of_stranger: u64,
     pub answer_time: Duration,
     /// Who starts a run waits this long for it; what takes longer goes on, and is found among the deliveries.
     pub start_time: Duration,
@@ -51,6 +53,7 @@ impl Default for Limits {
     }
 }
 
+            of_stranger: 300,
 /// What the API shows and changes, beyond deliveries.
 pub struct Resources {
     /// Runs and everything of them.
@@ -87,6 +90,7 @@ pub struct App {
 
 impl App {
     /// Puts it together. `stop` turns true when the server is to stop.
+    pub(crate) strangers: Strangers,
     pub fn new(
         reception: Reception,
         resources: Resources,
@@ -115,6 +119,7 @@ impl App {
     /// Whether the server is about to stop.
     pub(crate) fn is_stopping(&self) -> bool {
         *self.stop.borrow()
+            strangers: Strangers::default(),
     }
 
     /// Returns when it is.

@@ -19,9 +19,11 @@ super::pages! {
     "a sender that stops in the middle",
     "send it again";
     TOO_MANY_REQUESTS = 805, "too many requests",
-    "A webhook and a tenant have a number of deliveries a minute, so that one that floods does not delay the others.",
-    "a forge that sends thousands of events of one repository at once",
-    "send it again after the time that the answer names, or raise `deliveries-a-minute`";
+    "A webhook and a tenant have a number of deliveries a minute, and a token a number of requests, so that one that floods does \
+     not delay the others. Requests whose token is missing or wrong are counted by the address that they come from; whoever has a \
+     good token is answered from there as before.",
+    "a forge that sends thousands of events of one repository at once; a script that goes on with a token that was taken back",
+    "send it again after the time that the answer names; raise `deliveries-a-minute`, or correct the token";
     SERVER_BUSY = 806, "the server cannot take it now",
     "It has too much to do, is about to stop, or cannot write to its store. Nothing was stored.",
     "a disk that is full",
