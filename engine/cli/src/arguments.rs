@@ -156,3 +156,5 @@ mod tests {
         }
     }
 }
+            "approve 12 promote --digest sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+            "preflight orderbook --repository demo --target next --param a=b --fail-fast --server ci",

@@ -29,4 +29,5 @@ mod context;
 mod prepare;
 mod watch;
 
+mod question;
 pub(crate) use context::Context;

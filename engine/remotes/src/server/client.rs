@@ -5,7 +5,7 @@ use reqwest::{Client, Method, Response, Url};
 use serde::de::DeserializeOwned;
 use serde_json::{Value as Json, json};
 use stageway_core::name::{EnvironmentName, RunId, StageName, TenantId};
-use stageway_ports::SecretValue;
+use stageway_ports::{Approval, SecretValue};
 use std::error::Error;
 use std::time::Duration;
 use url::Host;
@@ -103,7 +103,7 @@ impl RemoteServer {
         Ok(answer["number"].as_u64())
     }
 
-    /// Answers the newest question of a stage.
+    /// Answers a question, if it is still what its stage asks.
     ///
     /// # Errors
     /// [`ServerError`].
@@ -111,12 +111,13 @@ impl RemoteServer {
         &self,
         tenant: &TenantId,
         run: &RunId,
-        stage: &StageName,
+        question: &Approval,
         approved: bool,
         reason: &str,
     ) -> Result<(), ServerError> {
-        let path = of(tenant, &["runs", run.as_str(), "stages", stage.as_str(), "approval"]);
-        self.done(Method::POST, &path, Some(json!({ "approved": approved, "reason": reason }))).await
+        let path = of(tenant, &["runs", run.as_str(), "stages", question.stage.as_str(), "approval"]);
+        let verdict = json!({ "approved": approved, "digest": question.digest(), "reason": reason });
+        self.done(Method::POST, &path, Some(verdict)).await
     }
 
     /// Freezes an environment, or the tenant.

@@ -122,7 +122,23 @@ pub(super) struct Question {
     #[serde(default)]
     deadline: Option<u64>,
     #[serde(default)]
-    answer: Option<ApprovalAnswer>,
+    answer: Option<Answered>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Answered {
+    approved: bool,
+    by: String,
+    reason: String,
+    at: u64,
+    #[serde(default)]
+    digest: Option<Digest>,
+}
+
+impl From<Answered> for ApprovalAnswer {
+    fn from(Answered { approved, by, reason, at, digest }: Answered) -> Self {
+        Self { approved, by, reason, at, to: digest }
+    }
 }
 
 impl From<Question> for Approval {
@@ -131,3 +147,4 @@ impl From<Question> for Approval {
         Self { stage, attempt, seq, question, options, asked_at, deadline, answer }
     }
 }
+        let answer = answer.map(ApprovalAnswer::from);

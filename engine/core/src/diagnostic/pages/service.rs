@@ -69,3 +69,8 @@ super::pages! {
     "tokens: { ci: { tenant: acme, scopes: [read], hash: sw_… } }",
     "make another token with `stageway token`, and write its hash";
 }
+    ASKED_OTHERWISE = 818, "something else is asked now",
+    "An answer says what it was given to: the digest of the question with its effects. The stage asks something else by now, so \
+     that whoever answered has not seen what would be approved. Nothing was answered.",
+    "a stage that was tried again, with other effects, while somebody read its first question",
+    "read the question as it stands (`stageway show RUN`), and answer that one";
