@@ -89,6 +89,8 @@ mod tests {
         Cli::try_parse_from([&["stageway"], words].concat())
             .map(|cli| cli.command)
             .map_err(|error| error.kind())
+    /// Run the work tree on a server without pushing it, as a pull request would be
+    Preflight(commands::preflight::Args),
     }
 
     #[test]

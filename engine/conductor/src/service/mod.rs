@@ -7,6 +7,7 @@ mod site;
 mod starter;
 mod sweep;
 mod timetable;
+mod uploaded;
 mod wake;
 
 pub use follower::Follower;
@@ -17,4 +18,5 @@ pub use site::{Hook, Place, Site, TenantRules};
 pub use starter::{Ids, Starter, Told};
 pub use sweep::{Sweep, SweepError, USUAL as SWEEP_EVERY};
 pub use timetable::Timetable;
+pub use uploaded::Uploaded;
 pub use wake::Wake;

@@ -20,7 +20,7 @@ const MOST: usize = 256 << 20;
 /// One tenant of a server.
 #[derive(Debug, Clone)]
 pub struct RemoteServer {
-    client: Client,
+    pub(super) client: Client,
     url: Url,
     token: SecretValue,
 }
@@ -162,6 +162,14 @@ impl RemoteServer {
         self.json(Method::GET, &of(tenant, &["deliveries"]), &query, None).await
     }
 
+    /// One delivery.
+    ///
+    /// # Errors
+    /// [`ServerError`].
+    pub async fn delivery(&self, tenant: &TenantId, delivery: &str) -> Result<RemoteDelivery, ServerError> {
+        self.json(Method::GET, &of(tenant, &["deliveries", delivery]), &[], None).await
+    }
+
     /// Has a delivery taken in once more.
     ///
     /// # Errors
@@ -205,7 +213,7 @@ impl RemoteServer {
         if (200..300).contains(&status) { Ok(body) } else { Err(self.refused(status, &body)) }
     }
 
-    fn address(&self, path: &[&str], query: Query<'_>) -> Result<Url, ServerError> {
+    pub(super) fn address(&self, path: &[&str], query: Query<'_>) -> Result<Url, ServerError> {
         let mut url = self.url.clone();
         url.path_segments_mut()
             .map_err(|()| self.strange("its address has no path"))?
@@ -217,14 +225,14 @@ impl RemoteServer {
         Ok(url)
     }
 
-    fn authorization(&self) -> Result<HeaderValue, ServerError> {
+    pub(super) fn authorization(&self) -> Result<HeaderValue, ServerError> {
         let value = [b"Bearer ", self.token.expose()].concat();
         let mut value = HeaderValue::from_bytes(&value).map_err(|_| self.strange("the token is not one"))?;
         value.set_sensitive(true);
         Ok(value)
     }
 
-    async fn whole(&self, mut response: Response) -> Result<Vec<u8>, ServerError> {
+    pub(super) async fn whole(&self, mut response: Response) -> Result<Vec<u8>, ServerError> {
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(|error| self.unreachable(&error))? {
             if body.len() + chunk.len() > MOST {
@@ -235,10 +243,10 @@ impl RemoteServer {
         Ok(body)
     }
 
-    fn refused(&self, status: u16, body: &[u8]) -> ServerError {
+    pub(super) fn refused(&self, status: u16, body: &[u8]) -> ServerError {
         match serde_json::from_slice::<Problem>(body) {
-            Ok(Problem { code, title, detail, remedy }) => {
-                ServerError::Problem { status, code, detail: detail.unwrap_or(title), remedy }
+            Ok(Problem { code, title, detail, remedy, problems }) => {
+                ServerError::Problem { status, code, detail: detail.unwrap_or(title), remedy, problems }
             }
             Err(_) => self.strange(&format!("status {status}")),
         }
@@ -248,7 +256,7 @@ impl RemoteServer {
         ServerError::Strange { url: self.url.to_string(), problem: problem.to_owned() }
     }
 
-    fn unreachable(&self, error: &reqwest::Error) -> ServerError {
+    pub(super) fn unreachable(&self, error: &reqwest::Error) -> ServerError {
         ServerError::Unreachable { url: self.url.to_string(), problem: reason(error) }
     }
 }
