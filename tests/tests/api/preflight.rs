@@ -155,9 +155,9 @@ fn the_verdict_is_the_exit_code() {
     assert_eq!(invalid.status.code(), Some(12), "{text}");
     assert!(text.contains("stageway.yaml:3") && text.contains("usse"), "with the line: {text}");
     scene.change("stageway.yaml", DEPLOY);
-    let denied = ends(&person, &[]);
-    let text = said(&denied);
-    assert_eq!(denied.status.code(), Some(13), "{text}");
+    let closed = ends(&person, &[]);
+    let text = said(&closed);
+    assert_eq!(closed.status.code(), Some(12), "{text}");
     assert!(text.contains("does not enter the environment `production`"), "{text}");
     assert_eq!(person.told(&["runs", "--json"]).len(), 1, "what is refused is no run");
 }
