@@ -73,7 +73,7 @@ pub(super) async fn follow(
         cancelled: false,
         stopped_by_us: false,
     };
-    let over = follower.to_the_end(interrupts).await;
+    let over = follower.watch_on(interrupts).await;
     screen.finish();
     let (over, verdict) = (over?, follower.verdict());
     let summary = Summary { elsewhere: true, ..summary(&store, tenant, run).await? };
@@ -108,7 +108,7 @@ struct Follower<'a> {
 }
 
 impl Follower<'_> {
-    async fn to_the_end(&mut self, interrupts: &mut Interrupts) -> Result<Over> {
+    async fn watch_on(&mut self, interrupts: &mut Interrupts) -> Result<Over> {
         let (mut changes, mut failures) = (0, 0);
         if interrupts.came() {
             self.interrupted().await?;

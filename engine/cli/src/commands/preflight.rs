@@ -71,7 +71,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<Exit> {
         let line = format!("Tree: {}", about["tree"].as_str().unwrap_or_default());
         context.print(&format!("{}\n", context.out.paint(Style::Faint, &line)))?;
     }
-    let tell = |files: &[(Digest, u64)]| {
+    let tell = |files: &Files| {
         let bytes = files.iter().map(|(_, size)| size).sum();
         context.say(Style::Faint, &format!("Sends {}, {}", count(files.len() as u64, "file"), size(bytes)));
     };
@@ -167,6 +167,9 @@ fn told(root: &Path, tree: &Tree, repository: &RemoteRepository, wanted: &Json) 
     format!("{root}, {files}, {bytes}, for `{id}` as a pull request of {branch} into {target}")
 }
 
+/// Files with their sizes, each once.
+type Files = Vec<(Digest, u64)>;
+
 /// A tree on its way to a server.
 struct Sending<'a> {
     remote: &'a Remote,
@@ -175,7 +178,7 @@ struct Sending<'a> {
     wanted: Json,
     blobs: Arc<dyn Blobs>,
     /// Hears which files go out.
-    tell: &'a (dyn Fn(&[(Digest, u64)]) + Sync),
+    tell: &'a (dyn Fn(&Files) + Sync),
 }
 
 /// Why a tree was not taken.
@@ -225,11 +228,7 @@ impl Sending<'_> {
     }
 
     /// The files that the server has not, each once.
-    fn missing(
-        &self,
-        known: Option<&RemoteKnown>,
-        limits: RemoteTreeLimits,
-    ) -> Result<Vec<(Digest, u64)>, Refused> {
+    fn missing(&self, known: Option<&RemoteKnown>, limits: RemoteTreeLimits) -> Result<Files, Refused> {
         let mut files = BTreeMap::new();
         for (path, node) in self.tree.iter() {
             let Node::File { content, .. } = node else { continue };
