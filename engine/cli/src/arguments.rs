@@ -2,7 +2,9 @@
 
 use crate::commands;
 use crate::config::Places;
-use clap::{Parser, Subcommand};
+use clap::error::ErrorKind;
+use clap::parser::ValueSource;
+use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 const AFTER: &str = "\
 Exit codes: 0 ok, 2 usage, 10 the run failed, 11 it errored, 12 invalid definition, 13 denied, 14 cancelled.";
@@ -22,6 +24,64 @@ pub(crate) struct Cli {
     pub(crate) command: Command,
 }
 
+impl Cli {
+    /// Reads the command line; where it is wrong, says so and ends the process.
+    pub(crate) fn read() -> Self {
+        Self::of(&Self::command().get_matches()).unwrap_or_else(|error| error.exit())
+    }
+
+    /// What was written. `--server` is refused where it means nothing; the variable is for the commands that ask a server.
+    fn of(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let cli = Self::from_arg_matches(matches)?;
+        let written = matches.value_source("server") == Some(ValueSource::CommandLine);
+        match (matches.subcommand_name(), cli.command.asks_a_server()) {
+            (Some(name), false) if written => {
+                let message = format!(
+                    "`stageway {name}` works on this machine and asks no server: leave `--server` out; \
+                     `stageway preflight` runs the work tree on a server"
+                );
+                Err(Self::command().error(ErrorKind::ArgumentConflict, message))
+            }
+            _ => Ok(cli),
+        }
+    }
+}
+
+impl Command {
+    /// Whether `--server` means anything to it.
+    fn asks_a_server(&self) -> bool {
+        match self {
+            Self::Preflight(_)
+            | Self::Runs(_)
+            | Self::Show(_)
+            | Self::Logs(_)
+            | Self::Cancel(_)
+            | Self::Start(_)
+            | Self::Rerun(_)
+            | Self::Approve(_)
+            | Self::Releases(_)
+            | Self::Freeze(_)
+            | Self::Thaw(_)
+            | Self::Deliveries(_)
+            | Self::Redeliver(_) => true,
+            Self::Run(_)
+            | Self::Plan(_)
+            | Self::Resume(_)
+            | Self::Replay(_)
+            | Self::Lint(_)
+            | Self::Expand(_)
+            | Self::Explain(_)
+            | Self::Schema(_)
+            | Self::Plugin(_)
+            | Self::Serve(_)
+            | Self::Token(_)
+            | Self::Login(_)
+            | Self::Completion(_)
+            | Self::Supervisor(_) => false,
+        }
+    }
+}
+
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -29,6 +89,8 @@ pub(crate) enum Command {
     Run(commands::run::Args),
     /// Show what a run would do, with the real plugins and without any effect
     Plan(commands::plan::Args),
+    /// Run the work tree on a server without pushing it, as a pull request would be
+    Preflight(commands::preflight::Args),
     /// Go on with a run that was interrupted
     Resume(commands::resume::Args),
     /// List runs
@@ -83,12 +145,11 @@ pub(crate) enum Command {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
 
-    fn parse(words: &[&str]) -> Result<Command, clap::error::ErrorKind> {
-        Cli::try_parse_from([&["stageway"], words].concat())
-            .map(|cli| cli.command)
-            .map_err(|error| error.kind())
+    fn parse(words: &[&str]) -> Result<Command, ErrorKind> {
+        let matches = Cli::command().try_get_matches_from([&["stageway"], words].concat());
+        let cli = matches.and_then(|matches| Cli::of(&matches));
+        cli.map(|cli| cli.command).map_err(|error| error.kind())
     }
 
     #[test]
@@ -110,6 +171,8 @@ mod tests {
             "logs 12 unit-test -f",
             "cancel 01ABC",
             "approve 12 promote --deny --reason late",
+            "approve 12 promote --digest sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+            "preflight orderbook --repository demo --target next --param a=b --fail-fast --server ci",
             "start demo release --ref main --param version=1.2",
             "rerun 12 --from promote",
             "releases production --max 5 --json",
@@ -140,7 +203,7 @@ mod tests {
 
     #[test]
     fn what_means_nothing_is_refused() {
-        use clap::error::ErrorKind as E;
+        use ErrorKind as E;
         for (words, kind) in [
             ("run --json --plain", E::ArgumentConflict),
             ("run --param novalue", E::ValueValidation),
@@ -149,6 +212,10 @@ mod tests {
             ("approve 12 Promote", E::ValueValidation),
             ("approve 12", E::MissingRequiredArgument),
             ("explain", E::MissingRequiredArgument),
+            ("run --server ci", E::ArgumentConflict),
+            ("--server ci plan", E::ArgumentConflict),
+            ("resume 3 --server ci", E::ArgumentConflict),
+            ("replay 12 promote --server ci", E::ArgumentConflict),
             ("frobnicate", E::InvalidSubcommand),
         ] {
             let words: Vec<&str> = words.split(' ').collect();

@@ -19,7 +19,6 @@ mod terminal;
 mod wiring;
 
 use arguments::{Cli, Command};
-use clap::Parser;
 use commands::Context;
 use exit::{Exit, Invalid, Refused};
 use std::io::Write;
@@ -36,7 +35,7 @@ fn main() -> ExitCode {
         }
         _ => {}
     }
-    let cli = Cli::parse();
+    let cli = Cli::read();
     telemetry();
     let runtime = match threads(&cli.command).enable_all().build() {
         Ok(runtime) => runtime,
@@ -64,6 +63,7 @@ async fn dispatch(context: &Context, command: Command) -> anyhow::Result<Exit> {
     match command {
         Command::Run(args) => commands::run::run(context, args).await,
         Command::Plan(args) => commands::plan::run(context, args).await,
+        Command::Preflight(args) => commands::preflight::run(context, args).await,
         Command::Resume(args) => commands::resume::run(context, args).await,
         Command::Runs(args) => commands::runs::run(context, args).await,
         Command::Releases(args) => commands::releases::run(context, args).await,

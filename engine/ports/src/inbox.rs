@@ -196,13 +196,22 @@ pub struct RunKey {
     pub reference: Reference,
     /// Of its head.
     pub generation: u64,
-    /// The kind of the event.
+    /// The kind of the event, or [`RunKey::PREFLIGHT`].
     pub kind: String,
     /// Canonical JSON of what was given by hand; empty for what a forge told.
     pub parameters: String,
 }
 
 impl RunKey {
+    /// The kind of runs whose files nobody pushed.
+    pub const PREFLIGHT: &'static str = "preflight";
+
+    /// Whether the files were sent by a person instead of being pushed. Such a run is of no commit: no forge is told of it, it
+    /// belongs to no concurrency group, and nothing follows it.
+    pub fn is_preflight(&self) -> bool {
+        self.kind == Self::PREFLIGHT
+    }
+
     /// The key as one text, in which no two keys are alike.
     pub fn text(&self) -> String {
         stageway_core::journal::canonical(self)
@@ -216,14 +225,14 @@ pub struct Admission {
     pub key: RunKey,
     /// The run.
     pub run: NewRun,
-    /// The commit that it is about.
+    /// The commit that it is about; of a preflight the digest of its tree.
     pub revision: Revision,
     /// What caused it.
     pub delivery: Option<ReceiptId>,
     /// Runs of the pipeline with the same text mind each other.
     pub concurrency: Option<Concurrency>,
-    /// Under which name the forge shows it.
-    pub context: String,
+    /// Under which name the forge shows it; none if it is not told.
+    pub context: Option<String>,
     /// The run that it repeats or follows.
     pub after: Option<RunId>,
     /// Other pipelines wait for its success.
@@ -366,8 +375,8 @@ pub trait Inbox: Send + Sync {
     /// [`StoreError::NotFound`]; [`StoreError::Conflict`] while it is open.
     async fn reopen(&self, tenant: &TenantId, id: &ReceiptId) -> Result<(), StoreError>;
 
-    /// Makes a run, its origin and its status, unless a run stands under the key. Older runs of its concurrency group that give
-    /// way to it are asked to end ([`Queue`](crate::Queue)).
+    /// Makes a run, its origin and, where the forge is told, its status, unless a run stands under the key. Older runs of its
+    /// concurrency group that give way to it are asked to end ([`Queue`](crate::Queue)).
     ///
     /// # Errors
     /// [`StoreError::Conflict`] when the id of the run stands under another key.

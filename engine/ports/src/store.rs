@@ -1,7 +1,7 @@
 use crate::Freeze;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
-use serde_json::Value as Json;
+use serde_json::{Value as Json, json};
 use stageway_core::digest::Digest;
 use stageway_core::journal::Record;
 use stageway_core::log::{Line, Report};
@@ -258,6 +258,28 @@ pub struct Approval {
     pub answer: Option<ApprovalAnswer>,
 }
 
+impl Approval {
+    /// What an answer is given to: sha256 of the canonical JSON of stage, attempt, seq, question and options, and so of the set of
+    /// effects.
+    pub fn digest(&self) -> Digest {
+        let Self { stage, attempt, seq, question, options, .. } = self;
+        Digest::of_json(&json!({
+            "stage": stage, "attempt": attempt, "seq": seq, "question": question, "options": options,
+        }))
+    }
+
+    /// That an answer was given to this question.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] when it was given to another.
+    pub fn is_meant_by(&self, answer: &ApprovalAnswer) -> Result<(), StoreError> {
+        if answer.to.is_none_or(|to| to == self.digest()) {
+            return Ok(());
+        }
+        Err(StoreError::Conflict(format!("{} asks something else by now", self.stage)))
+    }
+}
+
 /// What a person said.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ApprovalAnswer {
@@ -269,6 +291,9 @@ pub struct ApprovalAnswer {
     pub reason: String,
     /// When, in milliseconds since 1970.
     pub at: u64,
+    /// The digest of the question as the person read it; none says that whatever is asked is meant.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<Digest>,
 }
 
 /// The engine's memory. Every method is one transaction; every row carries its tenant.
@@ -406,7 +431,7 @@ pub trait Store: Send + Sync {
     ///
     /// # Errors
     /// [`StoreError::NotFound`] without a question or after its deadline, [`StoreError::Conflict`] when it was answered
-    /// already.
+    /// already, or the answer was given to another question.
     async fn answer(
         &self,
         tenant: &TenantId,

@@ -1,5 +1,6 @@
+use crate::api::Uploads;
 use crate::metrics::Metrics;
-use crate::rate::Rates;
+use crate::rate::{Rates, Strangers};
 use crate::tokens::Tokens;
 use stageway_conductor::service::{Ids, Reception, Site, Starter, Waits};
 use stageway_core::name::{TenantId, WebhookId};
@@ -26,12 +27,20 @@ pub struct Limits {
     pub usual: u64,
     /// Requests of each token, a minute.
     pub of_token: u64,
+    /// Requests without a good token from each address, a minute.
+    pub of_stranger: u64,
     /// How long an answer of the API may take.
     pub answer_time: Duration,
     /// Who starts a run waits this long for it; what takes longer goes on, and is found among the deliveries.
     pub start_time: Duration,
     /// Live streams at once.
     pub streams: usize,
+    /// Packs of preflights that are read at once.
+    pub uploads: usize,
+    /// …and of one tenant.
+    pub uploads_of_tenant: usize,
+    /// How long a pack may take to arrive, all in all.
+    pub upload_time: Duration,
 }
 
 impl Default for Limits {
@@ -44,9 +53,13 @@ impl Default for Limits {
             of_tenant: BTreeMap::new(),
             usual: 60_000,
             of_token: 6_000,
+            of_stranger: 300,
             answer_time: Duration::from_secs(30),
             start_time: Duration::from_secs(20),
             streams: 1_000,
+            uploads: 8,
+            uploads_of_tenant: 4,
+            upload_time: Duration::from_secs(900),
         }
     }
 }
@@ -79,8 +92,10 @@ pub struct App {
     pub(crate) ids: Ids,
     pub(crate) limits: Limits,
     pub(crate) rates: Rates,
+    pub(crate) strangers: Strangers,
     pub(crate) bodies: Semaphore,
     pub(crate) streams: Arc<Semaphore>,
+    pub(crate) uploads: Uploads,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) stop: watch::Receiver<bool>,
     /// Another after every start, because the configuration may be another.
@@ -103,8 +118,10 @@ impl App {
             clock: reception.clock.clone(),
             bodies: Semaphore::new(limits.bodies_mib.max(mib(limits.body_bytes))),
             streams: Arc::new(Semaphore::new(limits.streams)),
+            uploads: Uploads::new(limits.uploads, limits.uploads_of_tenant, reception.site.tenants.keys()),
             started: ids(),
             rates: Rates::default(),
+            strangers: Strangers::default(),
             reception,
             resources,
             ids,

@@ -3,13 +3,17 @@
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use serde_json::Value as Json;
 use stageway_conductor::driver::DriveError;
-use stageway_core::diagnostic::{Code, codes};
+use stageway_core::diagnostic::{Code, Diagnostic, codes};
 use stageway_ports::{BlobError, StoreError};
 use utoipa::ToSchema;
 
 /// The media type of problem details.
 pub(crate) const MEDIA_TYPE: &str = "application/problem+json";
+
+/// Problems of a pipeline file in one answer.
+const MOST_PROBLEMS: usize = 100;
 
 /// An error as it is answered.
 #[derive(Debug)]
@@ -18,6 +22,7 @@ pub(crate) struct Problem {
     code: Code,
     detail: Option<String>,
     delivery: Option<String>,
+    problems: Vec<Diagnostic>,
     headers: Vec<(HeaderName, HeaderValue)>,
 }
 
@@ -41,11 +46,15 @@ pub(crate) struct Body {
     /// The stored delivery that it is about.
     #[serde(skip_serializing_if = "Option::is_none")]
     delivery: Option<String>,
+    /// What is wrong with the pipeline file, each with `code`, `severity`, `message`, `place` and `remedy`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(value_type = Vec<Object>, required = false)]
+    problems: Vec<Json>,
 }
 
 impl Problem {
     pub(crate) fn new(status: StatusCode, code: Code) -> Self {
-        Self { status, code, detail: None, delivery: None, headers: Vec::new() }
+        Self { status, code, detail: None, delivery: None, problems: Vec::new(), headers: Vec::new() }
     }
 
     /// There is nothing at the address, or nothing that the asker may know of.
@@ -80,6 +89,13 @@ impl Problem {
         self
     }
 
+    /// What is wrong with the pipeline file; of very many the first ones.
+    pub(crate) fn with_problems(mut self, problems: Vec<Diagnostic>) -> Self {
+        self.problems = problems;
+        self.problems.truncate(MOST_PROBLEMS);
+        self
+    }
+
     /// After how many seconds it may be tried again.
     pub(crate) fn after(self, seconds: u64) -> Self {
         self.with(header::RETRY_AFTER, HeaderValue::from(seconds))
@@ -103,6 +119,7 @@ impl IntoResponse for Problem {
             detail: self.detail,
             remedy: page.map_or("", |page| page.remedy).to_owned(),
             delivery: self.delivery,
+            problems: self.problems.iter().map(|problem| serde_json::json!(problem)).collect(),
         };
         let text = serde_json::to_string(&body).unwrap_or_default();
         let mut response = (self.status, text).into_response();

@@ -11,3 +11,4 @@ mod command_line;
 mod fuzz;
 mod login;
 mod person;
+mod preflight;

@@ -26,6 +26,16 @@ impl Token {
         Self { text: made["token"].as_str().expect("a token").to_owned(), line }
     }
 
+    /// Its line of the configuration.
+    pub(crate) fn line(&self) -> &str {
+        &self.line
+    }
+
+    /// The same as a token of another tenant.
+    pub(crate) fn of_tenant(&self, tenant: &str) -> String {
+        self.line.replace("tenant: local", &format!("tenant: {tenant}"))
+    }
+
     /// The server's configuration of these tokens.
     pub(crate) fn configuration(tokens: &[&Self]) -> String {
         let lines: String = tokens.iter().map(|token| token.line.as_str()).collect();
@@ -58,6 +68,14 @@ impl<'a> Person<'a> {
     /// A command against the server.
     pub(crate) fn output(&self, arguments: &[&str]) -> Output {
         self.installation.output(self.world.folder(), &[&["--server", "ci"], arguments].concat())
+    }
+
+    /// `stageway preflight` of the work tree.
+    pub(crate) fn preflight(&self, arguments: &[&str]) -> std::process::Command {
+        let mut command = self.installation.stageway(&self.world.work());
+        command.args(["--server", "ci", "preflight"]).args(arguments);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
     }
 
     /// What a command says on standard output; it must end well.

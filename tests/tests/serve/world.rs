@@ -193,7 +193,7 @@ webhooks:
         self.place.path()
     }
 
-    fn work(&self) -> PathBuf {
+    pub(crate) fn work(&self) -> PathBuf {
         self.place.path().join("work")
     }
 

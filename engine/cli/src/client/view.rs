@@ -123,7 +123,7 @@ pub(crate) async fn meet(url: &str, token: &str) -> Result<Remote> {
 /// The refusal of a server, with its remedy and an exit code.
 pub(crate) fn said_no(error: ServerError) -> Refused {
     match error {
-        ServerError::Problem { status, code, detail, remedy } => {
+        ServerError::Problem { status, code, detail, remedy, .. } => {
             let exit = match status {
                 401 | 403 => Exit::Denied,
                 400..=499 if status != 429 => Exit::Usage,
@@ -147,6 +147,7 @@ mod tests {
             code: "SW0811".into(),
             detail: "no".into(),
             remedy: "do".into(),
+            problems: vec![],
         };
         for (status, exit) in [
             (401, Exit::Denied),

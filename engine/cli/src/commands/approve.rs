@@ -1,6 +1,7 @@
 //! `stageway approve`
 
 use super::Context;
+use super::question::question;
 use crate::client::said_no;
 use crate::exit::{Exit, Refused};
 use crate::terminal::Style;
@@ -8,6 +9,7 @@ use crate::wiring::{RunRef, SystemClock, find};
 use anyhow::Result;
 use rustix::process::{getegid, getgroups};
 use serde_json::Value as Json;
+use stageway_core::digest::Digest;
 use stageway_core::name::StageName;
 use stageway_ports::{ApprovalAnswer, Clock, StoreError};
 
@@ -26,41 +28,49 @@ pub(crate) struct Args {
     /// Why
     #[arg(long, value_name = "TEXT", default_value = "")]
     reason: String,
+    /// The digest that `show` told with the question: if the stage asks something else by now, nothing is answered
+    #[arg(long, value_name = "DIGEST")]
+    digest: Option<Digest>,
 }
 
-/// Answers the newest question of a stage.
+/// Answers the newest question of a stage: what is asked, and what a yes signs, is shown before, and the answer is to that alone.
 pub(crate) async fn run(context: &Context, args: Args) -> Result<Exit> {
     let view = context.view().await?;
     let found = find(&*view.store, &view.tenant, &args.run).await?;
     let (number, stage) = (found.number, &args.stage);
     let word = if args.deny { "denied" } else { "approved" };
+    let asked = view.store.approvals(&view.tenant, &found.id).await?;
+    let asked =
+        asked.iter().rfind(|asked| asked.stage == *stage).ok_or_else(|| nothing_asked(number, stage))?;
+    if args.digest.is_some_and(|read| read != asked.digest()) {
+        let message = format!("`{stage}` of run {number} asks something else by now");
+        return Err(Refused::usage(message, format!("`stageway show {number}` says what")).into());
+    }
+    if asked.answer.is_none() {
+        context.print(&question(asked, &context.out))?;
+    }
     if let Some(remote) = view.remote() {
-        let answered = remote.server.approve(&view.tenant, &found.id, stage, !args.deny, &args.reason).await;
+        let answered = remote.server.approve(&view.tenant, &found.id, asked, !args.deny, &args.reason).await;
         answered.map_err(said_no)?;
         context.print(&format!("{word}: `{stage}` of run {number}\n"))?;
         return Ok(Exit::Ok);
     }
-    let asked = view.store.approvals(&view.tenant, &found.id).await?;
-    if let Some(question) = asked.iter().rfind(|asked| asked.stage == *stage && asked.answer.is_none()) {
-        check_approver(&question.options["approvers"], stage, &context.user(), &groups())?;
+    if asked.answer.is_none() {
+        check_approver(&asked.options["approvers"], stage, &context.user(), &groups())?;
     }
     let answer = ApprovalAnswer {
         approved: !args.deny,
         by: context.user(),
         reason: args.reason,
         at: SystemClock.now_ms(),
+        to: Some(asked.digest()),
     };
     match view.store.answer(&view.tenant, &found.id, stage, answer).await {
         Ok(()) => {}
-        Err(StoreError::NotFound(_)) => {
-            let message =
-                format!("`{stage}` of run {number} asks nothing, or its time to be answered is over");
-            return Err(
-                Refused::usage(message, format!("`stageway show {number}` says what it waits for")).into()
-            );
-        }
+        Err(StoreError::NotFound(_)) => return Err(nothing_asked(number, stage).into()),
         Err(StoreError::Conflict(_)) => {
-            let message = format!("`{stage}` of run {number} was answered already");
+            let message =
+                format!("`{stage}` of run {number} was answered already, or asks something else by now");
             return Err(Refused::usage(message, format!("`stageway show {number}` shows the run")).into());
         }
         Err(error) => return Err(error.into()),
@@ -70,6 +80,11 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<Exit> {
         context.say(Style::Notice, &format!("nobody drives the run: `stageway resume {number}` goes on"));
     }
     Ok(Exit::Ok)
+}
+
+fn nothing_asked(number: u64, stage: &StageName) -> Refused {
+    let message = format!("`{stage}` of run {number} asks nothing, or its time to be answered is over");
+    Refused::usage(message, format!("`stageway show {number}` says what it waits for"))
 }
 
 /// Whether somebody is among the approvers, by their own name or by that of a group; without approvers anybody is.

@@ -71,7 +71,8 @@ mod tests {
         assert_eq!(line(&delivery, 61_000, &Look::PLAIN), "01D    1m ago  demo  push  is taken in\n");
         delivery.trouble = Some("no route".into());
         assert!(line(&delivery, 61_000, &Look::PLAIN).ends_with("is tried again: no route\n"));
-        delivery.outcome = Some(RemoteOutcome { summary: "started 1 run".into(), runs: vec![] });
+        delivery.outcome =
+            Some(RemoteOutcome { summary: "started 1 run".into(), runs: vec![], problems: vec![] });
         assert!(line(&delivery, 61_000, &Look::PLAIN).ends_with("push  started 1 run\n"));
     }
 }

@@ -12,6 +12,7 @@ pub(crate) mod login;
 pub(crate) mod logs;
 pub(crate) mod plan;
 pub(crate) mod plugin;
+pub(crate) mod preflight;
 pub(crate) mod redeliver;
 pub(crate) mod releases;
 pub(crate) mod replay;
@@ -26,7 +27,9 @@ pub(crate) mod supervisor;
 pub(crate) mod token;
 
 mod context;
+mod follow;
 mod prepare;
+mod question;
 mod watch;
 
 pub(crate) use context::Context;

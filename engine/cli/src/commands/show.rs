@@ -1,6 +1,7 @@
 //! `stageway show`
 
 use super::Context;
+use super::question::question;
 use crate::exit::Exit;
 use crate::terminal::{Look, Style, ago, end_json};
 use crate::wiring::{RunRef, SystemClock, find, summary};
@@ -67,20 +68,11 @@ fn cause(plan: &Plan, created_at: u64, look: &Look) -> String {
 
 /// A question that nobody has answered, with the effects that an answer would sign.
 fn waiting(approval: &Approval, number: u64, look: &Look) -> String {
-    let stage = &approval.stage;
-    let mut text =
-        format!("\n{} {}\n", look.paint(Style::Notice, &format!("{stage} asks:")), approval.question);
-    for effect in approval.options["effects"].as_array().into_iter().flatten() {
-        let function = effect["function"].as_str().unwrap_or_default();
-        text.push_str(&format!("  {function} {}\n", effect["request"].as_str().unwrap_or_default()));
-    }
-    if approval.options["open-end"].as_bool() == Some(true) {
-        text.push_str("  and what follows from answers that are not known yet, within the stage's grants\n");
-    }
-    text.push_str(&format!(
-        "  yes: `stageway approve {number} {stage}`, no: `stageway approve {number} {stage} --deny`\n"
-    ));
-    text
+    let (stage, asked) = (&approval.stage, question(approval, look));
+    let digest = look.paint(Style::Faint, &format!("to answer just this: --digest {}", approval.digest()));
+    format!(
+        "\n{asked}  yes: `stageway approve {number} {stage}`, no: `stageway approve {number} {stage} --deny`\n  {digest}\n"
+    )
 }
 
 #[cfg(test)]
@@ -90,23 +82,22 @@ mod tests {
     use stageway_core::name::StageName;
 
     #[test]
-    fn a_question_shows_what_an_answer_signs() {
+    fn a_question_shows_how_it_is_answered() {
         let approval = Approval {
             stage: StageName::new("promote").unwrap(),
             attempt: 1,
             seq: 0,
             question: "May `promote` go on?".into(),
-            options: json!({"effects": [{"function": "images.tag", "request": "{\"tag\":\"v1\"}"}], "open-end": true}),
+            options: json!({}),
             asked_at: 1,
             deadline: None,
             answer: None,
         };
         let expected = "
 promote asks: May `promote` go on?
-  images.tag {\"tag\":\"v1\"}
-  and what follows from answers that are not known yet, within the stage's grants
   yes: `stageway approve 12 promote`, no: `stageway approve 12 promote --deny`
 ";
-        assert_eq!(waiting(&approval, 12, &Look::PLAIN), expected);
+        let shown = waiting(&approval, 12, &Look::PLAIN);
+        assert_eq!(shown, format!("{expected}  to answer just this: --digest {}\n", approval.digest()));
     }
 }

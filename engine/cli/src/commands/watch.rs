@@ -51,7 +51,7 @@ pub(crate) async fn watch(
     let loaded = load(&*home.store, &home.tenant, run).await?;
     let mut board = Board::new(run.clone(), number, loaded.plan, loaded.state);
     board.numbers = numbers(&*home.store, &home.tenant).await?;
-    let renderer = renderer(&context.out, show, &board, about)?;
+    let renderer = renderer(&context.out, show, &board, &serde_json::to_value(about)?)?;
     let screen = Screen::start(board, renderer)?;
     let engine = blueprint.engine(source, origin, screen.clone())?;
     let by = context.user();
@@ -68,9 +68,18 @@ pub(crate) async fn watch(
     })
 }
 
-fn renderer(look: &Look, show: ShowArgs, board: &Board, about: Option<&About>) -> Result<Box<dyn Renderer>> {
+/// What draws a run; `about` is told at the beginning, for tools.
+///
+/// # Errors
+/// When standard output takes nothing.
+pub(super) fn renderer(
+    look: &Look,
+    show: ShowArgs,
+    board: &Board,
+    about: &serde_json::Value,
+) -> Result<Box<dyn Renderer>> {
     Ok(if show.json {
-        Box::new(Json::new(stdout(), board, &serde_json::to_value(about)?)?)
+        Box::new(Json::new(stdout(), board, about)?)
     } else if show.plain || !look.live {
         Box::new(Plain::new(stdout(), *look))
     } else {

@@ -14,7 +14,7 @@ mod live;
 mod look;
 mod plain;
 #[cfg(test)]
-mod sample;
+pub(crate) mod sample;
 mod screen;
 mod stage;
 mod summary;

@@ -1,6 +1,6 @@
 //! Driving one run on this machine: its lock, its lease, its screen, and what Ctrl-C means.
 
-use super::{Home, RunLock};
+use super::{Home, Interrupts, RunLock};
 use crate::exit::{Exit, Refused};
 use crate::terminal::Screen;
 use anyhow::Result;
@@ -10,7 +10,6 @@ use stageway_core::name::RunId;
 use stageway_core::run::RunStatus;
 use stageway_ports::{Lease, Writer};
 use std::sync::Arc;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// A run that is about to be driven.
 pub(crate) struct Driving<'a> {
@@ -49,7 +48,7 @@ pub(crate) async fn drive(driving: Driving<'_>) -> Result<Over> {
     let writer = Writer { tenant: home.tenant.clone(), run: run.clone(), fence: lease.fence };
     let grace = engine.rules.grace_ms / 1000;
     let mut driven = std::pin::pin!(conduct(engine.clone(), writer, lease));
-    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    let mut interrupts = Interrupts::new()?;
     let mut asked = false;
     loop {
         tokio::select! {
@@ -59,7 +58,7 @@ pub(crate) async fn drive(driving: Driving<'_>) -> Result<Over> {
                 lock.forget();
                 return Ok(Over::Ended(status));
             }
-            () = either(&mut interrupt, &mut terminate) => {
+            () = interrupts.next() => {
                 if asked {
                     screen.notice(format!("left; `stageway resume {number}` goes on where it is"));
                     screen.finish();
@@ -71,13 +70,6 @@ pub(crate) async fn drive(driving: Driving<'_>) -> Result<Over> {
                 home.store.request_cancel(&home.tenant, run, &by, "interrupted at the terminal", now).await?;
             }
         }
-    }
-}
-
-async fn either(one: &mut Signal, other: &mut Signal) {
-    tokio::select! {
-        _ = one.recv() => {}
-        _ = other.recv() => {}
     }
 }
 

@@ -5,11 +5,12 @@ use super::serve::lease_ms;
 use async_trait::async_trait;
 use stageway_conductor::engine::{Blind, Engine, Rules};
 use stageway_conductor::scheduler::Engines;
-use stageway_conductor::service::Site;
+use stageway_conductor::service::{Site, Uploaded};
 use stageway_core::delivery::Revision;
+use stageway_core::digest::DigestError;
 use stageway_core::name::TenantId;
 use stageway_core::plan::Plan;
-use stageway_ports::{Executor, Mirrors, RunOrigin, Secrets};
+use stageway_ports::{Executor, Mirrors, RunOrigin, Secrets, Source};
 use stageway_remotes::secrets::DeclaredSecrets;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -46,6 +47,18 @@ impl Fleet {
         Self { blueprint, site, mirrors, executor, secrets: Arc::new(secrets), unconfined, stages }
     }
 
+    /// The commit of a run, or the files that a person sent.
+    async fn source(&self, tenant: &TenantId, origin: &RunOrigin) -> Result<Arc<dyn Source>, String> {
+        let mirror = self.mirrors.open(tenant, &origin.key.repository).await.map_err(|e| e.to_string())?;
+        let base = self.base(tenant, origin).await?;
+        if !origin.key.is_preflight() {
+            return Ok(mirror.at(&origin.revision, base.as_ref()));
+        }
+        let tree = format!("sha256:{}", origin.revision).parse().map_err(|e: DigestError| e.to_string())?;
+        let base = base.map(|base| mirror.at(&base, None));
+        Ok(Arc::new(Uploaded { blobs: self.blueprint.home.blobs.clone(), tree, base }))
+    }
+
     /// The base that changes are counted from stands in the plan.
     async fn base(&self, tenant: &TenantId, origin: &RunOrigin) -> Result<Option<Revision>, String> {
         let record = self.blueprint.home.store.run(tenant, &origin.run).await.map_err(|e| e.to_string())?;
@@ -58,9 +71,7 @@ impl Fleet {
 #[async_trait]
 impl Engines for Fleet {
     async fn engine(&self, tenant: &TenantId, origin: &RunOrigin) -> Result<Arc<Engine>, String> {
-        let mirror = self.mirrors.open(tenant, &origin.key.repository).await.map_err(|e| e.to_string())?;
-        let base = self.base(tenant, origin).await?;
-        let source = mirror.at(&origin.revision, base.as_ref());
+        let source = self.source(tenant, origin).await?;
         let policy = self.site.tenants.get(tenant).map(|rules| &rules.policy);
         let rules = policy.map_or_else(Rules::default, rules);
         let parts = Parts {

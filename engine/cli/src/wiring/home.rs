@@ -45,6 +45,20 @@ pub(crate) struct Home {
     pub(crate) tenant: TenantId,
 }
 
+/// The blobs of the state directory, which is made where there is none.
+///
+/// # Errors
+/// When it cannot be made or is not ours, with the directory.
+pub(crate) fn blobs(settings: &Settings) -> Result<Arc<dyn Blobs>> {
+    let directory = &settings.state;
+    let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(directory);
+    made.map_err(|error| {
+        let message = format!("the state directory {} cannot be made: {error}", directory.display());
+        Refused::usage(message, "name a directory that you may write with --state or STAGEWAY_STATE")
+    })?;
+    Ok(Arc::new(FsBlobs::open(&settings.blobs)?))
+}
+
 impl Home {
     /// Opens the state directory, and makes it where there is none.
     ///
@@ -52,12 +66,7 @@ impl Home {
     /// When it cannot be made or is not ours, with the directory.
     pub(crate) async fn open(settings: &Settings) -> Result<Self> {
         let directory = settings.state.clone();
-        let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&directory);
-        made.map_err(|error| {
-            let message = format!("the state directory {} cannot be made: {error}", directory.display());
-            Refused::usage(message, "name a directory that you may write with --state or STAGEWAY_STATE")
-        })?;
-        let blobs: Arc<dyn Blobs> = Arc::new(FsBlobs::open(&settings.blobs)?);
+        let blobs = blobs(settings)?;
         match &settings.database {
             None => {
                 let store = SqliteStore::open(directory.join("stageway.db"), blobs.clone()).await?;

@@ -44,7 +44,7 @@ pub(crate) async fn site(settings: &Settings, http: &Arc<dyn Http>) -> Result<Si
         let forge = forge(settings, entry, http).await;
         forges.insert(name.clone(), forge.with_context(|| format!("forge `{name}`"))?);
     }
-    let mut site = Site { url: service.url.clone(), ..Site::default() };
+    let mut site = Site { pages: service.pages.clone(), ..Site::default() };
     for tenant in service.tenant_names() {
         let said = service.tenants.get(&tenant);
         let policy = settings.policies.get(&tenant).unwrap_or(&settings.policy).clone();

@@ -56,16 +56,17 @@ impl Intake {
             .map_err(|stage| format!("run {} has no stage `{stage}`", record.number))?;
         let unique = json!({ "again": &record.id, "asked": claimed.delivery.key.as_str() });
         let id = RunId::new((self.ids)()).map_err(|error| error.to_string())?;
+        let known = !origin.key.is_preflight();
         Ok(Admission {
             key: RunKey { parameters: canonical(&unique), ..origin.key.clone() },
-            context: context(record.pipeline.as_str(), plan.event.kind),
+            context: known.then(|| context(record.pipeline.as_str(), plan.event.kind)),
             run: NewRun { id, pipeline: record.pipeline, plan: record.plan, at, events },
             revision: origin.revision.clone(),
             delivery: Some(claimed.delivery.id.clone()),
-            concurrency: plan.concurrency,
+            concurrency: plan.concurrency.filter(|_| known),
             after: Some(record.id),
             // Whether anybody waits for it is seen when it has ended.
-            listened: true,
+            listened: known,
         })
     }
 }

@@ -8,6 +8,7 @@ mod event;
 mod heads;
 mod occasion;
 mod pipelines;
+mod preflight;
 mod start;
 
 use crate::service::{Ids, Place, Site, Wake};

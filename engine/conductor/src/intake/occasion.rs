@@ -42,6 +42,7 @@ impl Intake {
         let once = claimed.delivery.key.as_str();
         let wanted = match occasion {
             Occasion::Sweep => return self.starts(claimed, place, start::found(&claimed.moves)).await,
+            Occasion::Preflight(wanted) => return self.preflight(claimed, place, *wanted).await,
             Occasion::Again { run, from, by } => return self.again(claimed, &run, from.as_ref(), &by).await,
             Occasion::Manual { pipeline, reference, revision, parameters, by } => {
                 let unique = canonical(&json!({ "parameters": &parameters, "asked": once }));

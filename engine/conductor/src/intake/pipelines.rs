@@ -21,9 +21,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// A pipeline file has at most this many bytes; more is told by its parser.
-const MOST_BYTES: u64 = 2 << 20;
+pub(super) const MOST_BYTES: u64 = 2 << 20;
 /// A repository has at most this many pipelines.
-const MOST_FILES: usize = 100;
+pub(super) const MOST_FILES: usize = 100;
 /// With more changed paths everything may have changed.
 const MOST_CHANGES: u32 = 200_000;
 
@@ -199,7 +199,7 @@ impl Intake {
             revision: known.revision.clone(),
             delivery: Some(known.about.claimed.delivery.id.clone()),
             concurrency,
-            context: context(pipeline.as_str(), known.event.kind),
+            context: Some(context(pipeline.as_str(), known.event.kind)),
             after: known.about.asked.after.clone(),
             listened: known.listened.contains(&pipeline),
         };

@@ -8,6 +8,7 @@ mod starter;
 mod sweep;
 mod timetable;
 mod tracer;
+mod uploaded;
 mod waits;
 mod wake;
 
@@ -20,5 +21,6 @@ pub use starter::{Ids, Starter, Told};
 pub use sweep::{Sweep, SweepError, USUAL as SWEEP_EVERY};
 pub use timetable::Timetable;
 pub use tracer::Tracer;
+pub use uploaded::Uploaded;
 pub use waits::Waits;
 pub use wake::Wake;

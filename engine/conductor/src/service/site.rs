@@ -15,8 +15,8 @@ pub struct Site {
     pub repositories: BTreeMap<(TenantId, RepositoryId), Place>,
     /// Those that are enabled.
     pub webhooks: BTreeMap<WebhookId, Hook>,
-    /// What links begin with; none makes none.
-    pub url: Option<String>,
+    /// Where people see runs; none makes no links.
+    pub pages: Option<String>,
 }
 
 /// Runs of a tenant that have places at once, where nothing else is said.
@@ -70,8 +70,8 @@ impl Site {
         self.repositories.get(&(tenant.clone(), repository.clone()))
     }
 
-    /// Where people see a run.
+    /// Where people see a run, if the operator says that they do anywhere.
     pub fn link(&self, tenant: &TenantId, run: u64) -> Option<String> {
-        self.url.as_ref().map(|url| format!("{url}/{tenant}/runs/{run}"))
+        self.pages.as_ref().map(|pages| format!("{pages}/{tenant}/runs/{run}"))
     }
 }

@@ -208,6 +208,7 @@ async fn person(store: MemoryStore, run: &RunId, clock: &ManualClock) {
                     by: "ada".into(),
                     reason: String::new(),
                     at: clock.now_ms(),
+                    to: None,
                 };
                 store.answer(&tenant(), run, &open.stage, answer).await.unwrap();
             }

@@ -239,8 +239,13 @@ impl World {
     }
 
     pub async fn answer(&self, run: &RunId, stage: &str, approved: bool) {
-        let answer =
-            ApprovalAnswer { approved, by: "ada".into(), reason: String::new(), at: self.clock.now_ms() };
+        let answer = ApprovalAnswer {
+            approved,
+            by: "ada".into(),
+            reason: String::new(),
+            at: self.clock.now_ms(),
+            to: None,
+        };
         self.store.answer(&tenant(), run, &name(stage), answer).await.unwrap();
     }
 

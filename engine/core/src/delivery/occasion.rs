@@ -1,4 +1,4 @@
-use super::{Reference, Revision};
+use super::{Preflight, Reference, Revision};
 use crate::name::{PipelineName, RunId, StageName};
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
@@ -50,6 +50,8 @@ pub enum Occasion {
         /// Who.
         by: String,
     },
+    /// A person wants to know what a run of files says that were not pushed.
+    Preflight(Box<Preflight>),
     /// We looked ourselves, and found heads that no delivery told of: they are the moves of the delivery.
     Sweep,
 }
@@ -62,6 +64,7 @@ impl Occasion {
             Self::Schedule { .. } => "schedule",
             Self::Pipeline { .. } => "pipeline",
             Self::Again { .. } => "again",
+            Self::Preflight(_) => "preflight",
             Self::Sweep => "sweep",
         }
     }
@@ -70,6 +73,7 @@ impl Occasion {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::digest::Digest;
     use serde_json::json;
 
     #[test]
@@ -79,14 +83,18 @@ mod tests {
             json!({"kind": "schedule", "pipeline": "p", "reference": "refs/heads/main", "cron": "0 3 * * *", "at": 1}),
             json!({"kind": "again", "run": "r1", "from": "test", "by": "ada"}),
             json!({"kind": "pipeline", "run": "r1"}),
+            json!({"kind": "preflight", "tree": Digest::of(b"t"), "branch": "work", "target": "main", "title": "t", "by": "ada"}),
             json!({"kind": "sweep"}),
         ] {
             let occasion: Occasion = serde_json::from_value(text.clone()).unwrap();
             assert_eq!(serde_json::to_value(&occasion).unwrap(), text);
             assert_eq!(occasion.as_str(), text["kind"]);
         }
-        assert!(
-            serde_json::from_value::<Occasion>(json!({"kind": "pipeline", "run": "r1", "x": 1})).is_err()
-        );
+        for stranger in [
+            json!({"kind": "pipeline", "run": "r1", "x": 1}),
+            json!({"kind": "preflight", "tree": Digest::of(b"t"), "branch": "w", "target": "m", "title": "t", "by": "a", "x": 1}),
+        ] {
+            assert!(serde_json::from_value::<Occasion>(stranger).is_err());
+        }
     }
 }

@@ -19,7 +19,7 @@ use std::str::FromStr;
 /// The keys of the service at the top of the file.
 pub(super) const KEYS: [&str; 10] = [
     "listen",
-    "url",
+    "pages",
     "parallel-runs",
     "sweep",
     "traces",
@@ -33,7 +33,7 @@ pub(super) const KEYS: [&str; 10] = [
 pub(super) fn service(reader: &mut Reader, map: &Map<'_>) -> Service {
     let service = Service {
         listen: map.get("listen").and_then(|node| listen(reader, node)),
-        url: map.get("url").and_then(|node| url(reader, node)),
+        pages: map.get("pages").and_then(|node| url(reader, node)),
         parallel_runs: number(reader, map, "parallel-runs"),
         sweep_ms: map.get("sweep").and_then(|node| reader.duration(node, 1_000, 7 * DAY)),
         traces: traces(reader, map),
@@ -309,7 +309,7 @@ mod tests {
 
     const SAMPLE: &str = "
 listen: 127.0.0.1:8080
-url: https://ci.example.com/
+pages: https://ci.example.com/
 parallel-runs: 40
 sweep: 30m
 tenants:
@@ -335,7 +335,7 @@ webhooks:
     #[test]
     fn a_whole_service_is_read() {
         let service = Operator::parse("config.yaml", SAMPLE.as_bytes()).unwrap().service;
-        assert_eq!(service.url.as_deref(), Some("https://ci.example.com"));
+        assert_eq!(service.pages.as_deref(), Some("https://ci.example.com"));
         assert_eq!(service.sweep_ms, Some(1_800_000));
         let token = SecretSource::Env("FORGE_TOKEN".into());
         assert_eq!(service.forges["git"].credentials, Some(ForgeCredentials::Token(token)));
@@ -354,7 +354,7 @@ webhooks:
     #[test]
     fn every_problem_is_told_with_its_place() {
         let text = "listen: here
-url: ci
+pages: ci
 forges:
   git: { kind: git }
   own: { kind: gitea }

@@ -23,9 +23,10 @@ pub struct Service {
     /// `ADDRESS:PORT` to listen on.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub listen: Option<String>,
-    /// What links to this server begin with.
+    /// Where somebody shows runs to people, at `PAGES/TENANT/runs/NUMBER`: what forges are told leads there. The server itself has
+    /// no such pages, and without this forges are given no link.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub url: Option<String>,
+    pub pages: Option<String>,
     /// Runs that each server drives at once, over all tenants; none is [`USUAL_PARALLEL_RUNS`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub parallel_runs: Option<u64>,

@@ -5,7 +5,7 @@ use reqwest::{Client, Method, Response, Url};
 use serde::de::DeserializeOwned;
 use serde_json::{Value as Json, json};
 use stageway_core::name::{EnvironmentName, RunId, StageName, TenantId};
-use stageway_ports::SecretValue;
+use stageway_ports::{Approval, SecretValue};
 use std::error::Error;
 use std::time::Duration;
 use url::Host;
@@ -20,7 +20,7 @@ const MOST: usize = 256 << 20;
 /// One tenant of a server.
 #[derive(Debug, Clone)]
 pub struct RemoteServer {
-    client: Client,
+    pub(super) client: Client,
     url: Url,
     token: SecretValue,
 }
@@ -103,7 +103,7 @@ impl RemoteServer {
         Ok(answer["number"].as_u64())
     }
 
-    /// Answers the newest question of a stage.
+    /// Answers a question, if it is still what its stage asks.
     ///
     /// # Errors
     /// [`ServerError`].
@@ -111,12 +111,13 @@ impl RemoteServer {
         &self,
         tenant: &TenantId,
         run: &RunId,
-        stage: &StageName,
+        question: &Approval,
         approved: bool,
         reason: &str,
     ) -> Result<(), ServerError> {
-        let path = of(tenant, &["runs", run.as_str(), "stages", stage.as_str(), "approval"]);
-        self.done(Method::POST, &path, Some(json!({ "approved": approved, "reason": reason }))).await
+        let path = of(tenant, &["runs", run.as_str(), "stages", question.stage.as_str(), "approval"]);
+        let verdict = json!({ "approved": approved, "digest": question.digest(), "reason": reason });
+        self.done(Method::POST, &path, Some(verdict)).await
     }
 
     /// Freezes an environment, or the tenant.
@@ -159,6 +160,14 @@ impl RemoteServer {
         let mut query = vec![("max", max.to_string())];
         query.extend(webhook.map(|webhook| ("webhook", webhook.to_owned())));
         self.json(Method::GET, &of(tenant, &["deliveries"]), &query, None).await
+    }
+
+    /// One delivery.
+    ///
+    /// # Errors
+    /// [`ServerError`].
+    pub async fn delivery(&self, tenant: &TenantId, delivery: &str) -> Result<RemoteDelivery, ServerError> {
+        self.json(Method::GET, &of(tenant, &["deliveries", delivery]), &[], None).await
     }
 
     /// Has a delivery taken in once more.
@@ -204,7 +213,7 @@ impl RemoteServer {
         if (200..300).contains(&status) { Ok(body) } else { Err(self.refused(status, &body)) }
     }
 
-    fn address(&self, path: &[&str], query: Query<'_>) -> Result<Url, ServerError> {
+    pub(super) fn address(&self, path: &[&str], query: Query<'_>) -> Result<Url, ServerError> {
         let mut url = self.url.clone();
         url.path_segments_mut()
             .map_err(|()| self.strange("its address has no path"))?
@@ -216,14 +225,14 @@ impl RemoteServer {
         Ok(url)
     }
 
-    fn authorization(&self) -> Result<HeaderValue, ServerError> {
+    pub(super) fn authorization(&self) -> Result<HeaderValue, ServerError> {
         let value = [b"Bearer ", self.token.expose()].concat();
         let mut value = HeaderValue::from_bytes(&value).map_err(|_| self.strange("the token is not one"))?;
         value.set_sensitive(true);
         Ok(value)
     }
 
-    async fn whole(&self, mut response: Response) -> Result<Vec<u8>, ServerError> {
+    pub(super) async fn whole(&self, mut response: Response) -> Result<Vec<u8>, ServerError> {
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(|error| self.unreachable(&error))? {
             if body.len() + chunk.len() > MOST {
@@ -234,10 +243,10 @@ impl RemoteServer {
         Ok(body)
     }
 
-    fn refused(&self, status: u16, body: &[u8]) -> ServerError {
+    pub(super) fn refused(&self, status: u16, body: &[u8]) -> ServerError {
         match serde_json::from_slice::<Problem>(body) {
-            Ok(Problem { code, title, detail, remedy }) => {
-                ServerError::Problem { status, code, detail: detail.unwrap_or(title), remedy }
+            Ok(Problem { code, title, detail, remedy, problems }) => {
+                ServerError::Problem { status, code, detail: detail.unwrap_or(title), remedy, problems }
             }
             Err(_) => self.strange(&format!("status {status}")),
         }
@@ -247,7 +256,7 @@ impl RemoteServer {
         ServerError::Strange { url: self.url.to_string(), problem: problem.to_owned() }
     }
 
-    fn unreachable(&self, error: &reqwest::Error) -> ServerError {
+    pub(super) fn unreachable(&self, error: &reqwest::Error) -> ServerError {
         ServerError::Unreachable { url: self.url.to_string(), problem: reason(error) }
     }
 }

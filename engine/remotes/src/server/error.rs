@@ -1,3 +1,4 @@
+use stageway_core::diagnostic::Diagnostic;
 use stageway_ports::StoreError;
 use thiserror::Error;
 
@@ -31,6 +32,8 @@ pub enum ServerError {
         detail: String,
         /// What to do about it.
         remedy: String,
+        /// What is wrong with the pipeline file that it is about.
+        problems: Vec<Diagnostic>,
     },
     /// It answered something that this engine does not understand.
     #[error("{url} answered what is not understood: {problem}")]

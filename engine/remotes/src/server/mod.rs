@@ -5,10 +5,14 @@
 
 mod client;
 mod error;
+mod preflight;
 mod store;
 mod views;
 
 pub use client::RemoteServer;
 pub use error::ServerError;
+pub use preflight::{Begun, Pack};
 pub use store::RemoteStore;
-pub use views::{RemoteDelivery, RemoteFreeze, RemoteOutcome, RemoteToken};
+pub use views::{
+    RemoteDelivery, RemoteFreeze, RemoteKnown, RemoteOutcome, RemoteRepository, RemoteToken, RemoteTreeLimits,
+};

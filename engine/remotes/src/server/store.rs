@@ -11,6 +11,7 @@ use stageway_core::digest::Digest;
 use stageway_core::journal::Record;
 use stageway_core::log::Report;
 use stageway_core::name::{EnvironmentName, PipelineName, RunId, StageName, TenantId};
+use stageway_core::run::RunEvent;
 use stageway_ports::{
     Approval, ApprovalAnswer, Batch, Candidate, Claim, ClaimAnswer, Lease, NewRun, Release, RunFilter,
     RunRecord, RunSummary, Store, StoreError, StoredLine, Writer,
@@ -63,15 +64,18 @@ impl RemoteStore {
         }
     }
 
-    async fn events(&self, tenant: &TenantId, run: &RunId) -> Answer<Events> {
-        let mut all = Events { version: 0, events: Vec::new() };
+    /// The events of a run from a version on.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] if there is no such run; [`StoreError::Storage`] if the server does not answer.
+    pub async fn events_after(&self, tenant: &TenantId, run: &RunId, version: u64) -> Answer<Vec<RunEvent>> {
+        let mut all = Vec::new();
         loop {
-            let query = [("after", all.events.len().to_string())];
+            let query = [("after", (version + all.len() as u64).to_string())];
             let page: Events = self.get(tenant, &["runs", run.as_str(), "events"], &query).await?;
             let over = page.events.is_empty();
-            all.version = page.version;
-            all.events.extend(page.events);
-            if over || all.events.len() as u64 >= all.version {
+            all.extend(page.events);
+            if over || version + all.len() as u64 >= page.version {
                 return Ok(all);
             }
         }
@@ -100,13 +104,13 @@ impl Store for RemoteStore {
         let found = self.get::<Run>(tenant, &["runs", run.as_str()], &[]).await;
         let Some(found) = missing_is_none(found)? else { return Ok(None) };
         let plan: Json = self.get(tenant, &["runs", run.as_str(), "plan"], &[]).await?;
-        let Events { version, events } = self.events(tenant, run).await?;
+        let events = self.events_after(tenant, run, 0).await?;
         Ok(Some(RunRecord {
             id: found.id,
             number: found.number,
             pipeline: found.pipeline,
             plan,
-            version: version.min(events.len() as u64),
+            version: events.len() as u64,
             events,
             fence: 0,
         }))

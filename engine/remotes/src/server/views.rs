@@ -1,11 +1,14 @@
 //! Answers of the API as far as they are read here.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value as Json;
-use stageway_core::name::{PipelineName, RunId, StageName, TenantId};
+use stageway_core::diagnostic::Diagnostic;
+use stageway_core::digest::Digest;
+use stageway_core::name::{PipelineName, RepositoryId, RunId, StageName, TenantId};
 use stageway_core::operator::Scope;
 use stageway_core::run::{RunEvent, RunStatus};
 use stageway_ports::{Approval, ApprovalAnswer, RunSummary};
+use std::collections::BTreeSet;
 
 /// Whose a token is, and what it may do.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -68,6 +71,46 @@ pub struct RemoteOutcome {
     pub summary: String,
     /// Runs of it.
     pub runs: Vec<String>,
+    /// What was wrong with the pipeline files.
+    #[serde(default, deserialize_with = "known", skip_serializing)]
+    pub problems: Vec<Diagnostic>,
+}
+
+/// A repository as the operator registered it.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct RemoteRepository {
+    /// What the operator calls it.
+    pub id: RepositoryId,
+    /// Where it is cloned from, without a login; none of an older server.
+    #[serde(default)]
+    pub clone: String,
+    /// What new branches are compared with.
+    pub default_branch: String,
+}
+
+/// What of a tree a server has already, and how much it takes.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct RemoteKnown {
+    /// The run whose files they are.
+    #[serde(default)]
+    pub run: Option<RunId>,
+    /// The files.
+    pub files: BTreeSet<Digest>,
+    /// How much is taken.
+    pub limits: RemoteTreeLimits,
+}
+
+/// How much of a tree a server takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct RemoteTreeLimits {
+    /// Files, links and empty folders.
+    pub files: u64,
+    /// Bytes of all files.
+    pub bytes: u64,
+    /// Bytes of a file that is sent.
+    pub file_bytes: u64,
 }
 
 /// Problem details.
@@ -79,6 +122,14 @@ pub(super) struct Problem {
     pub(super) detail: Option<String>,
     #[serde(default)]
     pub(super) remedy: String,
+    /// Those of a newer engine, whose codes are not known here, are told by `detail` alone.
+    #[serde(default, deserialize_with = "known")]
+    pub(super) problems: Vec<Diagnostic>,
+}
+
+fn known<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Diagnostic>, D::Error> {
+    let problems = Vec::<Json>::deserialize(deserializer)?;
+    Ok(problems.into_iter().filter_map(|problem| serde_json::from_value(problem).ok()).collect())
 }
 
 #[derive(Debug, Deserialize)]
@@ -124,12 +175,29 @@ pub(super) struct Question {
     #[serde(default)]
     deadline: Option<u64>,
     #[serde(default)]
-    answer: Option<ApprovalAnswer>,
+    answer: Option<Answered>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Answered {
+    approved: bool,
+    by: String,
+    reason: String,
+    at: u64,
+    #[serde(default)]
+    digest: Option<Digest>,
+}
+
+impl From<Answered> for ApprovalAnswer {
+    fn from(Answered { approved, by, reason, at, digest }: Answered) -> Self {
+        Self { approved, by, reason, at, to: digest }
+    }
 }
 
 impl From<Question> for Approval {
     fn from(asked: Question) -> Self {
         let Question { stage, attempt, seq, question, options, asked_at, deadline, answer } = asked;
+        let answer = answer.map(ApprovalAnswer::from);
         Self { stage, attempt, seq, question, options, asked_at, deadline, answer }
     }
 }

@@ -66,6 +66,50 @@ impl WorkTree {
     }
 }
 
+impl WorkTree {
+    /// Where `origin` is fetched from, absolute; none outside git or without that remote.
+    ///
+    /// # Errors
+    /// [`SourceError::Unavailable`] when git fails.
+    pub async fn origin(&self) -> Result<Option<String>, SourceError> {
+        let Some(git) = &self.git else { return Ok(None) };
+        let address = match git.line(&["config", "--get", "remote.origin.url"]).await {
+            Ok(address) => address,
+            Err(GitError::Refused(_)) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        // A path is told as seen from the folder.
+        let path = self.root.join(&address);
+        Ok(Some(match tokio::fs::canonicalize(&path).await {
+            Ok(path) if path.is_dir() => path.display().to_string(),
+            _ => address,
+        }))
+    }
+
+    /// Where the head parted from a branch of `origin`, as it was fetched last; none if that is not known.
+    ///
+    /// # Errors
+    /// [`SourceError::Unavailable`] when git fails.
+    pub async fn parted(&self, branch: &str) -> Result<Option<String>, SourceError> {
+        let Some(git) = &self.git else { return Ok(None) };
+        let branch = format!("refs/remotes/origin/{branch}");
+        match git.line(&["merge-base", &branch, self.head()]).await {
+            Ok(base) if !base.is_empty() => Ok(Some(base)),
+            Ok(_) | Err(GitError::Refused(_)) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// How far the folder lies below the root of its repository; empty at the root and outside git.
+    ///
+    /// # Errors
+    /// [`SourceError::Unavailable`] when git fails.
+    pub async fn prefix(&self) -> Result<String, SourceError> {
+        let Some(git) = &self.git else { return Ok(String::new()) };
+        Ok(git.line(&["rev-parse", "--show-prefix"]).await?.trim_end_matches('/').to_owned())
+    }
+}
+
 async fn status(git: &Git) -> Result<Status, GitError> {
     let output = git
         .run(&[

@@ -65,6 +65,9 @@ impl Write {
         .await?;
         let open = found.map(|(number, deadline, answered)| OpenQuestion { number, deadline, answered });
         let number = OpenQuestion::check(open, run, stage, answer)?;
+        if answer.to.is_some() {
+            self.question(number).await?.is_meant_by(answer)?;
+        }
         sqlx::query("UPDATE approval SET answer = $3 WHERE tenant = $1 AND number = $2")
             .bind(self.tenant.as_str())
             .bind(number)
@@ -73,6 +76,18 @@ impl Write {
             .await?;
         self.changed();
         Ok(())
+    }
+
+    async fn question(&mut self, number: i64) -> Result<Approval> {
+        let found: ApprovalRow = sqlx::query_as(
+            "SELECT stage, attempt, seq, question, options, asked_at, deadline, answer FROM approval
+             WHERE tenant = $1 AND number = $2",
+        )
+        .bind(self.tenant.as_str())
+        .bind(number)
+        .fetch_one(&mut *self.sql)
+        .await?;
+        approval(found)
     }
 }
 

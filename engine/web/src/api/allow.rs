@@ -3,13 +3,14 @@
 use crate::app::App;
 use crate::problem::Problem;
 use crate::tokens::Identity;
-use axum::extract::{FromRequestParts, RawPathParams};
+use axum::extract::{ConnectInfo, FromRequestParts, RawPathParams};
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, StatusCode, header};
 use stageway_core::diagnostic::codes;
 use stageway_core::name::TenantId;
 use stageway_core::operator::Scope;
 use std::marker::PhantomData;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 /// A scope as a type.
@@ -67,12 +68,21 @@ impl<N: Needs> FromRequestParts<Arc<App>> for Allow<N> {
 
 /// Who asks, whatever for, unless they ask too often.
 ///
+/// Failures are counted by the address that they come from. They do not lock out whoever has a good token: many people may come from
+/// one address, and nobody guesses 256 bits; what is kept small is the work and the noise that failures make.
+///
 /// # Errors
 /// The same for a token that is missing, unknown or over.
 pub(super) fn holder(parts: &Parts, app: &App) -> Result<Arc<Identity>, Problem> {
     let now = app.clock.now_ms();
     let given = given(parts).and_then(|token| app.resources.tokens.holder(token, now));
     let Some(who) = given else {
+        let most = app.limits.of_stranger;
+        app.strangers.take(address(parts), most, now).map_err(|seconds| {
+            Problem::new(StatusCode::TOO_MANY_REQUESTS, codes::TOO_MANY_REQUESTS)
+                .because(format!("more than {most} requests without a good token came within a minute"))
+                .after(seconds)
+        })?;
         let challenge = HeaderValue::from_static("Bearer realm=\"stageway\"");
         let problem = Problem::new(StatusCode::UNAUTHORIZED, codes::TOKEN_REFUSED);
         return Err(problem.with(header::WWW_AUTHENTICATE, challenge));
@@ -84,6 +94,12 @@ pub(super) fn holder(parts: &Parts, app: &App) -> Result<Arc<Identity>, Problem>
             .after(seconds)
     })?;
     Ok(who)
+}
+
+/// Where the request comes from, as far as the connection tells.
+fn address(parts: &Parts) -> IpAddr {
+    let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
+    peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |ConnectInfo(peer)| peer.ip())
 }
 
 /// The token of `Authorization: Bearer TOKEN`; none where the header is there twice.

@@ -17,11 +17,14 @@ mod openapi;
 mod page;
 mod pipelines;
 mod plugins;
+mod preflight;
 mod range;
 mod repositories;
 mod runs;
 mod token;
 mod version;
+
+pub(crate) use preflight::Uploads;
 
 use crate::app::App;
 use crate::problem::Problem;
@@ -46,6 +49,7 @@ fn bounded() -> Routes {
         .merge(version::routes())
         .merge(token::routes())
         .merge(repositories::routes())
+        .merge(preflight::routes())
         .merge(pipelines::routes())
         .merge(runs::routes())
         .merge(approvals::routes())
@@ -57,7 +61,7 @@ fn bounded() -> Routes {
 
 /// Routes that wait, each within bounds of its own.
 fn waiting() -> Routes {
-    OpenApiRouter::new().merge(changes::routes()).merge(runs::waiting())
+    OpenApiRouter::new().merge(changes::routes()).merge(preflight::waiting()).merge(runs::waiting())
 }
 
 /// What the API says of itself, as JSON.

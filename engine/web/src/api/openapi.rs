@@ -5,7 +5,8 @@ use utoipa::openapi::OpenApi;
 
 const DESCRIPTION: &str = "Everything of a tenant under its own address. Requests carry a token of that tenant, \
     `Authorization: Bearer TOKEN`; what each address needs of it is its security requirement. Times are milliseconds since 1970. \
-    Errors are problem details (RFC 9457) with a code that `stageway explain` knows. Fields are added, never renamed or removed.";
+    Errors are problem details (RFC 9457) with a code that `stageway explain` knows. A token may send 6000 requests a minute, and an \
+    address 300 whose token is missing or wrong; more are answered 429. Fields are added, never renamed or removed.";
 
 /// Names in addresses: what they are, and their rule.
 const NAMES: [(&str, &str, &str); 8] = [
@@ -28,14 +29,14 @@ const PROBLEMS: [(&str, &str); 10] = [
     ("404", "There is nothing of the tenant at this address"),
     ("409", "It does not fit how things stand"),
     ("413", "The body is too large"),
-    ("415", "The body is not JSON"),
+    ("415", "The body is not of the kind that is taken"),
     ("422", "The body says something else than what is asked for"),
-    ("429", "Too many requests with this token"),
+    ("429", "Too many requests with this token, or too many from this address without a good one"),
     ("503", "The server cannot do it now"),
 ];
 
 /// Reads whose answer does not follow the tenant's count of changes.
-const UNTAGGED: [&str; 4] = ["/token", "/changes", "/plugins", "/logs/stream"];
+const UNTAGGED: [&str; 5] = ["/token", "/changes", "/plugins", "/logs/stream", "/preflight"];
 
 /// The whole document as text, in an order that does not change.
 pub(super) fn document(documented: OpenApi) -> String {

@@ -8,6 +8,7 @@ use crate::problem::Problem;
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use stageway_conductor::service::Place;
+use stageway_core::delivery::without_login;
 use stageway_core::name::RepositoryId;
 use std::sync::Arc;
 use utoipa::ToSchema;
@@ -24,6 +25,8 @@ struct Repository {
     forge: String,
     /// Its full name there.
     name: String,
+    /// Where it is cloned from, without a login.
+    clone: String,
     /// What new branches are compared with.
     default_branch: String,
     /// Patterns of branches and tags whose pushes are believed most.
@@ -48,6 +51,7 @@ fn shown(id: &RepositoryId, place: &Place) -> Repository {
         id: id.to_string(),
         forge: registered.forge.clone(),
         name: registered.name.to_string(),
+        clone: without_login(&registered.clone),
         default_branch: registered.default_branch.clone(),
         protected: registered.protected.iter().cloned().collect(),
         reports: place.reports,

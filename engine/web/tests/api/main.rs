@@ -8,6 +8,7 @@ mod deliveries;
 mod document;
 mod freezes;
 mod logs;
+mod preflight;
 mod requests;
 mod runs;
 mod start;

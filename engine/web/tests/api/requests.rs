@@ -1,6 +1,6 @@
 //! What holds for every request.
 
-use crate::world::{ALL, World, acme};
+use crate::world::{ALL, World, acme, request};
 use serde_json::json;
 use stageway_web::Limits;
 use std::time::Duration;
@@ -92,6 +92,29 @@ async fn a_token_asks_only_so_often() {
         200,
         "another has its own"
     );
+}
+
+/// Whoever has a good token is not locked out by others who have none.
+#[tokio::test]
+async fn requests_without_a_good_token_are_only_so_many() {
+    let world = World::with(Limits { of_stranger: 2, ..Limits::default() }).await;
+    let ask = async |token: &str, from: &str| {
+        let mut request = request("GET", &acme("/runs"), token, &[], "");
+        let peer: std::net::SocketAddr = from.parse().unwrap();
+        request.extensions_mut().insert(axum::extract::ConnectInfo(peer));
+        world.send(request).await
+    };
+    for (token, from, status) in [
+        ("sw_wrong", "192.0.2.1:1", 401),
+        ("", "192.0.2.1:2", 401),
+        ("sw_wrong", "192.0.2.1:3", 429),
+        ("sw_wrong", "192.0.2.2:1", 401),
+        ("sw_acme-read", "192.0.2.1:4", 200),
+    ] {
+        let answer = ask(token, from).await;
+        assert_eq!(answer.status(), status, "{token} from {from}");
+        assert_eq!(answer.headers().contains_key("retry-after"), status == 429);
+    }
 }
 
 #[tokio::test]

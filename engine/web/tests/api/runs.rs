@@ -134,6 +134,7 @@ async fn plugins_and_repositories_are_listed_without_credentials() {
     let repository = world.get("/repositories/demo").await.json();
     assert_eq!(world.get("/repositories").await.json(), json!([repository]));
     assert_eq!(repository["name"], "acme/demo");
-    assert!(repository.get("clone").is_none() && repository.get("login").is_none());
+    assert_eq!(repository["clone"], "https://git.example.com/demo.git");
+    assert!(repository.get("login").is_none());
     assert_eq!(world.get("/repositories/absent").await.status, 404);
 }

@@ -1,7 +1,9 @@
 //! Every address of the description, with every wrong token: a tenant's things are its own, and each scope is needed.
 
-use crate::world::{Answer, MARK, World};
-use serde_json::Value as Json;
+use crate::preflight::{MEDIA_TYPE, Pack};
+use crate::world::{Answer, MARK, World, question};
+use serde_json::{Value as Json, json};
+use stageway_core::digest::Digest;
 
 /// An operation of the description.
 struct Operation {
@@ -9,7 +11,7 @@ struct Operation {
     path: String,
     /// The scope that it says it needs.
     scope: String,
-    body: &'static str,
+    body: String,
     /// Answers of it never end by themselves.
     endless: bool,
 }
@@ -26,10 +28,15 @@ fn operations() -> Vec<Operation> {
             let scope = operation["security"][0]["token"][0].as_str();
             let scope = scope.unwrap_or_else(|| panic!("{method} {path} says no scope")).to_owned();
             let body = match operation["requestBody"].is_object() {
-                true if path.ends_with("/approval") => "{\"approved\": true}",
-                true if path.ends_with("/runs") => "{\"repository\": \"demo\", \"pipeline\": \"test\"}",
-                true => "{}",
-                false => "",
+                true if path.ends_with("/approval") => {
+                    json!({"approved": true, "digest": asked()}).to_string()
+                }
+                true if path.ends_with("/runs") => {
+                    "{\"repository\": \"demo\", \"pipeline\": \"test\"}".to_owned()
+                }
+                true if path.ends_with("/preflight") => Pack::of(&[("stageway.yaml", "x")]).text(),
+                true => "{}".to_owned(),
+                false => String::new(),
             };
             let endless = path.ends_with("/stream");
             found.push(Operation { method: method.to_uppercase(), path: path.clone(), scope, body, endless });
@@ -57,14 +64,20 @@ impl Operation {
     }
 
     async fn ask(&self, world: &World, path: &str, token: &str) -> Answer {
+        let media_type = if self.path.ends_with("/preflight") { MEDIA_TYPE } else { "application/json" };
         let headers: &[(&str, &str)] =
-            if self.body.is_empty() { &[] } else { &[("content-type", "application/json")] };
-        world.ask(&self.method, path, token, headers, self.body).await
+            if self.body.is_empty() { &[] } else { &[("content-type", media_type)] };
+        world.ask(&self.method, path, token, headers, &self.body).await
     }
 }
 
+/// The digest of what acme is asked.
+fn asked() -> Digest {
+    question(MARK).digest()
+}
+
 fn of_other() -> String {
-    stageway_core::digest::Digest::of(b"artifact of other nothing").to_string()
+    Digest::of(b"artifact of other nothing").to_string()
 }
 
 #[tokio::test]

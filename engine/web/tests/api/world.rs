@@ -6,6 +6,7 @@ use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Request};
 use serde_json::{Value as Json, json};
 use stageway_conductor::service::{Ids, Place, Reception, Site, Starter, TenantRules, Wake};
+use stageway_core::call::Content;
 use stageway_core::digest::Digest;
 use stageway_core::event::{Event, Trust};
 use stageway_core::grant::Ceiling;
@@ -17,6 +18,7 @@ use stageway_core::plugin::PluginRef;
 use stageway_core::policy::{EnvironmentRule, Policy};
 use stageway_core::run::{AttemptEnding, RunEvent, RunStatus, Usage};
 use stageway_core::task::{Collected, TaskLimits};
+use stageway_core::workspace::{Node, Tree, WorkspacePath};
 use stageway_ports::memory::{ManualClock, MemoryBlobs, MemoryForge, MemoryStore};
 use stageway_ports::{
     Admission, Approval, Batch, Blobs, FoundPlugin, Inbox, ListedPlugin, NewDelivery, NewRun, Outcome,
@@ -94,6 +96,32 @@ pub fn tenant(name: &str) -> TenantId {
 
 pub fn stage(name: &str) -> StageName {
     StageName::new(name).unwrap()
+}
+
+/// What the second stage asks.
+pub fn question(mark: &str) -> Approval {
+    Approval {
+        stage: stage("deploy"),
+        attempt: 1,
+        seq: 0,
+        question: format!("May it go on? {mark}"),
+        options: json!({"approvers": []}),
+        asked_at: START,
+        deadline: None,
+        answer: None,
+    }
+}
+
+/// The only file of the tree that a tenant's runs are about.
+pub fn file_of(owner: &TenantId) -> String {
+    format!("pipeline: {owner}\n")
+}
+
+fn tree_of(owner: &TenantId) -> Tree {
+    let bytes = file_of(owner);
+    let content = Content { digest: Digest::of(bytes.as_bytes()), size: bytes.len() as u64 };
+    let file = Node::File { content, executable: false };
+    [(WorkspacePath::new("stageway.yaml").unwrap(), file)].into_iter().collect()
 }
 
 /// `TENANT-SCOPES`, such as `acme-read-run`; its text is `sw_` and its name.
@@ -190,6 +218,7 @@ impl World {
     async fn fill(&self, owner: &str, prefix: &str, mark: &str) {
         let owner = tenant(owner);
         let content = self.blobs.put(format!("artifact of {owner} {mark}").into_bytes()).await.unwrap();
+        self.blobs.put(file_of(&owner).into_bytes()).await.unwrap();
         let writer = self.run(&owner, &format!("{prefix}run")).await;
         let file = Collected::File { content, executable: false };
         let ending = AttemptEnding::Succeeded {
@@ -219,17 +248,7 @@ impl World {
             ..Batch::default()
         };
         self.store.append(&writer, batch).await.unwrap();
-        let asked = Approval {
-            stage: stage("deploy"),
-            attempt: 1,
-            seq: 0,
-            question: format!("May it go on? {mark}"),
-            options: json!({"approvers": []}),
-            asked_at: START,
-            deadline: None,
-            answer: None,
-        };
-        self.store.ask(&writer, asked).await.unwrap();
+        self.store.ask(&writer, question(mark)).await.unwrap();
         self.deliver(&owner, &format!("{prefix}delivery"), mark).await;
     }
 
@@ -270,7 +289,8 @@ impl World {
         let stages = [(stage("build"), planned()), (stage("deploy"), deploy)].into_iter().collect();
         let plan = Plan { stages, ..serde_json::from_value(plan).unwrap() };
         let run = RunId::new(id).unwrap();
-        let events = vec![RunEvent::Created { at: START, plan: plan.digest(), tree: Digest::of(b"t") }];
+        let tree = self.blobs.put(tree_of(owner).encode()).await.unwrap().digest;
+        let events = vec![RunEvent::Created { at: START, plan: plan.digest(), tree }];
         let (pipeline, plan) = (plan.pipeline.clone(), serde_json::to_value(&plan).unwrap());
         let new = NewRun { id: run.clone(), pipeline, plan, at: START, events };
         let key = RunKey {
@@ -282,7 +302,7 @@ impl World {
             parameters: id.to_owned(),
         };
         let revision = "a".repeat(40).parse().unwrap();
-        let context = "stageway/test/push".into();
+        let context = Some("stageway/test/push".into());
         let (delivery, concurrency, after, listened) = (None, None, None, false);
         let admission =
             Admission { key, run: new, revision, delivery, concurrency, context, after, listened };

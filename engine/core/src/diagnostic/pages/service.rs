@@ -11,17 +11,20 @@ super::pages! {
     "a form instead of JSON sent to a webhook of Gitea",
     "set the webhook's content type to JSON, and register the webhook for the forge that sends to it";
     BODY_TOO_LARGE = 803, "the body is too large",
-    "A delivery has at most 25 MiB, which is also the most that forges send.",
-    "a push with hundreds of thousands of commits in its body",
-    "let the forge send fewer events, or less in each";
+    "A delivery has at most 25 MiB, which is also the most that forges send; a request to the API at most 1 MiB. The files of a \
+     preflight are at most 100,000 and 1 GiB together, and none that is sent has more than 64 MiB.",
+    "a push with hundreds of thousands of commits in its body; a preflight of a folder with a disk image in it",
+    "send less: let the forge tell of fewer events; let git ignore what is not needed, or push it";
     BODY_INCOMPLETE = 804, "the body did not arrive",
     "The connection was lost, or the body came so slowly that nobody waits for it any longer.",
     "a sender that stops in the middle",
     "send it again";
     TOO_MANY_REQUESTS = 805, "too many requests",
-    "A webhook and a tenant have a number of deliveries a minute, so that one that floods does not delay the others.",
-    "a forge that sends thousands of events of one repository at once",
-    "send it again after the time that the answer names, or raise `deliveries-a-minute`";
+    "A webhook and a tenant have a number of deliveries a minute, and a token a number of requests, so that one that floods does \
+     not delay the others. Requests whose token is missing or wrong are counted by the address that they come from; whoever has a \
+     good token is answered from there as before.",
+    "a forge that sends thousands of events of one repository at once; a script that goes on with a token that was taken back",
+    "send it again after the time that the answer names; raise `deliveries-a-minute`, or correct the token";
     SERVER_BUSY = 806, "the server cannot take it now",
     "It has too much to do, is about to stop, or cannot write to its store. Nothing was stored.",
     "a disk that is full",
@@ -66,4 +69,9 @@ super::pages! {
      taken for known.",
     "tokens: { ci: { tenant: acme, scopes: [read], hash: sw_… } }",
     "make another token with `stageway token`, and write its hash";
+    ASKED_OTHERWISE = 818, "something else is asked now",
+    "An answer says what it was given to: the digest of the question with its effects. The stage asks something else by now, so \
+     that whoever answered has not seen what would be approved. Nothing was answered.",
+    "a stage that was tried again, with other effects, while somebody read its first question",
+    "read the question as it stands (`stageway show RUN`), and answer that one";
 }

@@ -52,6 +52,7 @@ macro_rules! inbox_contract {
             ends_of_one_moment_let_the_next_go
             a_run_that_is_waited_for_is_followed_once
             a_run_is_told_when_it_was_made_and_when_it_has_ended
+            a_run_of_no_commit_is_not_told
             what_has_no_run_is_told_once
             the_newest_status_of_a_commit_and_context_counts
             what_could_not_be_told_is_tried_again_or_never

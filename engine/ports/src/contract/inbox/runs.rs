@@ -21,7 +21,7 @@ pub(super) fn admission(id: &str, generation: u64) -> Admission {
         revision: revision('a'),
         delivery: Some(receipt("d1")),
         concurrency: Some(Concurrency { group: "main".into(), when_newer: WhenNewer::CancelQueued }),
-        context: "stageway/shop".into(),
+        context: Some("stageway/shop".into()),
         after: None,
         listened: false,
     }

@@ -37,6 +37,17 @@ pub async fn a_run_is_told_when_it_was_made_and_when_it_has_ended(fixture: &dyn 
     assert_eq!(pending(&*inbox).await, []);
 }
 
+/// Nor does it take the word from one that is.
+pub async fn a_run_of_no_commit_is_not_told(fixture: &dyn InboxFixture) {
+    let inbox = fixture.open().await;
+    inbox.admit(&tenant("one"), admission("r1", 1)).await.unwrap();
+    let silent = crate::Admission { context: None, ..admission("r2", 2) };
+    assert!(inbox.admit(&tenant("one"), silent).await.unwrap().new);
+    end(&*inbox, "r2", RunStatus::Failed).await;
+    let told: Vec<_> = pending(&*inbox).await.into_iter().map(|pending| pending.what).collect();
+    assert_eq!(told, [Telling::Run { run: "r1".parse().unwrap(), number: 1, status: RunStatus::Queued }]);
+}
+
 /// With the outcome that it belongs to.
 pub async fn what_has_no_run_is_told_once(fixture: &dyn InboxFixture) {
     let inbox = fixture.open().await;

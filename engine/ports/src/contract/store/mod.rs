@@ -72,6 +72,7 @@ macro_rules! store_contract {
             a_question_is_asked_once
             a_question_is_answered_once
             the_newest_question_is_answered_until_its_deadline
+            an_answer_is_to_the_question_that_was_read
             the_first_wish_for_the_end_stands
             any_text_comes_back_as_it_went
             tenants_have_the_same_ids_and_see_their_own

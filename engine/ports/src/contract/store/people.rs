@@ -17,7 +17,7 @@ pub(super) fn question(attempt: u32, seq: u32) -> Approval {
 }
 
 pub(super) fn yes(at: u64) -> ApprovalAnswer {
-    ApprovalAnswer { approved: true, by: "ada".into(), reason: "looks good".into(), at }
+    ApprovalAnswer { approved: true, by: "ada".into(), reason: "looks good".into(), at, to: None }
 }
 
 /// The first time counts; another question in its place is a conflict.
@@ -67,6 +67,23 @@ pub async fn the_newest_question_is_answered_until_its_deadline(fixture: &dyn St
     let answers = store.approvals(&one, &writer.run).await.unwrap();
     let answers: Vec<_> = answers.into_iter().map(|approval| (approval.attempt, approval.answer)).collect();
     assert_eq!(answers, [(1, None), (2, Some(yes(5_000)))]);
+}
+
+/// Who has read one question has not answered another.
+pub async fn an_answer_is_to_the_question_that_was_read(fixture: &dyn StoreFixture) {
+    let (store, one, gate) = (fixture.open().await, tenant("one"), stage("gate"));
+    let writer = leased(&*store, "r1").await;
+    store.ask(&writer, question(1, 0)).await.unwrap();
+    let read = store.approvals(&one, &writer.run).await.unwrap()[0].digest();
+    assert_eq!(read, question(1, 0).digest(), "wherever it is computed");
+    store.ask(&writer, question(2, 0)).await.unwrap();
+    let answer = |to| ApprovalAnswer { to: Some(to), ..yes(2_000) };
+    let stale = store.answer(&one, &writer.run, &gate, answer(read)).await;
+    assert!(matches!(stale, Err(StoreError::Conflict(_))), "{stale:?}");
+    let now = question(2, 0).digest();
+    store.answer(&one, &writer.run, &gate, answer(now)).await.unwrap();
+    let found = store.approvals(&one, &writer.run).await.unwrap();
+    assert_eq!((&found[0].answer, &found[1].answer), (&None, &Some(answer(now))));
 }
 
 /// Asked twice, the first who, why and when are kept.

@@ -38,6 +38,7 @@ impl Tenant {
         if newest.deadline.is_some_and(|deadline| answer.at > deadline) {
             return Err(StoreError::NotFound(format!("open question of {stage}: its time is over")));
         }
+        newest.is_meant_by(&answer)?;
         newest.answer = Some(answer);
         self.changes += 1;
         Ok(())

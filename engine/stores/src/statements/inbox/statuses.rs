@@ -6,15 +6,15 @@ use stageway_ports::{Admission, NewStatus, PendingStatus, Telling};
 
 impl Write {
     pub(crate) async fn insert_of_run(&mut self, admission: &Admission) -> Result<()> {
-        self.replace(admission.key.repository.as_str(), admission.revision.as_str(), &admission.context)
-            .await?;
+        let Some(context) = &admission.context else { return Ok(()) };
+        self.replace(admission.key.repository.as_str(), admission.revision.as_str(), context).await?;
         sqlx::query(
             "INSERT INTO status (tenant, repository, revision, context, run) VALUES ($1, $2, $3, $4, $5)",
         )
         .bind(self.tenant.as_str())
         .bind(admission.key.repository.as_str())
         .bind(admission.revision.as_str())
-        .bind(text(&admission.context)?)
+        .bind(text(context)?)
         .bind(admission.run.id.as_str())
         .execute(&mut *self.sql)
         .await?;

@@ -73,7 +73,7 @@ pub(crate) fn admission(id: &str, generation: u64, parameters: &str) -> Admissio
         revision: revision(1),
         delivery: None,
         concurrency: None,
-        context: "stageway/shop".into(),
+        context: Some("stageway/shop".into()),
         after: None,
         listened: false,
     }

@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use stageway_conductor::driver::Loaded;
 use stageway_core::diagnostic::codes;
+use stageway_core::digest::Digest;
 use stageway_core::name::{StageName, TenantId};
 use stageway_ports::{Approval, ApprovalAnswer, StoreError};
 use std::sync::Arc;
@@ -35,9 +36,14 @@ pub(in crate::api) struct Question {
     seq: u32,
     /// What is asked.
     question: String,
-    /// `approvers`, and the set of effects that an answer signs where there is one.
+    /// `approvers`, and whatever else the question was asked with.
     #[schema(value_type = Object)]
     options: Value,
+    /// What a yes signs; none where a plugin asks, or the whole run waits.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    signs: Option<Signs>,
+    /// What an answer is given to: sha256 of the canonical JSON (RFC 8785) of `stage`, `attempt`, `seq`, `question` and `options`.
+    digest: String,
     /// When it was asked, in milliseconds since 1970.
     asked_at: u64,
     /// Until when it may be answered.
@@ -59,17 +65,60 @@ struct Answered {
     reason: String,
     /// When, in milliseconds since 1970.
     at: u64,
+    /// The digest of the question as it was read; none for an answer that was given on the server's machine to whatever was asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    digest: Option<String>,
 }
 
 impl From<ApprovalAnswer> for Answered {
-    fn from(ApprovalAnswer { approved, by, reason, at }: ApprovalAnswer) -> Self {
-        Self { approved, by, reason, at }
+    fn from(ApprovalAnswer { approved, by, reason, at, to }: ApprovalAnswer) -> Self {
+        Self { approved, by, reason, at, digest: to.map(|digest| digest.to_string()) }
     }
+}
+
+/// What a yes lets the stage do, beyond what changes nothing: no other effect is performed.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+struct Signs {
+    /// In the order in which the stage would have them.
+    effects: Vec<Effect>,
+    /// sha256 of the canonical JSON of interface, function and request of each effect.
+    digests: Vec<String>,
+    /// From the last effect on the stage's grants alone decide, because the plan could not look further.
+    open_end: bool,
+}
+
+/// One effect, foreseen.
+#[derive(Serialize, ToSchema)]
+struct Effect {
+    /// Such as `images.tag`.
+    function: String,
+    /// As JSON; of a very long one the beginning.
+    request: String,
+    /// What it would be answered, as far as that is known.
+    #[schema(value_type = Object)]
+    answer: Value,
+}
+
+/// The set of effects in the options of a question; none where a person is asked something else.
+fn signs(options: &Value) -> Option<Signs> {
+    let digests =
+        options["signed"].as_array()?.iter().filter_map(|digest| digest.as_str().map(str::to_owned));
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let effects = options["effects"].as_array().into_iter().flatten().map(|effect| Effect {
+        function: text(&effect["function"]),
+        request: text(&effect["request"]),
+        answer: effect["answer"].clone(),
+    });
+    let open_end = options["open-end"].as_bool().unwrap_or(false);
+    Some(Signs { effects: effects.collect(), digests: digests.collect(), open_end })
 }
 
 impl From<Approval> for Question {
     fn from(asked: Approval) -> Self {
         Self {
+            signs: signs(&asked.options),
+            digest: asked.digest().to_string(),
             stage: asked.stage.to_string(),
             attempt: asked.attempt,
             seq: asked.seq,
@@ -88,6 +137,9 @@ impl From<Approval> for Question {
 struct Verdict {
     /// Yes or no.
     approved: bool,
+    /// The `digest` of the question that was read.
+    #[schema(value_type = String, pattern = "^sha256:[0-9a-f]{64}$")]
+    digest: Digest,
     /// Why; may be empty.
     #[serde(default)]
     #[schema(max_length = 1000)]
@@ -118,6 +170,7 @@ async fn list(look: Look, State(app): State<Arc<App>>, At(at): At<RunAt>) -> Ans
 
 /// Answers the newest question of a stage
 ///
+/// It is refused when the stage asks something else by now than what was read, other effects among it.
 /// Where the stage's `approval` or the policy's rule for its environment names approvers, the token's name or one of its groups is
 /// among them.
 #[utoipa::path(
@@ -136,14 +189,21 @@ async fn answer(
     let asked = app.store().approvals(tenant, &run).await?;
     let newest = asked.iter().rev().find(|asked| asked.stage == at.stage).ok_or_else(Problem::not_there)?;
     is_approver(&app, tenant, &loaded, newest, &allow.who)?;
-    let Verdict { approved, reason: why } = said;
-    let answer = ApprovalAnswer { approved, by: allow.by(), reason: reason(why)?, at: app.clock.now_ms() };
+    let Verdict { approved, digest, reason: why } = said;
+    let (reason, now) = (reason(why)?, app.clock.now_ms());
+    let answer = ApprovalAnswer { approved, by: allow.by(), reason, at: now, to: Some(digest) };
+    newest.is_meant_by(&answer).map_err(|_| asked_otherwise(&at.stage))?;
     match app.store().answer(tenant, &run, &at.stage, answer.clone()).await {
         Ok(()) => Ok(Json(Answered::from(answer)).into_response()),
         // The question is there, so it is its time that is over.
         Err(StoreError::NotFound(why)) => Err(Problem::stands_otherwise(why)),
         Err(error) => Err(error.into()),
     }
+}
+
+fn asked_otherwise(stage: &StageName) -> Problem {
+    let problem = Problem::new(StatusCode::CONFLICT, codes::ASKED_OTHERWISE);
+    problem.because(format!("`{stage}` asks something else by now than what was read"))
 }
 
 /// Two keys: whom the pipeline asks, and whom the policy lets answer for the environment.

@@ -16,6 +16,7 @@ mod start;
 
 pub(super) use approvals::Question;
 pub(super) use list::Run;
+pub(super) use start::{Begun, wanted};
 
 use super::Routes;
 use utoipa_axum::router::OpenApiRouter;

@@ -67,7 +67,7 @@ struct Cause {
     repository: String,
     /// The full ref.
     reference: String,
-    /// The commit.
+    /// The commit; of files that nobody pushed the digest of their tree.
     revision: String,
     /// Counts the heads that the ref had.
     generation: u64,

@@ -62,7 +62,7 @@ struct Rerun {
 
 /// It takes longer: the delivery says what becomes of it.
 #[derive(Serialize, ToSchema)]
-struct Begun {
+pub(in crate::api) struct Begun {
     /// Its id.
     delivery: String,
 }
@@ -133,7 +133,12 @@ async fn rerun(
 }
 
 /// Stores the wish, and waits for what becomes of it.
-async fn wanted(app: &App, tenant: &TenantId, repository: &RepositoryId, occasion: Occasion) -> Answer {
+pub(in crate::api) async fn wanted(
+    app: &App,
+    tenant: &TenantId,
+    repository: &RepositoryId,
+    occasion: Occasion,
+) -> Answer {
     let starter = &app.resources.starter;
     let id = starter.person(tenant, repository, occasion).await?;
     let settled = starter.settled(tenant, &id, app.limits.start_time).await?;
@@ -156,5 +161,5 @@ async fn answered(app: &App, tenant: &TenantId, delivery: &ReceiptId, outcome: O
     let told: Vec<String> = problems.collect();
     let detail = if told.is_empty() { outcome.summary } else { told.join("\n") };
     let refused = Problem::new(StatusCode::UNPROCESSABLE_ENTITY, codes::NOT_UNDERSTOOD);
-    Err(refused.because(detail).of(delivery.as_str()))
+    Err(refused.because(detail).of(delivery.as_str()).with_problems(outcome.problems))
 }

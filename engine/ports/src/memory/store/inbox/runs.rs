@@ -17,11 +17,9 @@ impl Tenant {
         }
         let (at, run_number) = (admission.run.at, self.create(admission.run)?);
         let repository = admission.key.repository.clone();
-        self.replace(
-            number,
-            (repository, admission.revision.clone(), admission.context),
-            What::Run(id.clone()),
-        );
+        if let Some(context) = admission.context {
+            self.replace(number, (repository, admission.revision.clone(), context), What::Run(id.clone()));
+        }
         let origin = Origin {
             key: admission.key,
             revision: admission.revision,

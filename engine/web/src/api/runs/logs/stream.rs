@@ -2,7 +2,8 @@
 //!
 //! *Guarantees.* Every line once and in order, from where the reader was. The stream ends with an event `end` when the run has
 //! ended, and without it when the server stops or the reader was too slow for long: it comes again with the id of the last event
-//! it has. At most a page of lines is in memory.
+//! it has. At most a page of lines is in memory. A line that is struck out after it was told is not told again: whoever keeps what
+//! they have read reads the other logs once the run has ended.
 
 use super::super::super::allow::{Allow, Read};
 use super::super::super::extract::{Ask, At};
@@ -59,7 +60,7 @@ pub(super) fn routes() -> Routes {
 /// The log of a run, live
 ///
 /// Server-sent events: `line` with a line as the other logs have it, and its number for an id; `end` with the run's `status` when
-/// it has ended. Whoever comes with `Last-Event-ID` goes on behind that line. Comments say that the server is still there.
+/// it has ended. `struck` is as it was when the line was told: what is struck out later is seen in the other logs. Whoever comes with `Last-Event-ID` goes on behind that line. Comments say that the server is still there.
 #[utoipa::path(
     get, path = "/api/v1/tenants/{tenant}/runs/{run}/logs/stream", tag = "logs", security(("token" = ["read"])),
     params(Wanted, ("Last-Event-ID" = Option<u64>, Header, description = "The last line that the reader has")),
