@@ -1,6 +1,6 @@
 //! Appends that wait at the same time become durable together: one flush of the disk for all of them.
 //!
-//! Each has a savepoint of its own, so that one that is refused takes nothing of the others with it, and none is
+//! Each of several keeps a savepoint of its own, so that one that is refused takes nothing of the others with it, and none is
 //! answered before the transaction is durable. Where nobody else waits, a group is one append: nothing is delayed to fill it.
 
 use super::transaction::{Transaction, Write};
@@ -82,8 +82,11 @@ impl Committer {
     async fn commit(&self, jobs: &[Job]) -> Result<Vec<Answer>> {
         let mut sql = Transaction::immediate(&self.writer).await?;
         let mut answers = Vec::with_capacity(jobs.len());
+        let alone = jobs.len() == 1;
         for job in jobs {
-            sql.run("SAVEPOINT append").await?;
+            if !alone {
+                sql.run("SAVEPOINT append").await?;
+            }
             let mut write = Write::within(sql, &job.writer.tenant);
             let done = write.append(&job.writer, &job.batch, &job.rows).await;
             let answer = match done {
@@ -95,10 +98,19 @@ impl Committer {
                 Err(failure) => return Err(failure),
             };
             sql = write.sql;
-            if answer.is_err() {
-                sql.run("ROLLBACK TO append").await?;
+            match (alone, answer.is_err()) {
+                (true, true) => {
+                    sql.end("ROLLBACK").await?;
+                    return Ok(vec![answer]);
+                }
+                (true, false) => {}
+                (false, refused) => {
+                    if refused {
+                        sql.run("ROLLBACK TO append").await?;
+                    }
+                    sql.run("RELEASE append").await?;
+                }
             }
-            sql.run("RELEASE append").await?;
             answers.push(answer);
         }
         sql.end("COMMIT").await?;
