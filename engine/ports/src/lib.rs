@@ -50,7 +50,7 @@ pub use plugins::{FoundPlugin, ListedPlugin, PluginError, Plugins};
 pub use queue::{PlaceWish, Queue, Queued, Turn, Turns};
 pub use registry::{BlobStatus, Login, LoginCredentials, Manifest, Registry, RegistryError};
 pub use secrets::{SecretError, SecretValue, Secrets};
-pub use source::{Source, SourceError};
+pub use source::{Source, SourceError, page_of};
 pub use store::{
     Approval, ApprovalAnswer, Batch, Candidate, Claim, ClaimAnswer, Lease, NewProof, NewRun, Release,
     RunFilter, RunRecord, RunSummary, Store, StoreError, StoredLine, Writer,

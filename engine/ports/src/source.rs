@@ -1,6 +1,7 @@
 use async_trait::async_trait;
 use serde_json::Value as Json;
 use stageway_core::workspace::Tree;
+use std::collections::BTreeSet;
 use thiserror::Error;
 
 /// Why a repository or work tree could not be read.
@@ -36,4 +37,10 @@ pub trait Source: Send + Sync {
 
     /// {revision, author, at, title, message}, newest first.
     async fn commits(&self, since: Option<&str>, max: u32) -> Result<Vec<Json>, SourceError>;
+}
+
+/// What of all changed paths an answer to [`Source::changed_files`] has.
+pub fn page_of(changed: BTreeSet<String>, after: Option<&str>, max: u32) -> Vec<String> {
+    let rest = changed.into_iter().filter(|path| after.is_none_or(|after| path.as_str() > after));
+    rest.take(max as usize).collect()
 }

@@ -2,7 +2,7 @@ use async_trait::async_trait;
 use serde_json::Value as Json;
 use stageway_core::digest::Digest;
 use stageway_core::workspace::Tree;
-use stageway_ports::{Blobs, Source, SourceError, read_tree};
+use stageway_ports::{Blobs, Source, SourceError, page_of, read_tree};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -38,8 +38,7 @@ impl Source for Uploaded {
         if let (Some(base), Some(since)) = (&self.base, since) {
             changed.extend(base.changed_files(Some(since), None, u32::MAX).await?);
         }
-        let rest = changed.into_iter().filter(|path| after.is_none_or(|after| path.as_str() > after));
-        Ok(rest.take(max as usize).collect())
+        Ok(page_of(changed, after, max))
     }
 
     async fn commits(&self, since: Option<&str>, max: u32) -> Result<Vec<Json>, SourceError> {

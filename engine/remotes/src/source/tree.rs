@@ -3,7 +3,7 @@ use super::{history, listing, revision, store};
 use async_trait::async_trait;
 use serde_json::Value as Json;
 use stageway_core::workspace::Tree;
-use stageway_ports::{Blobs, Source, SourceError};
+use stageway_ports::{Blobs, Source, SourceError, page_of};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -172,8 +172,7 @@ impl Source for WorkTree {
             (_, None) => self.paths().await?,
             (Some(git), Some(since)) => history::changed(git, since, &self.at, self.head()).await?,
         };
-        let rest = changed.into_iter().filter(|path| after.is_none_or(|after| path.as_str() > after));
-        Ok(rest.take(max as usize).collect())
+        Ok(page_of(changed, after, max))
     }
 
     async fn commits(&self, since: Option<&str>, max: u32) -> Result<Vec<Json>, SourceError> {

@@ -7,7 +7,7 @@ use crate::source::tree::{At, TreeLimits};
 use async_trait::async_trait;
 use serde_json::Value as Json;
 use stageway_core::workspace::Tree;
-use stageway_ports::{Source, SourceError};
+use stageway_ports::{Source, SourceError, page_of};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -39,8 +39,7 @@ impl Source for Commit {
                 history::changed(git, since, &At::Revision(self.revision.clone()), &self.revision).await?
             }
         };
-        let rest = changed.into_iter().filter(|path| after.is_none_or(|after| path.as_str() > after));
-        Ok(rest.take(max as usize).collect())
+        Ok(page_of(changed, after, max))
     }
 
     async fn commits(&self, since: Option<&str>, max: u32) -> Result<Vec<Json>, SourceError> {
