@@ -81,13 +81,18 @@ async fn replay_does_not_count_as_processor_time() {
         };
         bench.run_with(&plugin, &mut calls, bound).await.unwrap()
     };
-    let (free, usage) = run(60_000, 0).await;
-    assert!(matches!(free, GuestEnd::Succeeded(_)), "{free:?}");
-    let half = usage.cpu_ms / 2;
-    assert_eq!(run(half, 0).await.0, limit("cpu-ms"));
-    let (replayed, usage) = run(half, 1).await;
+    // The same work takes up to twice as long beside a busy neighbour, and never much less than its fastest.
+    let mut fastest = u64::MAX;
+    for _ in 0..5 {
+        let (free, usage) = run(60_000, 0).await;
+        assert!(matches!(free, GuestEnd::Succeeded(_)), "{free:?}");
+        fastest = fastest.min(usage.cpu_ms);
+    }
+    let bound = fastest * 2 / 3;
+    assert_eq!(run(bound, 0).await.0, limit("cpu-ms"));
+    let (replayed, usage) = run(bound, 1).await;
     assert!(matches!(replayed, GuestEnd::Succeeded(_)), "{replayed:?}");
-    assert!(usage.cpu_ms > half, "usage counts the replay: {usage:?}");
+    assert!(usage.cpu_ms > bound, "usage counts the replay: {usage:?}");
 }
 
 #[tokio::test]
