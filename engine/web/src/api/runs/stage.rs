@@ -64,7 +64,7 @@ pub(super) struct Cell {
     /// Which of its cells, as expressions name it.
     key: String,
     /// By axis: text, a whole number or a bool.
-    #[schema(value_type = BTreeMap<String, Object>)]
+    #[schema(value_type = BTreeMap<String, serde_json::Value>)]
     values: BTreeMap<String, Json>,
 }
 

@@ -46,7 +46,7 @@ struct Start {
     revision: Option<Revision>,
     /// By the names that the pipeline declares.
     #[serde(default)]
-    #[schema(value_type = BTreeMap<String, Object>)]
+    #[schema(value_type = BTreeMap<String, serde_json::Value>)]
     parameters: BTreeMap<String, JsonValue>,
 }
 
