@@ -101,8 +101,10 @@ impl Work {
                 self.wait_if_parked(deadline).await;
             }
         }
+        // What has just started has written nothing: there is nothing to read.
+        let mut is_unwritten = self.past == Past::None;
         loop {
-            match self.instance(deadline).await {
+            match self.instance(deadline, std::mem::take(&mut is_unwritten)).await {
                 Instance::Over(closing) => return *closing,
                 Instance::Parked(wake) => {
                     self.fruitless = 0;
@@ -203,15 +205,16 @@ impl Work {
         GuestEnd::Limit(format!("the stage's timeout of {} ms", self.subject.planned().timeout_ms))
     }
 
-    async fn instance(&mut self, deadline: u64) -> Instance {
+    async fn instance(&mut self, deadline: u64, is_unwritten: bool) -> Instance {
         let permit = self.permits.clone().acquire_owned().await;
-        let instance = self.one_instance(deadline).await;
+        let instance = self.one_instance(deadline, is_unwritten).await;
         drop(permit);
         instance
     }
 
-    async fn one_instance(&mut self, deadline: u64) -> Instance {
-        let cursor = match self.cursor().await {
+    async fn one_instance(&mut self, deadline: u64, is_unwritten: bool) -> Instance {
+        let cursor = if is_unwritten { Ok(Cursor::default()) } else { self.cursor().await };
+        let cursor = match cursor {
             Ok(cursor) => cursor,
             Err(message) => return Instance::Fault { message, entries: 0, attempt: None },
         };

@@ -19,15 +19,21 @@ impl Write {
 
     /// Writes events after version `from`.
     pub(super) async fn insert_events(&mut self, run: &RunId, from: u64, events: &[RunEvent]) -> Result<()> {
-        for (version, event) in (from + 1..).zip(events) {
-            sqlx::query("INSERT INTO event (tenant, run, version, body) VALUES (?1, ?2, ?3, ?4)")
-                .bind(self.tenant.as_str())
-                .bind(run.as_str())
-                .bind(int(version))
-                .bind(json(event)?)
-                .execute(&mut *self.sql)
-                .await?;
+        if events.is_empty() {
+            return Ok(());
         }
+        let bodies = events.iter().map(json).collect::<std::result::Result<Vec<_>, _>>()?;
+        // One statement for all of them: each one is a hand-over to the thread that holds the connection, and back.
+        sqlx::query(
+            "INSERT INTO event (tenant, run, version, body)
+             SELECT ?1, ?2, ?3 + 1 + key, value FROM json_each(?4)",
+        )
+        .bind(self.tenant.as_str())
+        .bind(run.as_str())
+        .bind(int(from))
+        .bind(json(&bodies)?)
+        .execute(&mut *self.sql)
+        .await?;
         Ok(())
     }
 }
