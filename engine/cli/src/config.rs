@@ -5,7 +5,7 @@
 //! | configuration | `--config`, `$XDG_CONFIG_HOME/stageway/config.yaml`, built in |
 //! | state | `--state`, `STAGEWAY_STATE`, `state:`, `$XDG_STATE_HOME/stageway` |
 //! | memory | `database:` (PostgreSQL), then SQLite in the state |
-//! | blobs | `blobs:`, then `blobs` in the state |
+//! | blobs | `blobs:` (a directory or `s3://BUCKET/PREFIX`), then `blobs` in the state |
 //! | plugins | `--plugins`, `STAGEWAY_PLUGINS`, `plugins:`, then both `plugins/` beside the binary and `$XDG_DATA_HOME/stageway/plugins` |
 //! | connections | `connections:`, then every name is the image layout directory `STATE/images/NAME` |
 //! | toolbox | `toolbox:`, then `~/.cargo/bin` and `~/.rustup` where they exist |
@@ -18,6 +18,7 @@ use anyhow::Result;
 use stageway_core::name::TenantId;
 use stageway_core::operator::{Connection, Operator, Service};
 use stageway_core::policy::{Egress, Policy, SecretSource};
+use stageway_stores::BlobPlace;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::ErrorKind;
@@ -59,8 +60,8 @@ pub(crate) struct Settings {
     pub(crate) state: PathBuf,
     /// Where the address of a database is read; none: SQLite in the state directory.
     pub(crate) database: Option<SecretSource>,
-    /// The directory of blobs; it need not exist.
-    pub(crate) blobs: PathBuf,
+    /// Where blobs lie.
+    pub(crate) blobs: BlobPlace,
     /// Directories with plugins; they need not exist.
     pub(crate) plugins: Vec<PathBuf>,
     /// The tenant's policy.
@@ -127,7 +128,10 @@ impl Settings {
             Some(paths) => paths.iter().map(resolve).collect(),
             None => usual_toolbox(home.as_deref()),
         };
-        let blobs = operator.blobs.as_ref().map_or_else(|| state.join("blobs"), resolve);
+        let blobs = match &operator.blobs {
+            Some(text) => BlobPlace::bucket(text).unwrap_or_else(|| BlobPlace::Directory(resolve(text))),
+            None => BlobPlace::Directory(state.join("blobs")),
+        };
         let cache = base(around, "XDG_CACHE_HOME", home.as_deref(), ".cache");
         Ok(Self {
             cache: cache.unwrap_or_else(|| state.join("cache")),

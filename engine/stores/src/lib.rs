@@ -1,9 +1,9 @@
-//! Where the engine keeps what it knows: runs and their journals in SQLite or PostgreSQL, blobs in a directory; and the
-//! directories that plugins are in.
+//! Where the engine keeps what it knows: runs and their journals in SQLite or PostgreSQL, blobs in a directory or
+//! in a bucket of S3; and the directories that plugins are in.
 //!
 //! [`SqliteStore`] is the embedded default of the ports [`Store`](stageway_ports::Store) and
 //! [`Inbox`](stageway_ports::Inbox), for one machine; engines on many share a [`PostgresStore`]. [`FsBlobs`] is the default of
-//! the port [`Blobs`](stageway_ports::Blobs). Each keeps the contract suite of its port. Large values of journals lie in the
+//! the port [`Blobs`](stageway_ports::Blobs), [`BucketBlobs`] is for those. Each keeps the contract suite of its port. Large values of journals lie in the
 //! blobs (`journal_body`). This crate alone knows SQL. Secrets never come here: what is written names them, and their values
 //! are not in it.
 
@@ -20,7 +20,7 @@ mod sqlite;
 #[cfg(feature = "testing")]
 pub mod testing;
 
-pub use blobs::{FsBlobs, MAX_BLOB_BYTES};
+pub use blobs::{BlobPlace, BucketBlobs, FsBlobs, MAX_BLOB_BYTES};
 pub use plugins::PluginDirectories;
 pub use postgres::{PostgresOptions, PostgresStore};
 pub use sqlite::SqliteStore;

@@ -2,11 +2,11 @@
 
 use crate::exit::Exit;
 use anyhow::Result;
+use clap::builder::{OsStringValueParser, TypedValueParser as _};
 use stageway_executors::local::{SuperviseError, SupervisorOptions, supervise};
-use stageway_stores::FsBlobs;
+use stageway_stores::BlobPlace;
 use std::ffi::OsString;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 /// How long a supervisor without tasks stays.
@@ -26,9 +26,9 @@ enum What {
         /// Where its tasks are
         #[arg(long)]
         directory: PathBuf,
-        /// Where blobs are
-        #[arg(long)]
-        blobs: PathBuf,
+        /// Where blobs are: a directory or `s3://BUCKET/PREFIX`
+        #[arg(long, value_parser = OsStringValueParser::new().map(BlobPlace::from))]
+        blobs: BlobPlace,
         /// A directory that every task sees
         #[arg(long)]
         toolbox: Vec<PathBuf>,
@@ -44,7 +44,7 @@ pub(crate) async fn run(args: Args) -> Result<Exit> {
     let parallel = std::thread::available_parallelism().map_or(1, usize::from).max(4);
     let options = SupervisorOptions {
         state: directory,
-        blobs: Arc::new(FsBlobs::open(blobs)?),
+        blobs: blobs.open()?,
         toolbox,
         cargo_home,
         zygote: [crate::wiring::THIS_PROGRAM, "supervisor", "zygote"].map(OsString::from).into(),

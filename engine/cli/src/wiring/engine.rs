@@ -139,17 +139,17 @@ impl Blueprint {
     /// The command line of the supervisor; `commands::supervisor` reads it.
     fn supervisor(&self) -> Vec<OsString> {
         let mut words: Vec<OsString> = [THIS_PROGRAM, "supervisor", "serve"].map(OsString::from).into();
-        let mut option = |name: &str, value: &std::path::Path| {
+        let mut option = |name: &str, value: OsString| {
             words.push(name.into());
-            words.push(value.into());
+            words.push(value);
         };
-        option("--directory", &self.home.directory.join("tasks"));
-        option("--blobs", &self.settings.blobs);
+        option("--directory", self.home.directory.join("tasks").into());
+        option("--blobs", (&self.settings.blobs).into());
         for path in &self.settings.toolbox {
-            option("--toolbox", path);
+            option("--toolbox", path.into());
         }
         if let Some(path) = &self.settings.cargo_home {
-            option("--cargo-home", path);
+            option("--cargo-home", path.into());
         }
         words
     }

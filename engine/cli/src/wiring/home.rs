@@ -3,7 +3,7 @@
 //! | in it | what |
 //! | -- | -- |
 //! | `stageway.db` | runs, journals, lines, where the configuration names no database |
-//! | `blobs/` | bytes by digest, where the configuration names no other directory |
+//! | `blobs/` | bytes by digest, where the configuration names no other place |
 //! | `images/NAME/` | the image layouts of connection NAME, where the configuration does not say otherwise |
 //! | `mirrors/TENANT/REPOSITORY.git` | what a server fetched |
 //! | `serve.lock` | that a server works here |
@@ -19,7 +19,7 @@ use crate::exit::Refused;
 use anyhow::{Context as _, Result};
 use stageway_core::name::TenantId;
 use stageway_ports::{Blobs, Freezes, Inbox, Queue, RunFilter, RunSummary, Store};
-use stageway_stores::{FsBlobs, PostgresOptions, PostgresStore, SqliteStore};
+use stageway_stores::{PostgresOptions, PostgresStore, SqliteStore};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -45,10 +45,10 @@ pub(crate) struct Home {
     pub(crate) tenant: TenantId,
 }
 
-/// The blobs of the state directory, which is made where there is none.
+/// The blobs. The state directory is made where there is none.
 ///
 /// # Errors
-/// When it cannot be made or is not ours, with the directory.
+/// When it cannot be made or is not ours, with the directory; when the blobs cannot be opened.
 pub(crate) fn blobs(settings: &Settings) -> Result<Arc<dyn Blobs>> {
     let directory = &settings.state;
     let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(directory);
@@ -56,7 +56,7 @@ pub(crate) fn blobs(settings: &Settings) -> Result<Arc<dyn Blobs>> {
         let message = format!("the state directory {} cannot be made: {error}", directory.display());
         Refused::usage(message, "name a directory that you may write with --state or STAGEWAY_STATE")
     })?;
-    Ok(Arc::new(FsBlobs::open(&settings.blobs)?))
+    Ok(settings.blobs.open()?)
 }
 
 impl Home {

@@ -15,7 +15,8 @@ pub struct Operator {
     /// Where the address of a PostgreSQL database is read; without it the memory is SQLite in the state directory.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub database: Option<SecretSource>,
-    /// The directory of blobs; without it, `blobs` in the state directory. Engines that share a database share it.
+    /// A directory of blobs, or `s3://BUCKET/PREFIX`; without it, `blobs` in the state directory. Engines that share a database
+    /// share it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub blobs: Option<String>,
     /// Directories with plugins, all of them searched.

@@ -1,8 +1,8 @@
 use stageway_core::digest::Digest;
 use stageway_ports::BlobError;
 use std::error::Error;
+use std::fmt::Display;
 use std::io::{self, ErrorKind};
-use std::path::Path;
 use thiserror::Error;
 
 /// Why a blob was not stored or read.
@@ -25,19 +25,23 @@ pub(super) enum Fault {
 }
 
 impl Fault {
-    /// The error of the port, with the directory and a remedy.
-    pub(super) fn at(self, directory: &Path) -> BlobError {
+    /// The error of the port, with the place and a remedy.
+    pub(super) fn at(self, place: &dyn Display) -> BlobError {
         match self {
             Self::Missing(digest) => BlobError::Missing(digest),
             Self::Corrupt { expected, found } => BlobError::Corrupt { expected, found },
             Self::Refused(text) => BlobError::Storage(text),
             other => {
                 let remedy = match &other {
+                    Self::Files(
+                        object_store::Error::PermissionDenied { .. }
+                        | object_store::Error::Unauthenticated { .. },
+                    ) => BUCKET_RIGHTS,
                     Self::Files(error) => remedy_of(error),
                     Self::Io(error) => remedy_of(error),
                     _ => "",
                 };
-                BlobError::Storage(format!("{}: {other}{remedy}", directory.display()))
+                BlobError::Storage(format!("{place}: {other}{remedy}"))
             }
         }
     }
@@ -51,6 +55,9 @@ impl Fault {
         }
     }
 }
+
+const BUCKET_RIGHTS: &str = "; check the credentials of the environment, and that they allow s3:GetObject, s3:PutObject, \
+     s3:AbortMultipartUpload and s3:ListBucket (without which S3 calls forbidden what is not there)";
 
 /// What helps, by the error of the operating system at the bottom.
 fn remedy_of(error: &(dyn Error + 'static)) -> &'static str {
@@ -82,7 +89,7 @@ mod tests {
         let full = || io::Error::from(ErrorKind::StorageFull);
         let deep = object_store::Error::Generic { store: "files", source: Box::new(full()) };
         for fault in [Fault::Io(full()), Fault::Files(deep)] {
-            let text = fault.at(Path::new("/state/blobs")).to_string();
+            let text = fault.at(&"/state/blobs").to_string();
             assert!(text.contains("/state/blobs: ") && text.contains("make room"), "{text}");
         }
     }

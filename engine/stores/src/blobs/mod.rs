@@ -1,6 +1,7 @@
-//! The port [`Blobs`](stageway_ports::Blobs) in a directory: `DIR/sha256/ab/abcd…`, one file per blob, named by its digest.
+//! The port [`Blobs`](stageway_ports::Blobs) in a directory or in a bucket of S3: `sha256/ab/abcd…` below it, one file or object
+//! per blob, named by its digest.
 //!
-//! # What is guaranteed
+//! # What a directory guarantees
 //! A blob is whole or not there: it is written under another name, flushed, renamed, and the directory flushed, before
 //! `put` or `put_file` answers. So what was acknowledged survives a power loss. A killed process leaves at most a file with
 //! `#` in its name, which nothing reads. `put_file` reads the file twice, for its name and for its bytes, and refuses one
@@ -10,11 +11,18 @@
 //! Any number of processes may use one directory. The files are never changed, and never shared with what is copied out
 //! of them: a copy is a reflink where the file system has them, else bytes.
 
+mod bucket;
 mod copy;
 mod error;
+mod file;
 mod flushed;
+mod objects;
+mod place;
 mod port;
 mod put;
+
+pub use bucket::BucketBlobs;
+pub use place::BlobPlace;
 
 use error::Fault;
 use flushed::Flushed;
@@ -44,7 +52,7 @@ impl FsBlobs {
     /// [`BlobError::Storage`] with the directory and a remedy.
     pub fn open(directory: impl AsRef<Path>) -> Result<Self, BlobError> {
         let directory = directory.as_ref();
-        Self::make(directory).map_err(|fault| fault.at(directory))
+        Self::make(directory).map_err(|fault| fault.at(&directory.display()))
     }
 
     fn make(directory: &Path) -> Result<Self, Fault> {
@@ -63,7 +71,7 @@ impl FsBlobs {
     }
 }
 
-/// Where a blob lies below the directory.
+/// Where a blob lies below the directory or the prefix.
 fn key(digest: &Digest) -> object_store::path::Path {
     let hex = digest.hex();
     object_store::path::Path::from(format!("sha256/{}/{hex}", &hex[..2]))

@@ -1,49 +1,15 @@
 use super::error::Fault;
-use super::{FsBlobs, copy, key};
+use super::{FsBlobs, copy, objects};
 use async_trait::async_trait;
-use object_store::ObjectStoreExt as _;
 use stageway_core::call::Content;
 use stageway_core::digest::Digest;
 use stageway_ports::{BlobError, Blobs};
 use std::path::Path;
 use tokio::task::spawn_blocking;
 
-/// At most this much is read at once, whatever the caller allows: 64 MiB.
-const READ_BYTES: u64 = 64 << 20;
-
 impl FsBlobs {
     fn told<T>(&self, done: Result<T, Fault>) -> Result<T, BlobError> {
-        done.map_err(|fault| fault.at(&self.directory))
-    }
-
-    async fn length(&self, digest: &Digest) -> Result<u64, Fault> {
-        let found = self.files.head(&key(digest)).await;
-        Ok(found.map_err(|error| Fault::from(error).or_missing(digest))?.size)
-    }
-
-    async fn whole(&self, digest: &Digest, max: u64) -> Result<Vec<u8>, Fault> {
-        let found = self.files.get(&key(digest)).await;
-        let found = found.map_err(|error| Fault::from(error).or_missing(digest))?;
-        let size = found.meta.size;
-        if size > max {
-            return Err(Fault::Refused(format!("blob {digest} has {size} bytes, more than {max}")));
-        }
-        let bytes = found.bytes().await?;
-        let expected = *digest;
-        spawn_blocking(move || match Digest::of(&bytes) {
-            found if found == expected => Ok(bytes.into()),
-            found => Err(Fault::Corrupt { expected, found }),
-        })
-        .await?
-    }
-
-    async fn part(&self, digest: &Digest, offset: u64, max: u32) -> Result<Vec<u8>, Fault> {
-        let size = self.length(digest).await?;
-        let until = size.min(offset.saturating_add(READ_BYTES.min(u64::from(max))));
-        if offset >= until {
-            return Ok(Vec::new());
-        }
-        Ok(self.files.get_range(&key(digest), offset..until).await?.into())
+        done.map_err(|fault| fault.at(&self.directory.display()))
     }
 
     async fn copied(&self, digest: &Digest, path: &Path) -> Result<(), Fault> {
@@ -63,15 +29,15 @@ impl Blobs for FsBlobs {
     }
 
     async fn get(&self, digest: &Digest, max: u64) -> Result<Vec<u8>, BlobError> {
-        self.told(self.whole(digest, max).await)
+        self.told(objects::whole(&*self.files, digest, max).await)
     }
 
     async fn read(&self, digest: &Digest, offset: u64, max: u32) -> Result<Vec<u8>, BlobError> {
-        self.told(self.part(digest, offset, max).await)
+        self.told(objects::part(&*self.files, digest, offset, max).await)
     }
 
     async fn size(&self, digest: &Digest) -> Result<Option<u64>, BlobError> {
-        match self.length(digest).await {
+        match objects::length(&*self.files, digest).await {
             Err(Fault::Missing(_)) => Ok(None),
             found => self.told(found.map(Some)),
         }

@@ -1,16 +1,12 @@
 use super::error::Fault;
-use super::{FsBlobs, MAX_BLOB_BYTES, key};
-use object_store::{MultipartUpload, ObjectStoreExt as _, PutPayload};
-use sha2::{Digest as _, Sha256};
+use super::file;
+use super::{FsBlobs, key};
+use object_store::ObjectStoreExt as _;
 use stageway_core::call::Content;
 use stageway_core::digest::Digest;
-use std::fs::File;
-use std::io::{ErrorKind, Read as _};
+use std::io::ErrorKind;
 use std::path::Path;
 use tokio::task::spawn_blocking;
-
-/// What is read of a file at a time.
-const CHUNK: usize = 4 << 20;
 
 impl FsBlobs {
     pub(super) async fn put_bytes(&self, bytes: Vec<u8>) -> Result<Content, Fault> {
@@ -24,21 +20,10 @@ impl FsBlobs {
     }
 
     pub(super) async fn put_path(&self, path: &Path) -> Result<Content, Fault> {
-        let told = |error: std::io::Error| Fault::Refused(format!("{}: {error}", path.display()));
-        let content = hash_file(open(path).map_err(told)?).await?;
-        if self.is_durable(&content).await? {
-            return Ok(content);
-        }
-        let mut upload = self.files.put_multipart(&key(&content.digest)).await?;
-        match copy_into(&mut *upload, open(path).map_err(told)?, &content).await {
-            Ok(()) => {
-                upload.complete().await?;
-                self.flushed.add(content.digest);
-            }
-            Err(fault) => {
-                upload.abort().await?;
-                return Err(fault);
-            }
+        let content = file::hash(path).await?;
+        if !self.is_durable(&content).await? {
+            file::upload(&*self.files, path, &content).await?;
+            self.flushed.add(content.digest);
         }
         Ok(content)
     }
@@ -57,60 +42,11 @@ impl FsBlobs {
                 return Ok(false);
             }
             if let Some(directory) = path.parent().filter(|_| !flushed.has(&digest)) {
-                File::open(directory)?.sync_all()?;
+                std::fs::File::open(directory)?.sync_all()?;
                 flushed.add(digest);
             }
             Ok(true)
         })
         .await?
     }
-}
-
-fn open(path: &Path) -> std::io::Result<File> {
-    let file = File::open(path)?;
-    if file.metadata()?.is_file() { Ok(file) } else { Err(ErrorKind::IsADirectory.into()) }
-}
-
-/// The next bytes of a file; none at its end. The file and the hash go along, because the work is done on another thread.
-async fn next_chunk(mut file: File, mut hash: Sha256) -> Result<(File, Sha256, Vec<u8>), Fault> {
-    spawn_blocking(move || {
-        let mut chunk = Vec::with_capacity(CHUNK);
-        (&mut file).take(CHUNK as u64).read_to_end(&mut chunk)?;
-        hash.update(&chunk);
-        Ok((file, hash, chunk))
-    })
-    .await?
-}
-
-async fn hash_file(mut file: File) -> Result<Content, Fault> {
-    let (mut hash, mut size) = (Sha256::new(), 0);
-    loop {
-        let chunk;
-        (file, hash, chunk) = next_chunk(file, hash).await?;
-        size += chunk.len() as u64;
-        if size > MAX_BLOB_BYTES {
-            return Err(Fault::Refused(format!("the file has more than {MAX_BLOB_BYTES} bytes")));
-        }
-        if chunk.is_empty() {
-            return Ok(Content { digest: Digest::from_hash(hash.finalize().into()), size });
-        }
-    }
-}
-
-/// Writes the file's bytes, which must be those that were hashed.
-async fn copy_into(upload: &mut dyn MultipartUpload, mut file: File, content: &Content) -> Result<(), Fault> {
-    let (mut hash, mut size) = (Sha256::new(), 0);
-    while size <= content.size {
-        let chunk;
-        (file, hash, chunk) = next_chunk(file, hash).await?;
-        if chunk.is_empty() {
-            break;
-        }
-        size += chunk.len() as u64;
-        upload.put_part(PutPayload::from(chunk)).await?;
-    }
-    if Digest::from_hash(hash.finalize().into()) == content.digest {
-        return Ok(());
-    }
-    Err(Fault::Refused("the file was changed while it was stored: store it again".into()))
 }

@@ -1,0 +1,48 @@
+//! What is read of an object store, whichever it is.
+
+use super::error::Fault;
+use super::key;
+use object_store::{ObjectStore, ObjectStoreExt as _};
+use stageway_core::digest::Digest;
+use tokio::task::spawn_blocking;
+
+/// At most this much is read at once, whatever the caller allows: 64 MiB.
+const READ_BYTES: u64 = 64 << 20;
+
+/// How long a blob is.
+pub(super) async fn length(objects: &dyn ObjectStore, digest: &Digest) -> Result<u64, Fault> {
+    let found = objects.head(&key(digest)).await;
+    Ok(found.map_err(|error| Fault::from(error).or_missing(digest))?.size)
+}
+
+/// A blob that has at most `max` bytes, compared with its digest.
+pub(super) async fn whole(objects: &dyn ObjectStore, digest: &Digest, max: u64) -> Result<Vec<u8>, Fault> {
+    let found = objects.get(&key(digest)).await;
+    let found = found.map_err(|error| Fault::from(error).or_missing(digest))?;
+    let size = found.meta.size;
+    if size > max {
+        return Err(Fault::Refused(format!("blob {digest} has {size} bytes, more than {max}")));
+    }
+    let bytes = found.bytes().await?;
+    let expected = *digest;
+    spawn_blocking(move || match Digest::of(&bytes) {
+        found if found == expected => Ok(bytes.into()),
+        found => Err(Fault::Corrupt { expected, found }),
+    })
+    .await?
+}
+
+/// At most `max` bytes of a blob from `offset`; none at its end.
+pub(super) async fn part(
+    objects: &dyn ObjectStore,
+    digest: &Digest,
+    offset: u64,
+    max: u32,
+) -> Result<Vec<u8>, Fault> {
+    let size = length(objects, digest).await?;
+    let until = size.min(offset.saturating_add(READ_BYTES.min(u64::from(max))));
+    if offset >= until {
+        return Ok(Vec::new());
+    }
+    Ok(objects.get_range(&key(digest), offset..until).await?.into())
+}
