@@ -23,7 +23,8 @@ const FENCES: &[(&str, &[&str])] = &[
     ("wasmtime", &["host"]),
     ("sqlx", &["stores"]),
     ("object_store", &["stores"]),
-    ("reqwest", &["remotes"]),
+    // The stores name it for a feature that `object_store` asks of it, and nothing else.
+    ("reqwest", &["remotes", "stores"]),
     ("kube", &["executors"]),
     ("aws-sdk-ecr", &["remotes"]),
     ("axum", &["web"]),

@@ -1,5 +1,7 @@
 //! A bucket keeps the contract of blobs: the one of moto, which answers as S3 does.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
+
 use async_trait::async_trait;
 use stageway_core::digest::Digest;
 use stageway_ports::contract::blobs::BlobsFixture;
