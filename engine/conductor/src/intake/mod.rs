@@ -35,6 +35,8 @@ const AT_ONCE: usize = 8;
 const LOOK: Duration = Duration::from_secs(2);
 /// How long a claim lasts. A first fetch may take as long as it takes; whoever claims the delivery then finds the runs.
 const CLAIM_MS: u64 = 1_200_000;
+/// Between tries to give back what the store broke off.
+const AGAIN: Duration = Duration::from_secs(1);
 /// Between failed tries.
 const PAUSE: Backoff = Backoff { first_ms: 1_000, most_ms: 300_000 };
 /// After so many tries, some two hours, the delivery is given up; it can be opened again.
@@ -85,9 +87,15 @@ impl Intake {
     /// Works until it is dropped; what was not finished then is given out again when its claim ends.
     pub async fn work(&self) {
         let mut lanes = FuturesUnordered::new();
+        // What was claimed by a call whose answer was lost is known to nobody here.
+        let mut has_lost = false;
         loop {
+            if has_lost && lanes.is_empty() {
+                has_lost = self.inbox.forget_claims().await.is_err();
+            }
             // A repository with many deliveries keeps nobody waiting: while its lane is taken in, others are taken up.
-            let mut taking = pin!(self.take_up(AT_ONCE.saturating_sub(lanes.len())));
+            let free = if has_lost { 0 } else { AT_ONCE.saturating_sub(lanes.len()) };
+            let mut taking = pin!(self.take_up(free));
             // A lane that stood still meanwhile could stand in our way in the store.
             let taken = loop {
                 tokio::select! {
@@ -101,7 +109,10 @@ impl Intake {
                     continue;
                 }
                 Ok(_) => {}
-                Err(error) => tracing::error!(%error, "deliveries cannot be taken in"),
+                Err(error) => {
+                    has_lost = true;
+                    tracing::error!(%error, "deliveries cannot be taken in");
+                }
             }
             tokio::select! {
                 Some(()) = lanes.next() => {}
@@ -134,8 +145,25 @@ impl Intake {
             if let Err(error) = done {
                 let delivery = &claimed.delivery.id;
                 tracing::error!(delivery.id = %delivery, %error, "it cannot be noted what became of a delivery");
+                put_off = self.give_back(&claimed, &error).await.or(put_off);
             }
         }
+    }
+
+    /// Gives a delivery back that the store broke off, as soon as the store answers: it would stay claimed, and hold up those
+    /// after it. Answers until when those are put off too; none where it is not ours any more, or settled after all.
+    async fn give_back(&self, claimed: &Claimed, error: &StoreError) -> Option<(u64, String)> {
+        let trouble = format!("the store broke it off: {error}");
+        let until = self.clock.now_ms().saturating_add(CLAIM_MS);
+        while self.clock.now_ms() < until {
+            let due = self.clock.now_ms() + PAUSE.after(claimed.delivery.attempts);
+            match self.inbox.postpone(&claimant(claimed), due, &trouble).await {
+                Ok(()) => return Some((due, "an earlier delivery of the repository is put off".into())),
+                Err(StoreError::Storage(_)) => tokio::time::sleep(AGAIN).await,
+                Err(_) => return None,
+            }
+        }
+        None
     }
 
     async fn one(&self, claimed: &Claimed, put_off: &mut Option<(u64, String)>) -> Result<(), StoreError> {
