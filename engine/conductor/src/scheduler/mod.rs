@@ -70,7 +70,8 @@ struct Driven {
     /// With the fences of their leases.
     fences: BTreeMap<(TenantId, RunId), u64>,
     shares: Shares,
-    /// Runs with a place of ours that nobody drives: their repository could not be opened, or their driver broke off.
+    /// Runs that have or may have a place of ours, and that nobody drives: their repository could not be opened, their driver broke
+    /// off, or the store did not say whether they have it.
     left: Vec<(TenantId, RunOrigin)>,
 }
 
@@ -143,8 +144,12 @@ impl Scheduler {
 
     /// Runs that have begun go on before others begin.
     async fn take_left(&self, driven: &mut Driven) -> Result<(), StoreError> {
-        for (tenant, origin) in std::mem::take(&mut driven.left) {
-            self.take(&tenant, origin, driven).await?;
+        let mut left = std::mem::take(&mut driven.left).into_iter();
+        while let Some((tenant, origin)) = left.next() {
+            if let Err(error) = self.take(&tenant, origin, driven).await {
+                driven.left.extend(left);
+                return Err(error);
+            }
         }
         for tenant in self.site.tenants.keys() {
             let free = u32::try_from(driven.shares.free()).unwrap_or(u32::MAX);
@@ -195,7 +200,15 @@ impl Scheduler {
             return Ok(());
         }
         let wish = self.wish(tenant);
-        let Some(lease) = self.queue.take_place(tenant, run, wish).await? else { return Ok(()) };
+        let lease = match self.queue.take_place(tenant, run, wish).await {
+            Ok(Some(lease)) => lease,
+            Ok(None) => return Ok(()),
+            Err(error) => {
+                // Perhaps it is ours, and only the answer was lost: nobody else would take it while we live.
+                driven.left.push((tenant.clone(), origin));
+                return Err(error);
+            }
+        };
         let engine = match self.engines.engine(tenant, &origin).await {
             Ok(engine) => engine,
             Err(problem) => {
