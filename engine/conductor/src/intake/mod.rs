@@ -39,6 +39,8 @@ const CLAIM_MS: u64 = 1_200_000;
 const AGAIN: Duration = Duration::from_secs(1);
 /// Between failed tries.
 const PAUSE: Backoff = Backoff { first_ms: 1_000, most_ms: 300_000 };
+/// Why those after it wait.
+const BEHIND: &str = "an earlier delivery of the repository is put off";
 /// After so many tries, some two hours, the delivery is given up; it can be opened again.
 const MOST_TRIES: u32 = 30;
 
@@ -136,10 +138,10 @@ impl Intake {
 
     /// The deliveries of one repository, in order: when one is put off, so are those after it.
     async fn lane(&self, lane: Vec<Claimed>) {
-        let mut put_off: Option<(u64, String)> = None;
+        let mut put_off = None;
         for claimed in lane {
-            let done = match &put_off {
-                Some((due, trouble)) => self.inbox.postpone(&claimant(&claimed), *due, trouble).await,
+            let done = match put_off {
+                Some(due) => self.inbox.postpone(&claimant(&claimed), due, BEHIND).await,
                 None => self.one(&claimed, &mut put_off).await,
             };
             if let Err(error) = done {
@@ -152,13 +154,13 @@ impl Intake {
 
     /// Gives a delivery back that the store broke off, as soon as the store answers: it would stay claimed, and hold up those
     /// after it. Answers until when those are put off too; none where it is not ours any more, or settled after all.
-    async fn give_back(&self, claimed: &Claimed, error: &StoreError) -> Option<(u64, String)> {
+    async fn give_back(&self, claimed: &Claimed, error: &StoreError) -> Option<u64> {
         let trouble = format!("the store broke it off: {error}");
         let until = self.clock.now_ms().saturating_add(CLAIM_MS);
         while self.clock.now_ms() < until {
             let due = self.clock.now_ms() + PAUSE.after(claimed.delivery.attempts);
             match self.inbox.postpone(&claimant(claimed), due, &trouble).await {
-                Ok(()) => return Some((due, "an earlier delivery of the repository is put off".into())),
+                Ok(()) => return Some(due),
                 Err(StoreError::Storage(_)) => tokio::time::sleep(AGAIN).await,
                 Err(_) => return None,
             }
@@ -166,7 +168,7 @@ impl Intake {
         None
     }
 
-    async fn one(&self, claimed: &Claimed, put_off: &mut Option<(u64, String)>) -> Result<(), StoreError> {
+    async fn one(&self, claimed: &Claimed, put_off: &mut Option<u64>) -> Result<(), StoreError> {
         let claimant = claimant(claimed);
         match self.take_in(claimed).await {
             Ok(settlement) => {
@@ -189,7 +191,7 @@ impl Intake {
                 let due = self.clock.now_ms() + PAUSE.after(claimed.delivery.attempts);
                 tracing::warn!(delivery.id = %claimed.delivery.id, %trouble, "a delivery is put off");
                 self.inbox.postpone(&claimant, due, &trouble).await?;
-                *put_off = Some((due, "an earlier delivery of the repository is put off".into()));
+                *put_off = Some(due);
                 Ok(())
             }
         }
