@@ -3,9 +3,9 @@
 //!
 //! [`SqliteStore`] is the embedded default of the ports [`Store`](stageway_ports::Store) and
 //! [`Inbox`](stageway_ports::Inbox), for one machine; engines on many share a [`PostgresStore`]. [`FsBlobs`] is the default of
-//! the port [`Blobs`](stageway_ports::Blobs), [`BucketBlobs`] is for those. Each keeps the contract suite of its port. Large values of journals lie in the
-//! blobs (`journal_body`). This crate alone knows SQL. Secrets never come here: what is written names them, and their values
-//! are not in it.
+//! the port [`Blobs`](stageway_ports::Blobs); engines on many share its directory, or [`BucketBlobs`]. Each keeps the contract suite
+//! of its port. Large values of journals lie in the blobs (`journal_body`). This crate alone knows SQL. Secrets never come here:
+//! what is written names them, and their values are not in it.
 
 #![deny(missing_docs)]
 // `statements` is part of each dialect.

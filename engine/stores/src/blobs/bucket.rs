@@ -5,7 +5,7 @@
 
 use super::error::Fault;
 use super::flushed::Flushed;
-use super::{file, key, objects};
+use super::{copy, file, key, objects};
 use async_trait::async_trait;
 use object_store::aws::{AmazonS3, AmazonS3Builder, AmazonS3ConfigKey};
 use object_store::prefix::PrefixStore;
@@ -15,6 +15,7 @@ use stageway_core::call::Content;
 use stageway_core::digest::Digest;
 use stageway_ports::{BlobError, Blobs};
 use std::ffi::OsString;
+use std::fs::File;
 use std::io::Write as _;
 use std::path::Path;
 use std::sync::Arc;
@@ -105,11 +106,10 @@ impl BucketBlobs {
     }
 
     async fn put_bytes(&self, bytes: Vec<u8>) -> Result<Content, Fault> {
-        let (digest, bytes) = spawn_blocking(move || (Digest::of(&bytes), bytes)).await?;
-        let content = Content { digest, size: bytes.len() as u64 };
+        let (content, bytes) = objects::named(bytes).await?;
         if !self.is_stored(&content).await? {
-            self.objects.put(&key(&digest), bytes.into()).await?;
-            self.stored.add(digest);
+            self.objects.put(&key(&content.digest), bytes.into()).await?;
+            self.stored.add(content.digest);
         }
         Ok(content)
     }
@@ -143,17 +143,12 @@ impl BucketBlobs {
 
     async fn copied(&self, digest: &Digest, path: &Path) -> Result<(), Fault> {
         let size = objects::length(&*self.objects, digest).await?;
-        let file = std::fs::File::create_new(path)
-            .map_err(|error| Fault::Refused(format!("{}: {error}", path.display())))?;
+        let file = copy::create(path)?;
         let done = self.download(digest, size, file).await;
-        if done.is_err() {
-            // What is half there is worse than nothing; the first error is the one that matters.
-            let _ = std::fs::remove_file(path);
-        }
-        done
+        copy::or_nothing(path, done)
     }
 
-    async fn download(&self, digest: &Digest, size: u64, mut file: std::fs::File) -> Result<(), Fault> {
+    async fn download(&self, digest: &Digest, size: u64, mut file: File) -> Result<(), Fault> {
         let (mut hash, mut offset) = (Sha256::new(), 0);
         while offset < size {
             let until = size.min(offset + STRIDE);

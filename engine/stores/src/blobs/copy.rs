@@ -1,23 +1,28 @@
 use super::error::Fault;
 use stageway_core::digest::Digest;
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io;
 use std::path::Path;
 
 /// Copies a blob's file to a new one: its blocks are shared where the file system can, else the kernel copies.
 pub(super) fn copy(digest: &Digest, from: &Path, to: &Path) -> Result<(), Fault> {
     let source = File::open(from).map_err(|error| Fault::from(error).or_missing(digest))?;
-    let target = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .open(to)
-        .map_err(|error| Fault::Refused(format!("{}: {error}", to.display())))?;
-    let done = copy_bytes(&source, &target);
+    let target = create(to)?;
+    or_nothing(to, copy_bytes(&source, &target).map_err(Fault::from))
+}
+
+/// Makes the file that a blob is copied to.
+pub(super) fn create(to: &Path) -> Result<File, Fault> {
+    File::create_new(to).map_err(|error| Fault::Refused(format!("{}: {error}", to.display())))
+}
+
+/// Takes a copy away that did not succeed: what is half there is worse than nothing.
+pub(super) fn or_nothing(to: &Path, done: Result<(), Fault>) -> Result<(), Fault> {
     if done.is_err() {
-        // What is half there is worse than nothing; the first error is the one that matters.
+        // The first error is the one that matters.
         let _ = std::fs::remove_file(to);
     }
-    Ok(done?)
+    done
 }
 
 fn copy_bytes(mut source: &File, mut target: &File) -> io::Result<()> {

@@ -1,13 +1,20 @@
-//! What is read of an object store, whichever it is.
+//! What is the same for every object store.
 
 use super::error::Fault;
 use super::key;
 use object_store::{ObjectStore, ObjectStoreExt as _};
+use stageway_core::call::Content;
 use stageway_core::digest::Digest;
 use tokio::task::spawn_blocking;
 
 /// At most this much is read at once, whatever the caller allows: 64 MiB.
 const READ_BYTES: u64 = 64 << 20;
+
+/// Bytes with the name that they are stored under.
+pub(super) async fn named(bytes: Vec<u8>) -> Result<(Content, Vec<u8>), Fault> {
+    let (digest, bytes) = spawn_blocking(move || (Digest::of(&bytes), bytes)).await?;
+    Ok((Content { digest, size: bytes.len() as u64 }, bytes))
+}
 
 /// How long a blob is.
 pub(super) async fn length(objects: &dyn ObjectStore, digest: &Digest) -> Result<u64, Fault> {

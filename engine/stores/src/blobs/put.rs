@@ -1,20 +1,18 @@
 use super::error::Fault;
-use super::file;
-use super::{FsBlobs, key};
+use super::{FsBlobs, file, key, objects};
 use object_store::ObjectStoreExt as _;
 use stageway_core::call::Content;
-use stageway_core::digest::Digest;
+use std::fs::File;
 use std::io::ErrorKind;
 use std::path::Path;
 use tokio::task::spawn_blocking;
 
 impl FsBlobs {
     pub(super) async fn put_bytes(&self, bytes: Vec<u8>) -> Result<Content, Fault> {
-        let (digest, bytes) = spawn_blocking(move || (Digest::of(&bytes), bytes)).await?;
-        let content = Content { digest, size: bytes.len() as u64 };
+        let (content, bytes) = objects::named(bytes).await?;
         if !self.is_durable(&content).await? {
-            self.files.put(&key(&digest), bytes.into()).await?;
-            self.flushed.add(digest);
+            self.files.put(&key(&content.digest), bytes.into()).await?;
+            self.flushed.add(content.digest);
         }
         Ok(content)
     }
@@ -42,7 +40,7 @@ impl FsBlobs {
                 return Ok(false);
             }
             if let Some(directory) = path.parent().filter(|_| !flushed.has(&digest)) {
-                std::fs::File::open(directory)?.sync_all()?;
+                File::open(directory)?.sync_all()?;
                 flushed.add(digest);
             }
             Ok(true)
