@@ -237,7 +237,7 @@ fn connections(
 ) -> BTreeMap<String, Connection> {
     let resolved = |connection: &Connection| match connection {
         Connection::Layout(path) => Connection::Layout(resolve(path, folder, home).display().to_string()),
-        registry @ Connection::Registry(_) => registry.clone(),
+        other @ (Connection::Registry(_) | Connection::Ecr(_)) => other.clone(),
     };
     written.iter().map(|(name, connection)| (name.clone(), resolved(connection))).collect()
 }

@@ -6,38 +6,64 @@ use async_trait::async_trait;
 use stageway_conductor::engine::Registries;
 use stageway_core::grant::SecretName;
 use stageway_core::name::TenantId;
-use stageway_core::operator::{Connection, Login, RegistryConnection};
+use stageway_core::operator::{Connection, EcrConnection, Login, RegistryConnection};
 use stageway_core::policy::SecretRule;
 use stageway_ports::{Registry, Secrets};
-use stageway_remotes::registry::{Credentials, LayoutRegistry, OciConfig, OciRegistry};
+use stageway_remotes::registry::{
+    Credentials, EcrConfig, EcrRegistry, EcrRole, LayoutRegistry, OciConfig, OciRegistry,
+};
 use stageway_remotes::secrets::DeclaredSecrets;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
+use tokio::sync::Mutex;
 
 /// The name under which a password is asked for.
 const PASSWORD: &str = "PASSWORD";
 
 /// The connections of one installation.
-pub(crate) struct Connections(Arc<Settings>);
+pub(crate) struct Connections {
+    settings: Arc<Settings>,
+    /// Those of ECR by name, kept for their credentials and passwords, which cost calls of their own.
+    ecr: Mutex<BTreeMap<String, Arc<EcrRegistry>>>,
+}
 
 impl Connections {
     /// As the settings have them.
     pub(crate) fn new(settings: Arc<Settings>) -> Self {
-        Self(settings)
+        Self { settings, ecr: Mutex::default() }
     }
 
     async fn registry(&self, connection: &RegistryConnection) -> Result<OciRegistry> {
         let credentials = match &connection.login {
             None => Credentials::Anonymous,
-            Some(login) => credentials(login, &self.0.folder).await?,
+            Some(login) => credentials(login, &self.settings.folder).await?,
         };
         Ok(OciRegistry::new(OciConfig {
             address: connection.address.clone(),
             plain_http: connection.insecure,
             credentials,
-            staging: self.0.state.join("cache/registry"),
+            staging: self.settings.state.join("cache/registry"),
         })?)
+    }
+
+    async fn ecr(&self, name: &str, connection: EcrConnection) -> Arc<EcrRegistry> {
+        let mut kept = self.ecr.lock().await;
+        if let Some(registry) = kept.get(name) {
+            return Arc::clone(registry);
+        }
+        let EcrConnection { account, region, role, external_id, create } = connection;
+        let config = EcrConfig {
+            account,
+            region,
+            role: role.map(|arn| EcrRole { arn, external_id }),
+            create,
+            endpoint: None,
+            staging: self.settings.state.join("cache/registry"),
+        };
+        let registry = Arc::new(EcrRegistry::open(config).await);
+        kept.insert(name.to_owned(), Arc::clone(&registry));
+        registry
     }
 }
 
@@ -53,8 +79,9 @@ async fn credentials(login: &Login, folder: &Path) -> Result<Credentials> {
 #[async_trait]
 impl Registries for Connections {
     async fn open(&self, _tenant: &TenantId, connection: &str) -> Option<Arc<dyn Registry>> {
-        match self.0.connection(connection)? {
+        match self.settings.connection(connection)? {
             Connection::Layout(directory) => Some(Arc::new(LayoutRegistry::new(directory))),
+            Connection::Ecr(ecr) => Some(self.ecr(connection, ecr).await),
             Connection::Registry(registry) => match self.registry(&registry).await {
                 Ok(registry) => Some(Arc::new(registry)),
                 Err(error) => {

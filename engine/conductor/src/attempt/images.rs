@@ -1,3 +1,4 @@
+use super::copy::Copy;
 use super::{Attempt, Halt, Outcome, invalid};
 use serde_json::{Value as Json, json};
 use stageway_core::call::{HostError, Images, Outcome as Moved, Stop, Value};
@@ -127,37 +128,24 @@ impl Attempt {
         Ok(Value::Json(facts))
     }
 
-    /// Brings everything that a manifest names, then the manifest; children of an index first.
+    /// Copies an image between two repositories, with everything that it names.
     async fn copy(&self, from: &str, digest: &Digest, to: &str) -> Result<(), Halt> {
         let (source, source_path) = self.registry(from).await?;
+        let (target, target_path) = self.registry(to).await?;
+        let is_one_connection =
+            self.subject.connection(from).map(|c| c.0) == self.subject.connection(to).map(|c| c.0);
+        let copy = Copy {
+            source: (&*source, source_path),
+            target: (&*target, target_path),
+            is_one_connection,
+            blobs: &*self.engine.blobs,
+        };
         let top = source.manifest(source_path, digest).await.map_err(told)?;
-        let children = parts(&top)?.children;
-        if children.len() > MOST_CHILDREN {
+        if parts(&top)?.children.len() > MOST_CHILDREN {
             let limit = format!("an index has at most {MOST_CHILDREN} children");
             return Err(Halt::Tell(HostError::LimitExceeded(limit)));
         }
-        for child in children {
-            let manifest = source.manifest(source_path, &child.content.digest).await.map_err(told)?;
-            self.copy_one(from, to, &manifest).await?;
-        }
-        self.copy_one(from, to, &top).await
-    }
-
-    async fn copy_one(&self, from: &str, to: &str, manifest: &Manifest) -> Result<(), Halt> {
-        let (source, source_path) = self.registry(from).await?;
-        let (target, target_path) = self.registry(to).await?;
-        let one_connection =
-            self.subject.connection(from).map(|c| c.0) == self.subject.connection(to).map(|c| c.0);
-        let blobs = &*self.engine.blobs;
-        for content in parts(manifest)?.blobs() {
-            if one_connection && target.mount_blob(target_path, &content, source_path).await.map_err(told)? {
-                continue;
-            }
-            let content = source.pull_blob(source_path, &content.digest, blobs).await.map_err(told)?;
-            target.push_blob(target_path, &content, blobs).await.map_err(told)?;
-        }
-        target.push_manifest(target_path, manifest).await.map_err(told)?;
-        Ok(())
+        copy.image(&top).await.map_err(told)
     }
 
     /// Blobs that are artifacts of this run go first; the others must be in the repository already.

@@ -14,6 +14,7 @@ mod clock;
 mod close;
 mod cluster;
 mod content;
+mod copy;
 mod dispatch;
 mod environments;
 mod http;

@@ -4,6 +4,7 @@
 //! it are relative to its own folder; whoever reads the file resolves them.
 
 mod parse;
+mod parse_connections;
 mod parse_service;
 mod parse_tenants;
 mod parse_tokens;
@@ -19,4 +20,4 @@ pub use service::{
     USUAL_PARALLEL_RUNS, Webhook,
 };
 pub use token::{Scope, TOKEN_PREFIX, Token};
-pub use types::{Connection, Login, Operator, RegistryConnection};
+pub use types::{Connection, EcrConnection, Login, Operator, RegistryConnection};

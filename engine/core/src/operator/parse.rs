@@ -1,11 +1,11 @@
 //! Reading the operator's configuration, with all its problems.
 
+use super::parse_connections::connections;
 use super::parse_service;
-use super::types::{Connection, Login, Operator, RegistryConnection};
+use super::types::Operator;
 use crate::diagnostic::{Diagnostic, any_error, codes, sort};
-use crate::document::{Entry, Map, Node, Reader, Value, load, reader::cut};
+use crate::document::{Map, Node, Reader, Value, load, reader::cut};
 use crate::policy::{egress, source};
-use std::collections::BTreeMap;
 
 const KEYS: [&str; 8] =
     ["state", "database", "blobs", "plugins", "policy", "connections", "toolbox", "egress"];
@@ -70,7 +70,7 @@ fn places(reader: &mut Reader, map: &Map<'_>, key: &str) -> Option<Vec<String>> 
     Some(found)
 }
 
-fn path(reader: &mut Reader, node: &Node) -> Option<String> {
+pub(super) fn path(reader: &mut Reader, node: &Node) -> Option<String> {
     let text = reader.text(node)?;
     if text.is_empty() || text.contains('\0') || text.len() > 4096 {
         let message = format!("`{}` is not a path of this machine", cut(text));
@@ -85,78 +85,10 @@ fn path(reader: &mut Reader, node: &Node) -> Option<String> {
     Some(text.to_owned())
 }
 
-fn connections(reader: &mut Reader, node: &Node) -> BTreeMap<String, Connection> {
-    let mut found = BTreeMap::new();
-    let Some(map) = reader.any_map(node, &node.place) else { return found };
-    for entry in map.entries() {
-        let plain = entry.key.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
-        if !plain || !entry.key.starts_with(|c: char| c.is_ascii_lowercase()) {
-            let message = format!("`{}` is not the name of a connection", cut(&entry.key));
-            reader.error(codes::BAD_NAME, &entry.at, message, "use lower-case letters, digits and `-`");
-        }
-        if let Some(connection) = connection(reader, entry) {
-            found.insert(entry.key.clone(), connection);
-        }
-    }
-    found
-}
-
-fn connection(reader: &mut Reader, entry: &Entry) -> Option<Connection> {
-    let map = reader.map(&entry.value, &entry.at, &["layout", "registry", "insecure", "login"])?;
-    match (map.get("layout"), map.get("registry")) {
-        (Some(layout), None) => {
-            for key in ["insecure", "login"] {
-                if let Some(node) = map.get(key) {
-                    let message = format!("`{key}` has no meaning for a layout");
-                    reader.error(codes::BAD_VALUE, &node.place, message, "remove it");
-                }
-            }
-            path(reader, layout).map(Connection::Layout)
-        }
-        (None, Some(registry)) => {
-            let insecure = map.get("insecure").and_then(|node| reader.boolean(node)).unwrap_or(false);
-            let login = map.get("login").map(|node| login(reader, node));
-            let address = address(reader, registry)?;
-            let login = match login {
-                Some(login) => Some(login?),
-                None => None,
-            };
-            Some(Connection::Registry(RegistryConnection { address, insecure, login }))
-        }
-        _ => {
-            let message = format!("connection `{}` is a `layout` or a `registry`", cut(&entry.key));
-            reader.error(codes::MISSING_KEY, &entry.at, message, "write exactly one of the two");
-            None
-        }
-    }
-}
-
-fn address(reader: &mut Reader, node: &Node) -> Option<String> {
-    let text = reader.text(node)?;
-    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ':' | '[' | ']');
-    if text.is_empty() || !text.chars().all(plain) {
-        let message = format!("`{}` is not the address of a registry", cut(text));
-        reader.error(
-            codes::BAD_VALUE,
-            &node.place,
-            message,
-            "write HOST or HOST:PORT, without a scheme and without a path",
-        );
-        return None;
-    }
-    Some(text.to_owned())
-}
-
-pub(super) fn login(reader: &mut Reader, node: &Node) -> Option<Login> {
-    let map = reader.map(node, &node.place, &["user", "password"])?;
-    let user = reader.needed(&map, "user").and_then(|node| reader.text(node)).map(str::to_owned);
-    let password = reader.needed(&map, "password").and_then(|node| source(reader, node, "password"));
-    Some(Login { user: user?, password: password? })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::operator::Connection;
     use crate::policy::SecretSource;
 
     const SAMPLE: &str = "

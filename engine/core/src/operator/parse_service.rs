@@ -1,6 +1,6 @@
 //! Reading the service's part, and whether its names fit together.
 
-use super::parse::login;
+use super::parse_connections::login;
 use super::parse_tenants::{self, check_places, tenant};
 use super::parse_tokens::{self, token};
 use super::parse_traces::traces;

@@ -45,6 +45,8 @@ pub enum Connection {
     Layout(String),
     /// In a registry of the OCI distribution specification.
     Registry(RegistryConnection),
+    /// In the registry of Amazon ECR of one account in one region.
+    Ecr(EcrConnection),
 }
 
 impl Connection {
@@ -64,6 +66,25 @@ pub struct RegistryConnection {
     /// The credentials; none is anonymous.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub login: Option<Login>,
+}
+
+/// A registry of Amazon ECR and who acts in it. Credentials are the machine's own: the environment, profile files, the web
+/// identity of a pod, or a metadata service.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct EcrConnection {
+    /// The twelve digits of the account that owns the registry.
+    pub account: String,
+    /// Such as `eu-central-1`.
+    pub region: String,
+    /// The role that is assumed, by its ARN; none is whoever the machine's credentials are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub role: Option<String>,
+    /// What the role's trust policy may demand.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub external_id: Option<String>,
+    /// Whether a repository that is pushed to is created where it is absent.
+    pub create: bool,
 }
 
 /// Credentials of a registry.

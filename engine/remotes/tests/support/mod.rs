@@ -3,6 +3,8 @@
 // Not every test file uses all of it.
 #![allow(dead_code)]
 
+pub(crate) mod face;
+
 use std::fmt::Write as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};

@@ -1,0 +1,168 @@
+//! ECR's API played by a face in front of a real registry, and by scripts that misbehave.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "helpers of tests are tests")]
+
+mod support;
+
+use serde_json::json;
+use stageway_core::call::Outcome;
+use stageway_core::digest::Digest;
+use stageway_ports::contract::registry as contract;
+use stageway_ports::memory::MemoryBlobs;
+use stageway_ports::{LoginCredentials, Registry, RegistryError};
+use stageway_remotes::registry::{EcrConfig, EcrRegistry};
+use std::process::Command;
+use support::face::{ACCOUNT, Face, refuse};
+use support::{Answer, Scripted};
+
+/// The SDK reads its credentials from the environment, and tests share one: each runs itself again with its own.
+fn with_credentials(test: &str) -> bool {
+    if std::env::var_os("STAGEWAY_TEST_ECR").is_some() {
+        return true;
+    }
+    let mut again = Command::new(std::env::current_exe().unwrap());
+    again.args([test, "--exact", "--nocapture"]).env("STAGEWAY_TEST_ECR", "1");
+    again.env("AWS_ACCESS_KEY_ID", "AKIDTEST").env("AWS_SECRET_ACCESS_KEY", "s3cret-of-the-machine");
+    let output = again.output().unwrap();
+    let told = String::from_utf8_lossy(&output.stdout);
+    let passed = output.status.success() && told.contains("1 passed");
+    assert!(passed, "{told}{}", String::from_utf8_lossy(&output.stderr));
+    false
+}
+
+async fn open(address: &str, create: bool) -> EcrRegistry {
+    EcrRegistry::open(EcrConfig {
+        account: ACCOUNT.into(),
+        region: "eu-central-1".into(),
+        role: None,
+        create,
+        endpoint: Some(format!("http://{address}")),
+        staging: std::env::temp_dir().join("stageway-test-staging"),
+    })
+    .await
+}
+
+/// A repository with two images and no tag.
+async fn two_images(registry: &EcrRegistry, repository: &str) -> (Digest, Digest) {
+    let blobs = MemoryBlobs::new();
+    let (one, two) = (contract::sample(&blobs, "one").await, contract::sample(&blobs, "two").await);
+    for image in [&one, &two] {
+        contract::push(registry, repository, &blobs, image).await;
+    }
+    (one.digest, two.digest)
+}
+
+#[tokio::test]
+async fn ecr_keeps_the_contract() {
+    if !with_credentials("ecr_keeps_the_contract") {
+        return;
+    }
+    let face = Face::start().await;
+    contract::check(&open(&face.address, true).await, "contract").await;
+}
+
+#[tokio::test]
+async fn a_tag_that_cannot_move_is_a_conflict_with_both_digests() {
+    if !with_credentials("a_tag_that_cannot_move_is_a_conflict_with_both_digests") {
+        return;
+    }
+    let face = Face::start().await;
+    let registry = open(&face.address, true).await;
+    let (one, two) = two_images(&registry, "shop").await;
+    face.make_immutable("shop");
+    assert_eq!(registry.facts("shop", None).await.unwrap()["immutability"], "tags");
+    assert_eq!(registry.tag("shop", &one, "v1", None).await, Ok(Outcome::Created));
+    assert_eq!(registry.tag("shop", &one, "v1", None).await, Ok(Outcome::Already));
+    let conflict = RegistryError::conflict("shop", "v1", Some(one), Some(&one));
+    assert_eq!(registry.tag("shop", &two, "v1", Some(&one)).await, Err(conflict));
+}
+
+#[tokio::test]
+async fn two_promotions_at_once_leave_one_digest_under_a_tag() {
+    if !with_credentials("two_promotions_at_once_leave_one_digest_under_a_tag") {
+        return;
+    }
+    let face = Face::start().await;
+    let (a, b) = (open(&face.address, true).await, open(&face.address, true).await);
+    let (one, two) = two_images(&a, "shop").await;
+    face.make_immutable("shop");
+    for round in 0..50 {
+        let (same, other) = (format!("same-{round}"), format!("other-{round}"));
+        let (left, right) = tokio::join!(a.tag("shop", &one, &same, None), b.tag("shop", &one, &same, None));
+        for outcome in [left, right] {
+            assert!(matches!(outcome, Ok(Outcome::Created | Outcome::Already)), "{outcome:?}");
+        }
+        let (left, right) =
+            tokio::join!(a.tag("shop", &one, &other, None), b.tag("shop", &two, &other, None));
+        let found = a.find("shop", &other).await.unwrap().unwrap().digest;
+        for (answer, digest) in [(left, one), (right, two)] {
+            match answer {
+                Ok(_) => assert_eq!(digest, found, "who was told yes has the tag"),
+                Err(error) => assert_eq!(error, RegistryError::conflict("shop", &other, Some(found), None)),
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn throttling_passes_and_one_password_serves_many_calls() {
+    if !with_credentials("throttling_passes_and_one_password_serves_many_calls") {
+        return;
+    }
+    let face = Face::start().await;
+    let registry = open(&face.address, true).await;
+    face.throttle(3);
+    assert_eq!(registry.find("shop", "v1").await, Ok(None));
+    two_images(&registry, "shop").await;
+    assert_eq!(face.asked("GetAuthorizationToken"), 1);
+    let login = registry.login("shop").await.unwrap();
+    assert!(matches!(login.credentials, LoginCredentials::Basic { username, .. } if username == "AWS"));
+    let shown = format!("{registry:?}");
+    assert!(!shown.contains("s3cret"), "{shown}");
+}
+
+#[tokio::test]
+async fn an_absent_repository_says_how_it_is_created() {
+    if !with_credentials("an_absent_repository_says_how_it_is_created") {
+        return;
+    }
+    let face = Face::start().await;
+    let registry = open(&face.address, false).await;
+    let answer = registry.tags("shop", None, 1).await;
+    assert!(
+        matches!(&answer, Err(RegistryError::NotFound(why)) if why.contains("`create: true`")),
+        "{answer:?}"
+    );
+}
+
+#[tokio::test]
+async fn refusals_name_the_permission_and_no_secret() {
+    if !with_credentials("refusals_name_the_permission_and_no_secret") {
+        return;
+    }
+    let denied = Scripted::start(|_| refuse("AccessDeniedException", "not authorized")).await;
+    let registry = open(&denied.address, false).await;
+    let answer = registry.find("shop", "v1").await;
+    let Err(RegistryError::Refused(why)) = answer else { panic!("{answer:?}") };
+    assert!(why.contains("`ecr:BatchGetImage`") && !why.contains("s3cret"), "{why}");
+    assert_eq!(denied.requests().len(), 1, "a refusal is not tried again");
+
+    let throttled = Scripted::start(|_| refuse("ThrottlingException", "slow down")).await;
+    let answer = open(&throttled.address, false).await.find("shop", "v1").await;
+    assert!(matches!(answer, Err(RegistryError::Unavailable(_))), "{answer:?}");
+    assert_eq!(throttled.requests().len(), 5, "tries have an end");
+}
+
+#[tokio::test]
+async fn other_bytes_than_asked_for_are_corrupt() {
+    if !with_credentials("other_bytes_than_asked_for_are_corrupt") {
+        return;
+    }
+    let liar = Scripted::start(|_| {
+        let body = json!({ "images": [{ "imageManifest": "{}", "imageId": {} }], "failures": [] });
+        Answer::new("200 OK", body.to_string())
+    })
+    .await;
+    let answer = open(&liar.address, false).await.manifest("shop", &Digest::of(b"asked for")).await;
+    assert!(matches!(answer, Err(RegistryError::Corrupt(_))), "{answer:?}");
+}
