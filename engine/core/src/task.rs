@@ -225,7 +225,7 @@ pub struct TaskEnding {
     pub collected: BTreeMap<String, Collected>,
     /// Names of `collect` whose paths were not there, or lay outside, with the reason.
     pub missing: BTreeMap<String, String>,
-    /// How the limits were enforced: `cgroup-v2`, `cgroup-v1`, `rlimit` or `none`.
+    /// How the limits were enforced: `cgroup-v2`, `cgroup-v1`, `rlimit`, `kubernetes` or `none`.
     pub limits_by: String,
     /// Bytes of output, dropped ones included.
     pub output_bytes: u64,

@@ -1,7 +1,9 @@
 //! Executors: where tasks run.
 //!
-//! [`local`] runs them on this machine, each in a sandbox, beneath a supervisor that outlives the engine.
+//! [`local`] runs them on this machine, each in a sandbox, beneath a supervisor that outlives the engine. [`kubernetes`] runs them as
+//! pods of a cluster.
 
 #![deny(missing_docs)]
 
+pub mod kubernetes;
 pub mod local;

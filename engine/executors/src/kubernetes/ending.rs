@@ -1,0 +1,106 @@
+//! How a task ended, from the status of its pod.
+
+use super::name::{CANCELLED, REFUSED};
+use super::waiting::{container, is_placed};
+use k8s_openapi::api::core::v1::{ContainerStateTerminated, Pod};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use stageway_core::call::EndingReason;
+use stageway_core::task::{TaskEnding, TaskTimes};
+use std::collections::BTreeMap;
+
+/// What a status says of a task's life.
+#[derive(Debug, PartialEq)]
+pub(super) enum Standing {
+    /// It has no node yet.
+    Queued,
+    /// It has a node, and has not ended.
+    Running,
+    /// It has ended; how much it wrote is not known yet.
+    Ended(Box<TaskEnding>),
+    /// Somebody else deleted it, or its node is gone.
+    Lost,
+}
+
+/// Reads a pod.
+pub(super) fn standing(pod: &Pod) -> Standing {
+    let status = pod.status.as_ref();
+    let phase = status.and_then(|status| status.phase.as_deref()).unwrap_or_default();
+    let why = status.and_then(|status| status.reason.as_deref()).unwrap_or_default();
+    let said = status.and_then(|status| status.message.as_deref()).unwrap_or_default();
+    let annotation = |name: &str| pod.metadata.annotations.as_ref().and_then(|all| all.get(name));
+    let deleted = pod.metadata.deletion_timestamp.is_some();
+    let end = container(pod).and_then(|status| status.state.as_ref()?.terminated.as_ref());
+    let never_placed = deleted && !is_placed(pod);
+    if !matches!(phase, "Succeeded" | "Failed") && !never_placed {
+        return if is_placed(pod) { Standing::Running } else { Standing::Queued };
+    }
+    let told = |reason, message: String| Standing::Ended(Box::new(ending(pod, end, reason, message)));
+    if let Some((reason, words)) = annotation(REFUSED).and_then(|text| text.split_once(' ')) {
+        let reason = if reason == EndingReason::Image.as_str() {
+            EndingReason::Image
+        } else {
+            EndingReason::Unschedulable
+        };
+        return told(reason, words.to_owned());
+    }
+    match (why, end) {
+        _ if annotation(CANCELLED).is_some() => told(EndingReason::Cancelled, String::new()),
+        ("DeadlineExceeded", _) => told(EndingReason::TimedOut, String::new()),
+        ("Evicted" | "NodeLost" | "NodeShutdown" | "Terminated" | "NodeAffinity" | "Preempting", _) => told(
+            EndingReason::Lost,
+            format!(
+                "{why}: {said:.1000}; the node gave it up: run the stage again, with room for what it uses"
+            ),
+        ),
+        (_, Some(end)) => match (end.reason.as_deref(), deleted) {
+            // It had ended before somebody deleted it, or it would have been killed by that.
+            (Some("Completed"), _) => told(EndingReason::Exited, message(end)),
+            (Some("OOMKilled"), _) => told(
+                EndingReason::OutOfMemory,
+                "OOMKilled: it used more memory than its limit; raise the limit of the task".into(),
+            ),
+            (Some("StartError" | "ContainerCannotRun"), _) => told(EndingReason::Image, message(end)),
+            (_, true) => Standing::Lost,
+            _ => told(EndingReason::Exited, message(end)),
+        },
+        (_, None) => Standing::Lost,
+    }
+}
+
+fn message(end: &ContainerStateTerminated) -> String {
+    end.message.clone().unwrap_or_default().chars().take(1024).collect()
+}
+
+fn ending(
+    pod: &Pod,
+    end: Option<&ContainerStateTerminated>,
+    reason: EndingReason,
+    message: String,
+) -> TaskEnding {
+    let ms =
+        |time: Option<&Time>| time.and_then(|time| u64::try_from(time.0.as_millisecond()).ok()).unwrap_or(0);
+    let started = ms(end.and_then(|end| end.started_at.as_ref()));
+    let ended = ms(end.and_then(|end| end.finished_at.as_ref()));
+    let created = ms(pod.metadata.creation_timestamp.as_ref());
+    let placed = ms(pod.status.as_ref().and_then(|status| status.start_time.as_ref()));
+    let limits =
+        pod.spec.as_ref().and_then(|spec| spec.containers.first()?.resources.as_ref()?.limits.as_ref());
+    TaskEnding {
+        code: end.filter(|_| reason == EndingReason::Exited).map(|end| end.exit_code),
+        reason,
+        message,
+        times: TaskTimes {
+            queued_ms: placed.saturating_sub(created),
+            prepared_ms: if started == 0 { 0 } else { started.saturating_sub(placed) },
+            ran_ms: if started == 0 { 0 } else { ended.saturating_sub(started) },
+            started_at_ms: started,
+            ..TaskTimes::default()
+        },
+        cpu_ms: None,
+        peak_memory_bytes: None,
+        collected: BTreeMap::new(),
+        missing: BTreeMap::new(),
+        limits_by: if limits.is_some() { "kubernetes" } else { "none" }.into(),
+        output_bytes: 0,
+    }
+}

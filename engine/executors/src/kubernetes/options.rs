@@ -1,0 +1,71 @@
+//! What the operator says about pods.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+use thiserror::Error;
+
+/// How a cluster is reached, and what its operator gives every pod. One executor works in one namespace.
+#[derive(Debug, Clone)]
+pub struct KubernetesOptions {
+    /// The kubeconfig; none is the pod's own service account, else the user's configuration.
+    pub kubeconfig: Option<PathBuf>,
+    /// The context in it; none is the current one.
+    pub context: Option<String>,
+    /// The namespace of the pods; it exists.
+    pub namespace: String,
+    /// The image of tasks that name none.
+    pub toolbox: Option<String>,
+    /// Connection to the address under which the nodes pull its images, as in `registry.example.com/team`.
+    pub registries: BTreeMap<String, String>,
+    /// The service account of pods; its token is not mounted.
+    pub service_account: Option<String>,
+    /// Names of secrets of the namespace with which images are pulled.
+    pub pull_secrets: Vec<String>,
+    /// Labels that a node must have.
+    pub node_selector: BTreeMap<String, String>,
+    /// Taints that are tolerated.
+    pub tolerations: Vec<Toleration>,
+    /// For how long a task may wait for its node and its image before that ends it.
+    pub start_within: Duration,
+}
+
+/// A taint that is tolerated, as Kubernetes writes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Toleration {
+    /// The taint's key; none is every key.
+    pub key: Option<String>,
+    /// The taint's value; none is every value.
+    pub value: Option<String>,
+    /// `NoSchedule`, `PreferNoSchedule` or `NoExecute`; none is every effect.
+    pub effect: Option<String>,
+}
+
+impl KubernetesOptions {
+    /// Those of a namespace, with nothing particular.
+    pub fn new(namespace: impl Into<String>) -> Self {
+        Self {
+            kubeconfig: None,
+            context: None,
+            namespace: namespace.into(),
+            toolbox: None,
+            registries: BTreeMap::new(),
+            service_account: None,
+            pull_secrets: Vec::new(),
+            node_selector: BTreeMap::new(),
+            tolerations: Vec::new(),
+            start_within: Duration::from_secs(300),
+        }
+    }
+}
+
+/// Why an executor cannot be had.
+#[derive(Debug, Error)]
+pub enum OpenError {
+    /// No configuration says how the cluster is reached.
+    #[error("the cluster's configuration cannot be read: {0}")]
+    Configuration(String),
+    /// It was read, and no client can be made of it.
+    #[error("no client of the cluster can be made: {0}")]
+    Client(String),
+}

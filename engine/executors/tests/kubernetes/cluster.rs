@@ -1,0 +1,150 @@
+//! The cluster that all tests of this executable share, and a namespace of it for each.
+
+use k8s_openapi::api::core::v1::{Event, Namespace, Pod};
+use kube::api::{DeleteParams, ListParams, PostParams};
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::{Api, Client, Config};
+use stageway_core::name::TaskName;
+use stageway_core::task::TaskSpec;
+use stageway_executors::kubernetes::{KubernetesExecutor, KubernetesOptions};
+use stageway_ports::contract::executor::{process, spec};
+use std::io::{BufRead, BufReader};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, OnceLock};
+use std::time::Duration;
+
+/// The shell that the nodes of the tests have.
+pub const SHELL: &str = "stageway.test/shell:1";
+
+static CLUSTER: OnceLock<PathBuf> = OnceLock::new();
+static SERVED: Mutex<Option<Child>> = Mutex::new(None);
+
+/// Runs a test.
+pub fn block_on<T>(test: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap().block_on(test)
+}
+
+/// The kubeconfig of the cluster, which is started when it is first asked for.
+fn kubeconfig() -> &'static PathBuf {
+    CLUSTER.get_or_init(|| match std::env::var_os("STAGEWAY_TEST_KUBECONFIG") {
+        Some(path) => path.into(),
+        None => start(),
+    })
+}
+
+/// It ends with its standard input, so also when this process is killed.
+fn start() -> PathBuf {
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/kubernetes/cluster");
+    let mut child = Command::new(script).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    assert!(
+        !line.is_empty(),
+        "the cluster of the tests does not start: run `engine/setup --tests`, then {script}"
+    );
+    *SERVED.lock().unwrap() = Some(child);
+    line.trim().into()
+}
+
+/// Ends the cluster and waits until nothing is left of it.
+pub fn end() {
+    if let Some(mut child) = SERVED.lock().unwrap().take() {
+        drop(child.stdin.take());
+        child.wait().unwrap();
+    }
+}
+
+/// A namespace of its own; removed by [`Place::end`], or with the cluster.
+pub struct Place {
+    client: Client,
+    pub namespace: String,
+    pub executor: KubernetesExecutor,
+}
+
+impl Place {
+    pub async fn new() -> Self {
+        Self::within(Duration::from_secs(60)).await
+    }
+
+    /// One in which tasks must start within a time.
+    pub async fn within(start_within: Duration) -> Self {
+        let file = Kubeconfig::read_from(kubeconfig()).unwrap();
+        let config = Config::from_custom_kubeconfig(file, &KubeConfigOptions::default()).await.unwrap();
+        let client = Client::try_from(config).unwrap();
+        let namespaces: Api<Namespace> = Api::all(client.clone());
+        let mut wanted = Namespace::default();
+        wanted.metadata.generate_name = Some("test-".into());
+        let namespace =
+            namespaces.create(&PostParams::default(), &wanted).await.unwrap().metadata.name.unwrap();
+        let options = KubernetesOptions {
+            kubeconfig: Some(kubeconfig().clone()),
+            toolbox: Some(SHELL.into()),
+            start_within,
+            ..KubernetesOptions::new(&namespace)
+        };
+        let executor = KubernetesExecutor::open(options).await.unwrap();
+        let place = Self { client, namespace, executor };
+        place.account().await;
+        place
+    }
+
+    /// A pod needs the account that the controllers give to each namespace.
+    async fn account(&self) {
+        let accounts: Api<k8s_openapi::api::core::v1::ServiceAccount> = self.api();
+        for _ in 0..600 {
+            if accounts.get_opt("default").await.unwrap().is_some() {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        panic!("the namespace got no service account");
+    }
+
+    pub fn api<K>(&self) -> Api<K>
+    where
+        K: kube::Resource<Scope = k8s_openapi::NamespaceResourceScope>,
+        K::DynamicType: Default,
+    {
+        Api::namespaced(self.client.clone(), &self.namespace)
+    }
+
+    pub async fn pods(&self) -> Vec<Pod> {
+        self.api::<Pod>().list(&ListParams::default()).await.unwrap().items
+    }
+
+    /// How often a container of a task was started, as the node tells the cluster.
+    pub async fn starts(&self, name: &TaskName) -> usize {
+        let pods = self.pods().await;
+        let is = |pod: &&Pod| {
+            pod.metadata.annotations.as_ref().is_some_and(|a| a["stageway.dev/task"] == name.as_str())
+        };
+        let pod = pods.iter().find(is).and_then(|pod| pod.metadata.name.clone()).unwrap_or_default();
+        let events = self.api::<Event>().list(&ListParams::default()).await.unwrap().items;
+        let started = |event: &&Event| {
+            event.reason.as_deref() == Some("Started") && event.involved_object.name.as_deref() == Some(&pod)
+        };
+        events.iter().filter(started).map(|event| usize::try_from(event.count.unwrap_or(1)).unwrap()).sum()
+    }
+
+    /// Waits until a container of a task was started.
+    pub async fn started(&self, name: &TaskName) {
+        for _ in 0..600 {
+            if self.starts(name).await > 0 {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        panic!("`{name}` does not start");
+    }
+
+    pub async fn end(self) {
+        let namespaces: Api<Namespace> = Api::all(self.client.clone());
+        namespaces.delete(&self.namespace, &DeleteParams::default()).await.unwrap();
+    }
+}
+
+/// A task that is a shell script.
+pub fn shell(script: &str) -> TaskSpec {
+    spec(process(&["sh", "-c", script]))
+}
