@@ -22,6 +22,12 @@ pub struct Entry {
     /// Whether a file may be executed.
     #[serde(default)]
     pub executable: bool,
+    /// Of a file's bytes: `sha256:` and 64 hex digits.
+    #[serde(default)]
+    pub digest: Option<String>,
+    /// Where a link leads, as it is written.
+    #[serde(default)]
+    pub target: Option<String>,
 }
 
 /// Most entries asked for in one call.

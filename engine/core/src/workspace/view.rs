@@ -187,7 +187,7 @@ pub fn globs(patterns: &[String]) -> Result<GlobSet, ViewError> {
 fn describe(path: &WorkspacePath, node: &Node) -> Json {
     match node {
         Node::File { content, executable } => {
-            json!({"path": path, "kind": "file", "size": content.size, "executable": executable})
+            json!({"path": path, "kind": "file", "size": content.size, "executable": executable, "digest": content.digest})
         }
         Node::Link { target } => {
             json!({"path": path, "kind": "link", "target": target, "size": 0, "executable": false})

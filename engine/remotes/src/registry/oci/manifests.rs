@@ -69,7 +69,7 @@ impl OciRegistry {
     }
 
     /// Puts a manifest under its digest or a tag.
-    async fn put(
+    pub(super) async fn put(
         &self,
         repository: &RepositoryPath,
         reference: &ImageReference,
@@ -88,6 +88,16 @@ impl OciRegistry {
     }
 
     pub(super) async fn store_manifest(
+        &self,
+        repository: &RepositoryPath,
+        manifest: &Manifest,
+    ) -> Result<Outcome, RegistryError> {
+        let outcome = self.store(repository, manifest).await?;
+        self.list_as_attached(repository, manifest).await?;
+        Ok(outcome)
+    }
+
+    async fn store(
         &self,
         repository: &RepositoryPath,
         manifest: &Manifest,
