@@ -1,4 +1,7 @@
-"""An image in the layout of `docker save`, from the files of a folder: image.py FOLDER NAME:TAG ENTRYPOINT > FILE.tar"""
+"""An image in the layout of `docker save`, from the files of a folder:
+
+image.py FOLDER NAME:TAG ENTRYPOINT [NAME=VALUE ...] > FILE.tar
+"""
 
 import hashlib
 import io
@@ -7,7 +10,7 @@ import platform
 import sys
 import tarfile
 
-folder, name, entrypoint = sys.argv[1:]
+folder, name, entrypoint, *variables = sys.argv[1:]
 
 
 def plain(entry):
@@ -23,7 +26,7 @@ layer = layer.getvalue()
 config = json.dumps({
     "architecture": {"x86_64": "amd64", "aarch64": "arm64"}[platform.machine()],
     "os": "linux",
-    "config": {"Entrypoint": [entrypoint], "Env": ["PATH=/bin"]},
+    "config": {"Entrypoint": [entrypoint], "Env": variables or ["PATH=/bin"]},
     "rootfs": {"type": "layers", "diff_ids": ["sha256:" + hashlib.sha256(layer).hexdigest()]},
 }).encode()
 configured = hashlib.sha256(config).hexdigest() + ".json"

@@ -121,7 +121,8 @@ pub trait Registry: Send + Sync {
     /// A manifest's own bytes, checked against the digest.
     async fn manifest(&self, repository: &str, digest: &Digest) -> Result<Manifest, RegistryError>;
 
-    /// What is known of a repository or an image, as an object: `immutability` (`none` or `tags`), `scan-findings`. The
+    /// What is known of a repository or an image, as an object: `immutability` (`none` or `tags`), `scan-findings`; of a
+    /// registry `pull`, where nodes and tools find the repository (`HOST[:PORT]/PATH`), and `insecure` where that is plain HTTP. The
     /// configuration of an image is not among it: it is a blob.
     async fn facts(&self, repository: &str, digest: Option<&Digest>) -> Result<Json, RegistryError>;
 

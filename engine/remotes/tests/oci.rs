@@ -17,7 +17,14 @@ use support::{Answer, RealRegistry, Scripted};
 
 fn open(address: &str, credentials: Credentials) -> OciRegistry {
     let staging = std::env::temp_dir().join("stageway-test-staging");
-    OciRegistry::new(OciConfig { address: address.into(), plain_http: true, credentials, staging }).unwrap()
+    OciRegistry::new(OciConfig {
+        address: address.into(),
+        plain_http: true,
+        pull: None,
+        credentials,
+        staging,
+    })
+    .unwrap()
 }
 
 fn robot(password: &str) -> Credentials {
@@ -116,7 +123,7 @@ async fn tls_is_spoken_with_whom_the_system_believes_and_nobody_else() {
     let tls = |address: String| {
         let staging = std::env::temp_dir().join("stageway-test-staging");
         let credentials = Credentials::Anonymous;
-        OciRegistry::new(OciConfig { address, plain_http: false, credentials, staging }).unwrap()
+        OciRegistry::new(OciConfig { address, plain_http: false, pull: None, credentials, staging }).unwrap()
     };
     if let Ok(address) = std::env::var("STAGEWAY_TEST_REGISTRY") {
         contract::check(&tls(address), "contract").await;

@@ -1,11 +1,15 @@
 //! `stageway/promote`: an image goes to another repository by its digest, and only what is absent there is added.
 
 mod promotion;
+mod scan;
 
 use promotion::{Outputs, Registry, Wanted};
+use scan::{Gate, Scans};
 use serde::Deserialize;
+use serde_json::Value as Json;
 use stageway_sdk::images::{self, Outcome, Reference};
-use stageway_sdk::{Grant, HostError, Issue, Manifest, Stage, Verdict, log};
+
+use stageway_sdk::{Doing, Grant, HostError, Issue, Manifest, Span, Stage, Verdict, clock, log};
 
 struct Promote;
 
@@ -18,6 +22,7 @@ struct Configuration {
     #[serde(default)]
     tags: Vec<String>,
     moving_tag: Option<String>,
+    scan: Option<Gate>,
 }
 
 const OUTPUTS: &str = r#"{
@@ -85,6 +90,7 @@ impl Stage for Promote {
                 ));
             }
         }
+        issues.extend(configuration.scan.iter().flat_map(Gate::issues));
         issues
     }
 
@@ -95,6 +101,10 @@ impl Stage for Promote {
                 format!("{} is a tag: name the image by digest", configuration.image),
             )
         })?;
+        if let Some(gate) = &configuration.scan {
+            let scanned = Scanned { repository: &configuration.image.repository, digest };
+            log::info(gate.pass(&configuration.image.to_string(), &scanned)?);
+        }
         let wanted = Wanted {
             from: &configuration.image.repository,
             to: &configuration.to,
@@ -132,6 +142,25 @@ impl Registry for Host {
         replaces: Option<&str>,
     ) -> Result<Outcome, HostError> {
         images::tag(repository, digest, tag, replaces)
+    }
+}
+
+/// The scan of the image where it comes from.
+struct Scanned<'a> {
+    repository: &'a str,
+    digest: &'a str,
+}
+
+impl Scans for Scanned<'_> {
+    fn findings(&self) -> Result<Option<Json>, Verdict> {
+        let Self { repository, digest } = self;
+        let facts: Json = images::facts(repository, Some(digest))
+            .doing(format_args!("asking for the scan of {repository}@{digest}"))?;
+        Ok(facts.get("scan-findings").filter(|findings| !findings.is_null()).cloned())
+    }
+
+    fn pause(&self, how_long: Span) -> Result<(), Verdict> {
+        clock::sleep(how_long).doing("waiting for the scan")
     }
 }
 

@@ -127,7 +127,6 @@ impl World {
             bytes: pipeline.as_bytes(),
             event: &Event::push("main", "0123456789abcdef0123456789abcdef01234567", Trust::Protected),
             parameters: &BTreeMap::new(),
-            vars: &BTreeMap::new(),
             policy: &Policy::single_machine(),
             changed: None,
         };

@@ -143,7 +143,6 @@ async fn plan(
         bytes,
         event,
         parameters: &values(&args.parameters),
-        vars: &BTreeMap::new(),
         policy: &blueprint.settings.policy,
         changed: None,
     };

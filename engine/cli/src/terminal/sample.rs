@@ -49,7 +49,6 @@ pub(crate) fn plan() -> Plan {
         absent: &BTreeMap::new(),
         policy: &Policy::single_machine(),
         parameters: &BTreeMap::new(),
-        vars: &BTreeMap::new(),
         changed: None,
         limits: &AttemptLimits::default(),
     };

@@ -42,6 +42,7 @@ impl Connections {
         Ok(OciRegistry::new(OciConfig {
             address: connection.address.clone(),
             plain_http: connection.insecure,
+            pull: connection.pull.clone(),
             credentials,
             staging: self.settings.state.join("cache/registry"),
         })?)

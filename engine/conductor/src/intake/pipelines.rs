@@ -176,7 +176,6 @@ impl Intake {
             bytes,
             event: &known.event,
             parameters: &known.about.asked.parameters,
-            vars: &BTreeMap::new(),
             policy: known.about.policy,
             changed: known.changed.as_deref(),
         };

@@ -72,7 +72,6 @@ impl Intake {
             bytes,
             event: &event,
             parameters: &wanted.parameters,
-            vars: &BTreeMap::new(),
             policy: &policy,
             changed: None,
         };

@@ -31,8 +31,6 @@ pub struct Request<'a> {
     pub event: &'a Event,
     /// Given by hand.
     pub parameters: &'a BTreeMap<String, Json>,
-    /// The tenant's constants.
-    pub vars: &'a BTreeMap<String, Json>,
     /// The tenant's policy.
     pub policy: &'a Policy,
     /// Paths that differ from the event's base; none when a person asked.
@@ -74,7 +72,6 @@ pub async fn make(
         absent: &absent,
         policy: request.policy,
         parameters: request.parameters,
-        vars: request.vars,
         changed: request.changed,
         limits: &AttemptLimits::default(),
     });

@@ -8,6 +8,8 @@ pub enum Invocation {
     RunId,
     /// Answers `Text`.
     StageName,
+    /// Answers `MaybeText`.
+    Environment,
     /// Answers `Count`.
     Attempt,
     /// Answers `Text`.

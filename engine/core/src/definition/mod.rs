@@ -29,5 +29,6 @@ pub use matrix::{MAX_CELLS, Matrix, MatrixCell};
 pub use needs::{order, reachable};
 pub(crate) use parameters::resolve as resolve_parameters;
 pub use parameters::{Parameter, ParameterType};
+pub(crate) use pipeline::vars;
 pub use types::{ConcurrencyDef, Definition, Limits, MAX_STAGES, StageDef};
 pub(crate) use types::{DAY, LIMIT_KEYS};

@@ -120,7 +120,8 @@ fn concurrency(reader: &mut Reader, node: &Node) -> Option<ConcurrencyDef> {
     Some(ConcurrencyDef { group: group?, when_newer })
 }
 
-fn vars(reader: &mut Reader, node: &Node) -> BTreeMap<String, Json> {
+/// `vars`: a name each, with any value.
+pub(crate) fn vars(reader: &mut Reader, node: &Node) -> BTreeMap<String, Json> {
     let Some(map) = reader.any_map(node, &node.place) else { return BTreeMap::new() };
     let mut vars = BTreeMap::new();
     for entry in map.entries() {

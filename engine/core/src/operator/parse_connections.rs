@@ -21,7 +21,7 @@ pub(super) fn connections(reader: &mut Reader, node: &Node) -> BTreeMap<String, 
 
 /// The keys of each kind of connection, the one that makes it first.
 const LAYOUT: [&str; 1] = ["layout"];
-const REGISTRY: [&str; 3] = ["registry", "insecure", "login"];
+const REGISTRY: [&str; 4] = ["registry", "insecure", "pull", "login"];
 const ECR: [&str; 1] = ["ecr"];
 
 fn connection(reader: &mut Reader, entry: &Entry) -> Option<Connection> {
@@ -35,12 +35,13 @@ fn connection(reader: &mut Reader, entry: &Entry) -> Option<Connection> {
         (None, Some(registry), None) => {
             let insecure = map.get("insecure").and_then(|node| reader.boolean(node)).unwrap_or(false);
             let login = map.get("login").map(|node| login(reader, node));
+            let pull = optional(map.get("pull").map(|node| address(reader, node)));
             let address = address(reader, registry)?;
             let login = match login {
                 Some(login) => Some(login?),
                 None => None,
             };
-            Some(Connection::Registry(RegistryConnection { address, insecure, login }))
+            Some(Connection::Registry(RegistryConnection { address, insecure, pull: pull?, login }))
         }
         (None, None, Some(node)) => {
             only(reader, &map, "ECR", &ECR);

@@ -66,6 +66,9 @@ pub struct RegistryConnection {
     pub address: String,
     /// Plain HTTP instead of TLS; only to this machine.
     pub insecure: bool,
+    /// Where nodes of clusters and tools in tasks find it, if not at `address`: `HOST` or `HOST:PORT`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pull: Option<String>,
     /// The credentials; none is anonymous.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub login: Option<Login>,

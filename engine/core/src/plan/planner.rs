@@ -38,8 +38,6 @@ pub struct Planning<'a> {
     pub policy: &'a Policy,
     /// Given by hand; texts are converted.
     pub parameters: &'a BTreeMap<String, Json>,
-    /// The tenant's constants; the file's come before them.
-    pub vars: &'a BTreeMap<String, Json>,
     /// The paths that differ from the event's base; none if they are not asked, because a person asked for the run.
     pub changed: Option<&'a [String]>,
     /// The engine's bounds of an attempt.
@@ -78,7 +76,7 @@ pub fn plan(planning: &Planning<'_>) -> Planned {
 }
 
 fn build(planning: &Planning<'_>, diagnostics: &mut Vec<Diagnostic>) -> Option<Plan> {
-    let mut vars = planning.vars.clone();
+    let mut vars = planning.policy.vars.clone();
     vars.extend(planning.definition.vars.clone());
     let definition = &Definition { vars: vars.clone(), ..planning.definition.clone() };
     let parameters = definition::resolve_parameters(&definition.parameters, planning.parameters);

@@ -69,6 +69,7 @@ impl Policy {
             secrets: BTreeMap::new(),
             limits: PolicyLimits::default(),
             egress: Egress::default(),
+            vars: BTreeMap::new(),
         }
     }
 }

@@ -6,7 +6,7 @@ use super::types::{
     PluginPattern, PluginRule, Policy, PolicyLimits, SecretRule, SecretSource, SecretsRule, TrustRule,
     TrustRules,
 };
-use crate::definition::LIMIT_KEYS;
+use crate::definition::{LIMIT_KEYS, vars};
 use crate::diagnostic::{Diagnostic, any_error, codes, sort};
 use crate::document::{Entry, Map, Node, Reader, Value, load, reader::cut};
 use crate::event::Trust;
@@ -16,7 +16,7 @@ use crate::trigger;
 use indexmap::IndexMap;
 use std::collections::{BTreeMap, BTreeSet};
 
-const KEYS: [&str; 6] = ["trust", "environments", "plugins", "secrets", "limits", "egress"];
+const KEYS: [&str; 7] = ["trust", "environments", "plugins", "secrets", "limits", "egress", "vars"];
 const RULE_KEYS: [&str; 6] = ["allow", "connections", "network", "secrets", "cache", "approval"];
 
 impl Policy {
@@ -51,6 +51,7 @@ fn policy(reader: &mut Reader, root: &Node) -> Option<Policy> {
         secrets: named(reader, map.get("secrets"), secret).into_iter().collect(),
         limits: map.get("limits").map(|node| limits(reader, node)).unwrap_or_default(),
         egress: map.get("egress").map(|node| egress(reader, node)).unwrap_or_default(),
+        vars: map.get("vars").map(|node| vars(reader, node)).unwrap_or_default(),
         trust: trust?,
     })
 }
@@ -249,11 +250,13 @@ secrets:
   NPM:  { from: file:npm-token, to: ["task:node@sha256:00"] }
 limits: { parallel-stages: 20, memory-bytes: 268435456 }
 egress: { allow: ["127.0.0.1:9090"] }
+vars: { prometheus: "http://127.0.0.1:9090" }
 "#;
 
     #[test]
     fn the_published_example_is_read() {
         let policy = Policy::parse("policy.yaml", SAMPLE.as_bytes()).unwrap();
+        assert_eq!(policy.vars["prometheus"], "http://127.0.0.1:9090");
         assert_eq!(policy.trust.fork.approval, Some(ApprovalRule::Member));
         assert_eq!(policy.trust.fork.connections.repository("build/a").as_deref(), Some("scratch/a"));
         assert_eq!(policy.trust.fork.connections.repository("production/a"), None);

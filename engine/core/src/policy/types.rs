@@ -6,6 +6,7 @@ use crate::name::EnvironmentName;
 use crate::plugin::PluginName;
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
+use serde_json::Value as Json;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Everything an operator decides for one tenant.
@@ -23,6 +24,8 @@ pub struct Policy {
     pub limits: PolicyLimits,
     /// What may be reached although it is always denied.
     pub egress: Egress,
+    /// Constants for expressions; a pipeline file's own go before them.
+    pub vars: BTreeMap<String, Json>,
 }
 
 impl Policy {

@@ -44,7 +44,6 @@ fn changed_paths_decide_before_anything_runs() {
             absent: &BTreeMap::new(),
             policy: &Policy::single_machine(),
             parameters: &BTreeMap::new(),
-            vars: &BTreeMap::new(),
             changed,
             limits: &AttemptLimits::default(),
         };

@@ -22,6 +22,7 @@ trust:
   protected: { allow: "*" }
 environments:
   production: { refs: [main] }
+vars: { tenant: blue }
 plugins:
   "stageway/*": { grants: default }
   "acme/*": { grants: file }
@@ -117,7 +118,6 @@ pub(crate) fn planned(file: &str, event: &Event) -> Planned {
         absent: &BTreeMap::new(),
         policy: &policy,
         parameters: &BTreeMap::new(),
-        vars: &BTreeMap::from([("tenant".to_owned(), json!("blue"))]),
         changed: None,
         limits: &AttemptLimits::default(),
     })

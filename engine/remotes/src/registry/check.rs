@@ -1,6 +1,6 @@
 //! What every adapter checks alike.
 
-use serde_json::{Value as Json, json};
+use serde_json::{Map, Value as Json, json};
 use stageway_core::call::Image;
 use stageway_core::digest::Digest;
 use stageway_core::image::{ImageReference, ManifestParts, RepositoryPath, TagName};
@@ -50,6 +50,6 @@ pub(super) fn image(place: &impl Display, manifest: &Manifest) -> Result<Image, 
 }
 
 /// What `facts` answers: nothing here keeps a tag from moving.
-pub(super) fn facts() -> Json {
-    json!({ "immutability": "none" })
+pub(super) fn facts() -> Map<String, Json> {
+    Map::from_iter([("immutability".to_owned(), json!("none"))])
 }

@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value as Json, json};
 use stageway_core::call::{Command, RegistryLogin};
 use stageway_core::grant::ImageAction;
-use stageway_ports::{Login, LoginCredentials, SecretValue};
+use stageway_ports::{Login, LoginCredentials, RegistryError, SecretValue};
 use std::collections::BTreeMap;
 
 /// The file `path` of one process: every repository it logs in to.
@@ -79,7 +79,12 @@ impl Attempt {
         let mut logins = Vec::with_capacity(repositories.len());
         for repository in repositories {
             let (registry, path) = self.registry(repository).await?;
-            logins.push(registry.login(path).await.map_err(told)?);
+            match registry.login(path).await {
+                Ok(login) => logins.push(login),
+                // A connection without a login is entered as nobody, by tools as by the engine.
+                Err(RegistryError::NotFound(_)) => {}
+                Err(error) => return Err(told(error)),
+            }
         }
         docker_configuration(&logins).map_err(invalid)
     }

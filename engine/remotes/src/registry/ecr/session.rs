@@ -47,7 +47,7 @@ impl EcrRegistry {
         let end = data.expires_at().and_then(|end| SystemTime::try_from(*end).ok());
         let life = end.and_then(|end| end.duration_since(SystemTime::now()).ok()).unwrap_or_default();
         let staging = self.staging.clone();
-        let registry = OciRegistry::new(OciConfig { address, plain_http, credentials, staging })?;
+        let registry = OciRegistry::new(OciConfig { address, plain_http, pull: None, credentials, staging })?;
         Ok(Session { registry: Arc::new(registry), until: Instant::now() + (life * 3 / 4).min(LONGEST) })
     }
 }

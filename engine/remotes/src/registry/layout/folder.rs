@@ -123,7 +123,7 @@ impl Folder {
             Some(digest) => self.manifest(digest).map(|_| ())?,
             None => self.index()?.map(|_| ()).ok_or_else(|| self.absent())?,
         }
-        Ok(check::facts())
+        Ok(Json::Object(check::facts()))
     }
 
     /// Stores a manifest whose blobs and children are there.

@@ -127,7 +127,7 @@ impl OciRegistry {
                 return Err(RegistryError::NotFound(problem.into()));
             }
         };
-        Ok(Login { server: self.address.clone(), credentials })
+        Ok(Login { server: self.pull.clone(), credentials })
     }
 
     /// Does what a registry that answered 401 asks for. False: nothing can be done that was not done before.

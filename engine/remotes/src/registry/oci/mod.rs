@@ -22,6 +22,7 @@ mod client;
 mod failure;
 mod manifests;
 mod port;
+mod referrers;
 mod retry;
 mod tags;
 mod upload;
@@ -29,6 +30,8 @@ mod upload;
 use auth::Auth;
 use client::Clients;
 use reqwest::Url;
+use serde_json::{Map, Value as Json, json};
+use stageway_core::image::RepositoryPath;
 use stageway_ports::{RegistryError, SecretValue};
 use std::fmt;
 use std::path::PathBuf;
@@ -67,6 +70,8 @@ pub struct OciConfig {
     pub address: String,
     /// HTTP without TLS; only for a registry on loopback.
     pub plain_http: bool,
+    /// Where others find it, if not at `address`.
+    pub pull: Option<String>,
     /// Who we are.
     pub credentials: Credentials,
     /// Where downloads lie until they are whole: a folder of the engine's state, made when it is needed.
@@ -76,8 +81,9 @@ pub struct OciConfig {
 /// One connection: a registry.
 #[derive(Debug)]
 pub struct OciRegistry {
-    /// As the operator wrote it, and as references to its images begin.
-    address: String,
+    /// As references to its images begin for whoever is not the engine.
+    pull: String,
+    plain_http: bool,
     base: Url,
     clients: Clients,
     auth: Auth,
@@ -94,7 +100,15 @@ impl OciRegistry {
         let base = base(&config)?;
         let clients = Clients::new(&base)?;
         let auth = Auth::new(config.credentials)?;
-        Ok(Self { address: config.address, base, clients, auth, staging: config.staging })
+        let OciConfig { address, plain_http, pull, staging, .. } = config;
+        Ok(Self { pull: pull.unwrap_or(address), plain_http, base, clients, auth, staging })
+    }
+
+    /// Where others find a repository, as `facts` tells it.
+    pub(super) fn whereabouts(&self, repository: &RepositoryPath) -> Map<String, Json> {
+        let mut facts = Map::from_iter([("pull".to_owned(), json!(format!("{}/{repository}", self.pull)))]);
+        facts.extend(self.plain_http.then(|| ("insecure".to_owned(), json!(true))));
+        facts
     }
 
     /// An address of the registry's API: the path below `/v2/`.
@@ -134,7 +148,7 @@ mod tests {
     fn open(address: &str, plain_http: bool) -> Result<OciRegistry, RegistryError> {
         let staging = PathBuf::from("unused");
         let credentials = Credentials::Anonymous;
-        OciRegistry::new(OciConfig { address: address.into(), plain_http, credentials, staging })
+        OciRegistry::new(OciConfig { address: address.into(), plain_http, pull: None, credentials, staging })
     }
 
     #[test]

@@ -31,9 +31,15 @@ impl Registry for OciRegistry {
         let repository = check::repository(repository)?;
         match digest {
             Some(digest) => self.read_digest(&repository, digest).await.map(|_| ())?,
-            None => self.list_tags(&repository, None, 1).await.map(|_| ())?,
+            // A repository is there from its first push on.
+            None => match self.list_tags(&repository, None, 1).await {
+                Ok(_) | Err(RegistryError::NotFound(_)) => {}
+                Err(other) => return Err(other),
+            },
         }
-        Ok(check::facts())
+        let mut facts = check::facts();
+        facts.extend(self.whereabouts(&repository));
+        Ok(Json::Object(facts))
     }
 
     async fn pull_blob(

@@ -68,7 +68,11 @@ impl OciRegistry {
         self.add_to_list(repository, &subject.digest, &descriptor).await
     }
 
-    async fn lists_by_itself(&self, repository: &RepositoryPath, subject: &Digest) -> Result<bool, RegistryError> {
+    async fn lists_by_itself(
+        &self,
+        repository: &RepositoryPath,
+        subject: &Digest,
+    ) -> Result<bool, RegistryError> {
         let url = self.url(&format!("{repository}/referrers/{subject}"));
         let what = format!("what is attached to {repository}@{subject}");
         let call = Call::new(Method::GET, url, auth::pull(repository.as_str()), what).header(ACCEPT, INDEX);

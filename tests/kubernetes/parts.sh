@@ -1,0 +1,72 @@
+# What may stand beside the cluster; sourced by `cluster`. Each part writes where it is found into a file beside the kubeconfig.
+
+# Two servers on one storage: the engine speaks plain HTTP to its own machine's loopback only, and the nodes are elsewhere.
+start_registry() {
+    command -v docker-registry >/dev/null 2>&1 || fail 'docker-registry is missing: run `engine/setup --tests`'
+    local outer
+    outer=127.0.0.1:$(free_port)
+    registry_configuration "$outer" >"$place/registry-outer.yml"
+    registry_configuration "$node:5000" >"$place/registry-inner.yml"
+    docker-registry serve "$place/registry-outer.yml" >"$place/registry-outer.log" 2>&1 </dev/null &
+    processes+=($!)
+    part registry-inner docker-registry serve "$place/registry-inner.yml"
+    processes+=($!)
+    wait_for 30 'the registry' curl -sf "http://$outer/v2/"
+    printf 'engine=%s\nnodes=%s\n' "$outer" "$node:5000" >"$place/registry"
+}
+
+registry_configuration() { # address
+    cat <<END
+version: 0.1
+log: { level: error }
+storage: { filesystem: { rootdirectory: $place/registry-data }, delete: { enabled: true } }
+http: { addr: "$1" }
+END
+}
+
+free_port() {
+    python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
+}
+
+put_kaniko() {
+    local executor
+    executor=$("$here/../kaniko/setup")
+    mkdir -p "$place/kaniko/kaniko/ssl/certs"
+    cp "$executor" "$place/kaniko/kaniko/executor"
+    cp /etc/ssl/certs/ca-certificates.crt "$place/kaniko/kaniko/ssl/certs/"
+    python3 "$here/image.py" "$place/kaniko" stageway.test/kaniko:1 /kaniko/executor HOME=/root USER=root \
+        PATH=/usr/local/bin:/kaniko SSL_CERT_DIR=/kaniko/ssl/certs DOCKER_CONFIG=/kaniko/.docker/ >"$place/kaniko.tar"
+    push_image "$place/kaniko.tar" tools/kaniko:1
+}
+
+push_image() { # file, repository:tag
+    local address
+    address=$(sed -n 's/^engine=//p' "$place/registry")
+    skopeo copy -q --dest-tls-verify=false "docker-archive:$1" "docker://$address/$2" >&2
+}
+
+start_prometheus() {
+    local program
+    program=$("$here/../prometheus/setup")
+    cat >"$place/prometheus.yml" <<END
+global: { scrape_interval: 1s, scrape_timeout: 1s, evaluation_interval: 1s }
+scrape_configs:
+  - job_name: pods
+    kubernetes_sd_configs: [{ role: pod, kubeconfig_file: "$place/inside.yaml" }]
+    relabel_configs:
+      - { source_labels: [__meta_kubernetes_pod_annotation_prometheus_io_port], action: keep, regex: .+ }
+      - { source_labels: [__meta_kubernetes_pod_phase], action: keep, regex: Running }
+      - source_labels: [__meta_kubernetes_pod_ip, __meta_kubernetes_pod_annotation_prometheus_io_port]
+        regex: (.+);(.+)
+        target_label: __address__
+        replacement: \$1:\$2
+      - { source_labels: [__meta_kubernetes_namespace], target_label: namespace }
+      - { source_labels: [__meta_kubernetes_pod_name], target_label: pod }
+      - { source_labels: [__meta_kubernetes_pod_label_app], target_label: app }
+END
+    part prometheus "$program" --config.file "$place/prometheus.yml" --storage.tsdb.path "$place/prometheus-data" \
+        --web.listen-address "0.0.0.0:9090" --log.level warn
+    processes=($! "${processes[@]}")
+    wait_for 30 Prometheus curl -sf "http://$inside:9090/-/ready"
+    printf 'url=http://%s:9090\npid=%s\n' "$inside" "$!" >"$place/prometheus"
+}
