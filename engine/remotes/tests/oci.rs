@@ -9,7 +9,9 @@ use stageway_core::call::{Content, Outcome};
 use stageway_core::digest::Digest;
 use stageway_ports::contract::registry as contract;
 use stageway_ports::memory::MemoryBlobs;
-use stageway_ports::{BlobStatus, Blobs as _, LoginCredentials, Registry, RegistryError, SecretValue};
+use stageway_ports::{
+    BlobStatus, Blobs as _, LoginCredentials, Manifest, Registry, RegistryError, SecretValue,
+};
 use stageway_remotes::registry::{Credentials, OciConfig, OciRegistry};
 use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -73,6 +75,42 @@ async fn skopeo_reads_what_is_written_and_finds_the_same_digest() {
         &copy,
     ]);
     assert_eq!(registry.find("copy", "v1").await.unwrap().unwrap().digest, sample.digest);
+}
+
+#[tokio::test]
+async fn what_is_attached_is_listed_where_the_registry_does_not_list_it() {
+    let real = RealRegistry::start();
+    let registry = open(&real.address, Credentials::Anonymous);
+    let blobs = MemoryBlobs::new();
+    let sample = contract::sample(&blobs, "subject").await;
+    contract::push(&registry, "shop", &blobs, &sample).await;
+    let empty = blobs.put(b"{}".to_vec()).await.unwrap();
+    registry.push_blob("shop", &empty, &blobs).await.unwrap();
+    let image = "application/vnd.oci.image.manifest.v1+json";
+    let attached = |note: &str| {
+        let blob = serde_json::json!({"mediaType": "application/vnd.oci.empty.v1+json", "digest": empty.digest, "size": 2});
+        let manifest = serde_json::json!({
+            "schemaVersion": 2, "mediaType": image, "artifactType": "application/vnd.in-toto+json", "config": blob, "layers": [blob],
+            "subject": {"mediaType": image, "digest": sample.digest, "size": sample.manifest.bytes.len()}, "annotations": {"note": note}
+        });
+        Manifest { bytes: manifest.to_string().into_bytes(), media_type: image.into() }
+    };
+    let (one, two) = (attached("one"), attached("two"));
+    let (first, second) =
+        tokio::join!(registry.push_manifest("shop", &one), registry.push_manifest("shop", &two));
+    assert_eq!((first, second), (Ok(Outcome::Created), Ok(Outcome::Created)));
+    assert_eq!(registry.push_manifest("shop", &one).await, Ok(Outcome::Already));
+
+    let list = format!("docker://{}/shop:{}", real.address, sample.digest.to_string().replace(':', "-"));
+    let list: serde_json::Value =
+        serde_json::from_str(&skopeo(&["inspect", "--raw", "--tls-verify=false", &list])).unwrap();
+    let mut found: Vec<String> =
+        list["manifests"].as_array().unwrap().iter().map(|entry| entry["digest"].to_string()).collect();
+    found.sort();
+    let mut expected = [&one, &two].map(|manifest| format!("\"{}\"", Digest::of(&manifest.bytes)));
+    expected.sort();
+    assert_eq!(found, expected);
+    assert_eq!(list["manifests"][0]["artifactType"], "application/vnd.in-toto+json");
 }
 
 #[tokio::test]

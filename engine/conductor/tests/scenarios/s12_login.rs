@@ -108,10 +108,28 @@ async fn a_login_needs_the_grants_of_its_actions() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_connection_without_a_login_is_entered_as_nobody() {
+    let world = World::with_tasks(|_| TaskScript::runs());
+    let command = login("/c.json", "reg/app", &["pull"]);
+    let (executor, seen) = (world.executor.clone(), Arc::new(std::sync::Mutex::new(None)));
+    let run = stageway_core::name::RunId::new("r").unwrap();
+    let task = TaskName::of(&run, &crate::world::name("push"), 1, 1);
+    let keep = seen.clone();
+    let look = async {
+        executor.started(&task).await;
+        let name = executor.spec(&task).unwrap().process.secret_files["/c.json"].clone();
+        *keep.lock().unwrap() = executor.secret(&task, &name);
+        executor.finish(&task, exited(0));
+        std::future::pending::<()>().await;
+    };
+    let said = tokio::select! { (_, said) = start(&world, "r", command) => said, () = look => Json::Null };
+    assert_eq!(said, json!({"said": "started"}));
+    assert_eq!(seen.lock().unwrap().as_deref(), Some(&br#"{"auths":{}}"#[..]));
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_cannot_be_had_is_said_and_nothing_starts() {
     let world = World::new();
-    let (_, said) = start(&world, "anonymous", login("/c.json", "reg/app", &["pull"])).await;
-    assert_eq!(said["said"], "not-found", "{said}");
     let command = Command { identity: Some("deployer".into()), ..Command::default() };
     let (_, said) = start(&world, "identity", command).await;
     assert_eq!(said["said"], "not-found", "{said}");
