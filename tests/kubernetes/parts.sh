@@ -50,20 +50,11 @@ start_prometheus() {
     program=$("$here/../prometheus/setup")
     cat >"$place/prometheus.yml" <<END
 global: { scrape_interval: 1s, scrape_timeout: 1s, evaluation_interval: 1s }
-scrape_configs:
-  - job_name: pods
-    kubernetes_sd_configs: [{ role: pod, kubeconfig_file: "$place/inside.yaml" }]
-    relabel_configs:
-      - { source_labels: [__meta_kubernetes_pod_annotation_prometheus_io_port], action: keep, regex: .+ }
-      - { source_labels: [__meta_kubernetes_pod_phase], action: keep, regex: Running }
-      - source_labels: [__meta_kubernetes_pod_ip, __meta_kubernetes_pod_annotation_prometheus_io_port]
-        regex: (.+);(.+)
-        target_label: __address__
-        replacement: \$1:\$2
-      - { source_labels: [__meta_kubernetes_namespace], target_label: namespace }
-      - { source_labels: [__meta_kubernetes_pod_name], target_label: pod }
-      - { source_labels: [__meta_kubernetes_pod_label_app], target_label: app }
+scrape_configs: [{ job_name: pods, file_sd_configs: [{ files: ["$place/targets.json"], refresh_interval: 1s }] }]
 END
+    part targets python3 "$here/../prometheus/targets.py" "https://$node:6443" "$token" \
+        "$place/certificates/apiserver.crt" "$place/targets.json"
+    processes=($! "${processes[@]}")
     part prometheus "$program" --config.file "$place/prometheus.yml" --storage.tsdb.path "$place/prometheus-data" \
         --web.listen-address "0.0.0.0:9090" --log.level warn
     processes=($! "${processes[@]}")

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "helpers of tests are tests")]
 
+#[path = "../../../tests/moto/server.rs"]
+mod moto;
 mod support;
 
 use serde_json::json;
@@ -10,7 +12,7 @@ use stageway_core::digest::Digest;
 use stageway_ports::contract::registry as contract;
 use stageway_ports::memory::MemoryBlobs;
 use stageway_ports::{LoginCredentials, Registry, RegistryError};
-use stageway_remotes::registry::{EcrConfig, EcrRegistry};
+use stageway_remotes::registry::{Credentials, EcrConfig, EcrRegistry, OciConfig, OciRegistry};
 use std::process::Command;
 use support::face::{ACCOUNT, Face, refuse};
 use support::{Answer, Scripted};
@@ -102,6 +104,94 @@ async fn two_promotions_at_once_leave_one_digest_under_a_tag() {
             }
         }
     }
+}
+
+/// Every situation of a promotion's tags, and what a registry answers in it.
+async fn situations(registry: &dyn Registry) -> Vec<(&'static str, Result<String, RegistryError>)> {
+    let (source, target) = ("build/orderbook", "production/orderbook");
+    let blobs = MemoryBlobs::new();
+    let (one, two) = (contract::sample(&blobs, "one").await, contract::sample(&blobs, "two").await);
+    for repository in [source, target] {
+        for image in [&one, &two] {
+            registry.push_manifest(repository, &image.manifest).await.unwrap();
+        }
+    }
+    let (one, two, absent) = (one.digest, two.digest, Digest::of(b"absent"));
+    let said = |outcome: Result<Outcome, RegistryError>| outcome.map(|outcome| format!("{outcome:?}"));
+    let named = |found: Result<Option<stageway_core::call::Image>, RegistryError>| {
+        found.map(|image| image.map_or("nothing".to_owned(), |image| image.digest.to_string()))
+    };
+    let put = |digest, tag, replaces| async move { said(registry.tag(target, digest, tag, replaces).await) };
+    vec![
+        ("an absent tag", named(registry.find(target, "v1").await)),
+        ("an absent image", named(registry.find(target, &absent.to_string()).await)),
+        ("a version tag is put", put(&one, "v1", None).await),
+        ("it is put again", put(&one, "v1", None).await),
+        ("it names another image", put(&two, "v1", None).await),
+        ("it stays where it was", named(registry.find(target, "v1").await)),
+        ("the moving tag is put", put(&one, "production", None).await),
+        ("it is moved", put(&two, "production", Some(&one)).await),
+        ("it was moved meanwhile", put(&one, "production", Some(&one)).await),
+        ("it is there already", put(&two, "production", Some(&one)).await),
+        (
+            "a tag of an image that is not there",
+            put(&absent, "v2", None).await.map_err(|error| match error {
+                RegistryError::NotFound(_) => RegistryError::NotFound(String::new()),
+                other => other,
+            }),
+        ),
+        (
+            "the same image once more",
+            said(registry.push_manifest(target, &contract::sample(&blobs, "one").await.manifest).await),
+        ),
+        ("all tags", registry.tags(target, None, 10).await.map(|tags| tags.join(" "))),
+        ("the tags after one", registry.tags(target, Some("production"), 1).await.map(|tags| tags.join(" "))),
+        ("the source has no tag of the target", named(registry.find(source, "v1").await)),
+    ]
+}
+
+#[tokio::test]
+async fn every_situation_is_answered_alike_by_moto_by_the_face_and_by_a_registry_alone() {
+    if !with_credentials("every_situation_is_answered_alike_by_moto_by_the_face_and_by_a_registry_alone") {
+        return;
+    }
+    let face = Face::start().await;
+    let real = support::RealRegistry::start();
+    let moto = moto::Moto::start();
+    // Of an absent repository moto says 500, which no caller can tell from a fault of its own.
+    for name in ["build/orderbook", "production/orderbook"] {
+        let head = "x-amz-target: AmazonEC2ContainerRegistry_V20150921.CreateRepository\r\n\
+                    content-type: application/x-amz-json-1.1\r\n\
+                    authorization: AWS4-HMAC-SHA256 Credential=k/20260101/eu-central-1/ecr/aws4_request\r\n";
+        let answer = moto.ask("POST /", head, &json!({ "repositoryName": name }).to_string());
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    }
+    let ecr = open(&face.address, true).await;
+    let alone = OciRegistry::new(OciConfig {
+        address: real.address.clone(),
+        plain_http: true,
+        pull: None,
+        credentials: Credentials::Anonymous,
+        staging: std::env::temp_dir().join("stageway-test-staging"),
+    })
+    .unwrap();
+    // Their blobs must be there; moto knows of none.
+    for registry in [&ecr as &dyn Registry, &alone] {
+        for repository in ["build/orderbook", "production/orderbook"] {
+            let blobs = MemoryBlobs::new();
+            for image in [contract::sample(&blobs, "one").await, contract::sample(&blobs, "two").await] {
+                for content in &image.blobs {
+                    registry.push_blob(repository, content, &blobs).await.unwrap();
+                }
+            }
+        }
+    }
+    let by_face = situations(&ecr).await;
+    for (situation, answer) in &by_face {
+        println!("{situation}: {answer:?}");
+    }
+    assert_eq!(by_face, situations(&open(&format!("127.0.0.1:{}", moto.port), true).await).await);
+    assert_eq!(by_face, situations(&alone).await);
 }
 
 #[tokio::test]

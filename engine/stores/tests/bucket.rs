@@ -7,53 +7,21 @@ use stageway_core::digest::Digest;
 use stageway_ports::contract::blobs::BlobsFixture;
 use stageway_ports::{BlobError, Blobs};
 use stageway_stores::BucketBlobs;
-use std::io::{Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, LazyLock};
-use std::time::{Duration, Instant};
 
-/// Ends the server when the test is gone: nobody holds its standard input any more.
-const KEEPER: &str = r#""$1" -H 127.0.0.1 -p "$2" & read -r _; kill $!; wait"#;
+#[path = "../../../tests/moto/server.rs"]
+mod moto;
 
-struct Moto {
-    port: u16,
-    _keeper: Child,
-}
+/// A bucket of moto.
+struct Bucket(moto::Moto);
 
-impl Moto {
+impl Bucket {
     fn start() -> Self {
-        let setup = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/moto/setup");
-        let setup = Command::new(setup).stderr(Stdio::inherit()).output().expect("the set-up runs");
-        assert!(setup.status.success(), "moto cannot be installed: tests/moto/setup says why");
-        let server = String::from_utf8(setup.stdout).expect("a path");
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let mut keeper = Command::new("/bin/sh");
-        keeper.args(["-c", KEEPER, "keeper", server.trim(), &port.to_string()]).stdin(Stdio::piped());
-        let keeper = keeper.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("a shell");
-        let moto = Self { port, _keeper: keeper };
-        let begun = Instant::now();
-        while !moto.make_bucket() {
-            assert!(begun.elapsed() < Duration::from_secs(60), "moto does not come up");
-            std::thread::sleep(Duration::from_millis(50));
-        }
-        moto
-    }
-
-    fn make_bucket(&self) -> bool {
-        let ask = || {
-            let mut server = TcpStream::connect(("127.0.0.1", self.port))?;
-            write!(
-                server,
-                "PUT /stageway HTTP/1.1\r\nhost: localhost\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
-            )?;
-            let mut answer = String::new();
-            server.read_to_string(&mut answer)?;
-            Ok::<_, std::io::Error>(answer)
-        };
-        ask().is_ok_and(|answer| answer.starts_with("HTTP/1.1 200"))
+        let moto = moto::Moto::start();
+        assert!(moto.ask("PUT /stageway", "", "").starts_with("HTTP/1.1 200"), "a bucket is made");
+        Self(moto)
     }
 
     fn open(&self, address: &str) -> Result<BucketBlobs, BlobError> {
@@ -61,14 +29,14 @@ impl Moto {
             ("AWS_REGION", "us-east-1".to_owned()),
             ("AWS_ACCESS_KEY_ID", "key".to_owned()),
             ("AWS_SECRET_ACCESS_KEY", "secret".to_owned()),
-            ("AWS_ENDPOINT_URL_S3", format!("http://127.0.0.1:{}", self.port)),
+            ("AWS_ENDPOINT_URL_S3", format!("http://127.0.0.1:{}", self.0.port)),
             ("PATH", "not read".to_owned()),
         ];
         BucketBlobs::open_with(address, variables.map(|(name, value)| (name.to_owned(), value)))
     }
 }
 
-static MOTO: LazyLock<Moto> = LazyLock::new(Moto::start);
+static BUCKET: LazyLock<Bucket> = LazyLock::new(Bucket::start);
 static PREFIXES: AtomicU32 = AtomicU32::new(0);
 
 /// A prefix of the bucket that is nobody else's.
@@ -84,7 +52,7 @@ impl InBucket {
     }
 
     fn blobs(&self) -> BucketBlobs {
-        MOTO.open(&format!("s3://stageway/tests/{}", self.prefix)).expect("an address")
+        BUCKET.open(&format!("s3://stageway/tests/{}", self.prefix)).expect("an address")
     }
 }
 
@@ -128,7 +96,7 @@ async fn what_is_wrong_is_told_with_the_place() {
         ("s3://no-such-bucket/ci", "s3://no-such-bucket/ci: "),
         ("s3:/stageway", "an address of a bucket is s3://BUCKET"),
     ] {
-        let done = match MOTO.open(address) {
+        let done = match BUCKET.open(address) {
             Ok(blobs) => blobs.put(b"text".to_vec()).await,
             Err(error) => Err(error),
         };
