@@ -122,7 +122,8 @@ pub trait Registry: Send + Sync {
     async fn manifest(&self, repository: &str, digest: &Digest) -> Result<Manifest, RegistryError>;
 
     /// What is known of a repository or an image, as an object: `immutability` (`none` or `tags`), `scan-findings`. The
-    /// configuration of an image is not among it: it is a blob.
+    /// configuration of an image is not among it: it is a blob. A repository that others can pull from has `pull`, the name of it
+    /// for them: `HOST/PATH`.
     async fn facts(&self, repository: &str, digest: Option<&Digest>) -> Result<Json, RegistryError>;
 
     /// Brings a blob of the repository into the blobs, checked.

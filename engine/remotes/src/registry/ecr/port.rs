@@ -30,6 +30,7 @@ impl Registry for EcrRegistry {
     async fn facts(&self, repository: &str, digest: Option<&Digest>) -> Result<Json, RegistryError> {
         let repository = check::repository(repository)?;
         let mut facts = self.immutability(&repository).await?;
+        facts.insert("pull".into(), self.registry().await?.pull_name(&repository).into());
         if let Some(digest) = digest {
             self.read_digest(&repository, digest).await?;
             let findings = self.scan_findings(&repository, digest).await?;

@@ -29,6 +29,7 @@ mod upload;
 use auth::Auth;
 use client::Clients;
 use reqwest::Url;
+use stageway_core::image::RepositoryPath;
 use stageway_ports::{RegistryError, SecretValue};
 use std::fmt;
 use std::path::PathBuf;
@@ -95,6 +96,11 @@ impl OciRegistry {
         let clients = Clients::new(&base)?;
         let auth = Auth::new(config.credentials)?;
         Ok(Self { address: config.address, base, clients, auth, staging: config.staging })
+    }
+
+    /// Under which name others pull from a repository.
+    pub(super) fn pull_name(&self, repository: &RepositoryPath) -> String {
+        format!("{}/{repository}", self.address)
     }
 
     /// An address of the registry's API: the path below `/v2/`.

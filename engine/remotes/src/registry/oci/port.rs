@@ -33,7 +33,9 @@ impl Registry for OciRegistry {
             Some(digest) => self.read_digest(&repository, digest).await.map(|_| ())?,
             None => self.list_tags(&repository, None, 1).await.map(|_| ())?,
         }
-        Ok(check::facts())
+        let mut facts = check::facts();
+        facts["pull"] = self.pull_name(&repository).into();
+        Ok(facts)
     }
 
     async fn pull_blob(
