@@ -1,5 +1,6 @@
 //! What the black-box tests share: the built binary, a state directory each, work trees made for one test, and a real forge.
 
+pub mod cluster;
 pub mod forge;
 mod guests;
 pub mod killing;

@@ -23,7 +23,8 @@ struct Bench {
     built: Vec<(&'static str, Built)>,
 }
 
-const PLUGINS: [&str; 4] = ["unit-test", "integration-test", "image-assemble", "promote"];
+const PLUGINS: [&str; 5] =
+    ["unit-test", "integration-test", "image-assemble", "promote", "kubernetes-deploy"];
 
 fn room(name: &str) -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).join(name)

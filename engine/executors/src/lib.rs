@@ -1,9 +1,11 @@
-//! Executors: where tasks run.
+//! Executors: where tasks run, and what else is done in clusters.
 //!
 //! [`local`] runs them on this machine, each in a sandbox, beneath a supervisor that outlives the engine. [`kubernetes`] runs them as
-//! pods of a cluster.
+//! pods of a cluster. [`cluster`] reads, applies and follows its objects.
 
 #![deny(missing_docs)]
 
+pub mod cluster;
 pub mod kubernetes;
 pub mod local;
+mod reach;

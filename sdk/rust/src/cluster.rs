@@ -1,7 +1,7 @@
 //! Objects of a Kubernetes cluster. Grant `cluster`: by cluster name, namespaces, kinds and the actions read, apply and
 //! delete.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::bindings::stageway::host::cluster as raw;
@@ -65,24 +65,44 @@ pub fn apply(cluster: &str, manifest: &Value, options: ApplyOptions) -> Result<V
     wire::parse("cluster.apply", &live)
 }
 
-/// Deletes one object.
+/// Deletes one object, after what it owns. One that is not there is deleted.
 ///
 /// # Errors
-/// `NotFound`, `Denied`, `Unavailable`.
+/// `Denied`, `Unavailable`.
 pub fn delete(object: &Object) -> Result<(), HostError> {
     raw::delete(object.cluster, object.api_version, object.kind, object.namespace, object.name)
 }
 
-/// Waits until the rollout of an object has ended or stands still: `{complete, reason, "updated-replicas", events, logs}`.
+/// How a rollout ended, or why it does not go on.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+pub struct Rollout {
+    /// All of it is there.
+    pub complete: bool,
+    /// What is wrong and what to do, in words; empty where nothing is.
+    pub reason: String,
+    /// How many there are to be.
+    pub replicas: i32,
+    /// How many are of the newest revision.
+    pub updated_replicas: i32,
+    /// How many are ready.
+    pub ready_replicas: i32,
+    /// Warnings of the cluster: `{object, reason, message, count}`.
+    pub events: Vec<Value>,
+    /// Last lines of a container in trouble: `{pod, container, text}`.
+    pub logs: Vec<Value>,
+}
+
+/// Waits until the rollout of a Deployment, StatefulSet, DaemonSet or Job has ended, stands still, or has had its time.
 ///
 /// # Errors
-/// `TimedOut`, `Cancelled`, `NotFound`, `Denied`, `Unavailable`.
+/// `InvalidArgument` for a kind without rollouts, `Cancelled`, `NotFound`, `Denied`, `Unavailable`.
 pub fn rollout(
     cluster: &str,
     kind: &str,
     namespace: &str,
     name: &str,
     within: Span,
-) -> Result<Value, HostError> {
+) -> Result<Rollout, HostError> {
     wire::parse("cluster.rollout", &raw::rollout(cluster, kind, namespace, name, within.as_millis())?)
 }

@@ -6,6 +6,9 @@ use serde::de::DeserializeOwned;
 use crate::bindings::stageway::host::environments as raw;
 use crate::{HostError, wire};
 
+/// The stage's own environment, in the place of a name.
+pub const OWN: &str = "";
+
 /// What a release turned out to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Judgement {

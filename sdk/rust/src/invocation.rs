@@ -17,11 +17,6 @@ pub fn stage_name() -> String {
     raw::stage_name()
 }
 
-/// The environment whose lock the stage holds; none for a stage without one.
-pub fn environment() -> Option<String> {
-    raw::environment()
-}
-
 /// Counts from 1.
 pub fn attempt() -> u32 {
     raw::attempt()

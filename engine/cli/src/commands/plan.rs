@@ -147,6 +147,7 @@ fn as_json(name: &StageName, planned: &PlannedStage, grants: &Grants, foreseen: 
         }
         Foreseen::Previewed(preview) => {
             value["effects"] = preview.calls.iter().map(preview::in_words).collect();
+            value["says"] = preview.says.clone().into();
             value["ended-early"] = preview.ended_early.into();
             value["end"] = match &preview.end {
                 PreviewEnd::Succeeds(outputs) => serde_json::json!({"succeeds": outputs}),
@@ -209,6 +210,9 @@ fn in_words(
 
 fn previewed(line: &mut dyn FnMut(&str, &str), preview: &Preview) {
     line("runs", if preview.calls.is_empty() { "without any effect" } else { "with these effects" });
+    for said in &preview.says {
+        line("says", said);
+    }
     for call in &preview.calls {
         let words = preview::in_words(call);
         let (function, request) = (&words["function"], &words["request"]);

@@ -3,7 +3,9 @@
 use super::Context;
 use crate::exit::{Exit, Invalid, Refused};
 use crate::terminal::{Sources, Style, bytes as size, count, render};
-use crate::wiring::{Blueprint, EventArgs, Origin, Place, Snapshot, event, plugins, snapshot};
+use crate::wiring::{
+    Blueprint, EventArgs, Origin, Place, Snapshot, event, known_clusters, plugins, snapshot,
+};
 use anyhow::Result;
 use serde_json::Value as Json;
 use stageway_conductor::planner::{Prepared, Request, make};
@@ -148,6 +150,7 @@ async fn plan(
     };
     match make(&*blueprint.guests, &plugins, &request).await {
         Ok(prepared) => {
+            known_clusters(&prepared.plan, &blueprint.settings)?;
             if !prepared.warnings.is_empty() {
                 eprint!("{}", render(&prepared.warnings, &sources, &context.err));
             }
@@ -210,7 +213,12 @@ fn about(blueprint: &Blueprint, origin: &Origin, facts: &Facts, tree: &Tree, eve
         let open: Vec<String> = settings.egress.allow.iter().map(ToString::to_string).collect();
         local.push(format!("the configuration opens {}", open.join(", ")));
     }
-    local.push("clusters are not reached".to_owned());
+    local.push(if settings.clusters.is_empty() {
+        "no cluster is configured".to_owned()
+    } else {
+        let names: Vec<&str> = settings.clusters.keys().map(String::as_str).collect();
+        format!("clusters are those of the configuration: {}", names.join(", "))
+    });
     About {
         tree: format!("{} {at}, {files}, {}", origin.root.display(), size(tree.size())),
         configuration: settings.in_words(),

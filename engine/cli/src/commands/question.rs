@@ -3,10 +3,13 @@
 use crate::terminal::{Look, Style};
 use stageway_ports::Approval;
 
-/// The question and the effects that an answer would sign.
+/// The question, what the plugin says it would do, and the effects that an answer would sign.
 pub(super) fn question(approval: &Approval, look: &Look) -> String {
     let asks = look.paint(Style::Notice, &format!("{} asks:", approval.stage));
     let mut text = format!("{asks} {}\n", approval.question);
+    for said in approval.options["says"].as_array().into_iter().flatten() {
+        text.push_str(&format!("  | {}\n", said.as_str().unwrap_or_default()));
+    }
     for effect in approval.options["effects"].as_array().into_iter().flatten() {
         let function = effect["function"].as_str().unwrap_or_default();
         text.push_str(&format!("  {function} {}\n", effect["request"].as_str().unwrap_or_default()));
@@ -30,12 +33,13 @@ mod tests {
             attempt: 1,
             seq: 0,
             question: "May `promote` go on?".into(),
-            options: json!({"effects": [{"function": "images.tag", "request": "{\"tag\":\"v1\"}"}], "open-end": true}),
+            options: json!({"says": ["v1 is put"], "effects": [{"function": "images.tag", "request": "{\"tag\":\"v1\"}"}], "open-end": true}),
             asked_at: 1,
             deadline: None,
             answer: None,
         };
         let expected = "promote asks: May `promote` go on?
+  | v1 is put
   images.tag {\"tag\":\"v1\"}
   and what follows from answers that are not known yet, within the stage's grants
 ";

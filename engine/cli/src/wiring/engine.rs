@@ -1,5 +1,6 @@
 //! The engine of one run.
 
+use super::clusters::clusters;
 use super::connections::Connections;
 use super::{Home, Origin, SystemClock};
 use crate::config::Settings;
@@ -8,7 +9,7 @@ use stageway_conductor::engine::{Engine, Observer, Rules};
 use stageway_core::policy::Policy;
 use stageway_executors::local::{LocalExecutor, LocalOptions};
 use stageway_host::{CompileBy, Host, HostOptions};
-use stageway_ports::{Executor, Guests, Secrets, Source};
+use stageway_ports::{Cluster, Executor, Guests, Secrets, Source};
 use stageway_remotes::secrets::DeclaredSecrets;
 use stageway_remotes::source::WorkTree;
 use std::ffi::OsString;
@@ -28,6 +29,8 @@ pub(crate) struct Blueprint {
     pub(crate) home: Home,
     /// Runs components.
     pub(crate) guests: Arc<dyn Guests>,
+    /// Reaches clusters, where some are configured.
+    pub(crate) clusters: Option<Arc<dyn Cluster>>,
 }
 
 /// The host of components, with everything compiled kept in the state directory.
@@ -66,7 +69,8 @@ impl Blueprint {
     pub(crate) async fn new(settings: Settings) -> Result<Self> {
         let home = Home::open(&settings).await?;
         let guests = guests(&settings)?;
-        Ok(Self { settings: Arc::new(settings), home, guests })
+        let clusters = clusters(&settings);
+        Ok(Self { settings: Arc::new(settings), home, guests, clusters })
     }
 
     /// The work tree of a run.
@@ -119,7 +123,7 @@ impl Blueprint {
             http: super::http::client(&self.settings)?,
             secrets: parts.secrets,
             source,
-            cluster: None,
+            cluster: self.clusters.clone(),
             clock: Arc::new(SystemClock),
             observer: parts.observer,
             rules,

@@ -1,6 +1,7 @@
 //! From settings to what the conductor works with: every port gets its adapter here, and nowhere else.
 
 mod clock;
+mod clusters;
 mod connections;
 mod drive;
 mod engine;
@@ -22,6 +23,7 @@ mod site;
 mod tree;
 
 pub(crate) use clock::SystemClock;
+pub(crate) use clusters::known_clusters;
 pub(crate) use drive::{Driving, Over, drive};
 pub(crate) use engine::{Blueprint, THIS_PROGRAM, guests};
 pub(crate) use event::{EventArgs, event};

@@ -62,7 +62,7 @@ impl Attempt {
             Function::Http(http) => self.send(call.seq, http).await,
             Function::Tasks(tasks) => self.task(call.seq, tasks, state).await,
             Function::Images(images) => self.image(images, state, doubt).await,
-            Function::Cluster(cluster) => self.cluster(cluster).await,
+            Function::Cluster(cluster) => self.cluster(cluster, state).await,
             Function::Environments(environments) => self.environment(call.seq, environments).await,
             Function::Approvals(approvals) => self.ask(call.seq, approvals, state).await,
             Function::Source(source) => self.source(source).await,

@@ -6,7 +6,7 @@ use stageway_ports::{Release, StoreError};
 
 impl Attempt {
     pub(super) fn prepare_environment(&self, call: &Environments) -> Result<Json, Halt> {
-        let name = call.environment();
+        let name = self.environment_of(call)?;
         self.subject.grants.allows_environment(name)?;
         EnvironmentName::new(name).map_err(|e| invalid(e.to_string()))?;
         let holds = self.subject.planned().environment.as_ref().is_some_and(|held| held.as_str() == name);
@@ -21,8 +21,17 @@ impl Attempt {
         Ok(Json::Null)
     }
 
+    /// The environment of a call: the one that it names, or for an empty name the stage's own.
+    fn environment_of<'a>(&'a self, call: &'a Environments) -> Result<&'a str, Halt> {
+        match (call.environment(), &self.subject.planned().environment) {
+            ("", Some(own)) => Ok(own.as_str()),
+            ("", None) => Err(invalid("the stage has no environment; it would need `environment: NAME`")),
+            (name, _) => Ok(name),
+        }
+    }
+
     pub(super) async fn environment(&self, seq: u32, call: &Environments) -> Outcome {
-        let name = EnvironmentName::new(call.environment()).map_err(|e| invalid(e.to_string()))?;
+        let name = EnvironmentName::new(self.environment_of(call)?).map_err(|e| invalid(e.to_string()))?;
         let writer = &self.subject.writer;
         let store = &self.engine.store;
         match call {

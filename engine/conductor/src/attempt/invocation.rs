@@ -11,9 +11,6 @@ impl Attempt {
         Ok(match call {
             Invocation::RunId => Value::Text(subject.writer.run.to_string()),
             Invocation::StageName => Value::Text(subject.stage.to_string()),
-            Invocation::Environment => {
-                Value::MaybeText(subject.planned().environment.as_ref().map(ToString::to_string))
-            }
             Invocation::Attempt => Value::Count(subject.attempt),
             Invocation::Key => Value::Text(subject.key()),
             Invocation::Event => Value::Json(serde_json::to_value(&subject.plan.event).unwrap_or_default()),

@@ -39,6 +39,7 @@ pub use mode::{Mode, Planned};
 pub use signed::SignedSet;
 pub use subject::Subject;
 
+pub(crate) use cluster::rollout_ends;
 pub(crate) use output::Followers;
 pub(crate) use subject::{diagnosed, failure, seed_of};
 
@@ -84,12 +85,19 @@ pub struct Attempt {
 }
 
 /// What a parked attempt waits for.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Wake {
     /// A time, in milliseconds since 1970.
     At(u64),
     /// The end of any of these tasks.
     Tasks(Vec<stageway_core::name::TaskName>),
+    /// The end of a rollout, or the time after which nobody waits for it.
+    Rollout {
+        /// The call that follows it.
+        call: Box<stageway_core::call::Cluster>,
+        /// Milliseconds since 1970.
+        deadline: u64,
+    },
     /// A person's answer to entry `seq`, or the time after which nobody is asked any more.
     Approval {
         /// The entry that asks.

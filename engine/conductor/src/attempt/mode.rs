@@ -1,8 +1,8 @@
 use super::{Attempt, Halt, Outcome, stop};
 use serde_json::{Value as Json, json};
 use stageway_core::call::{
-    Answer, Artifacts, Call, Class, Environments, Function, HostError, Http, Images, Outcome as Moved, Reply,
-    Stop, Tasks, Value,
+    Answer, Artifacts, Call, Class, Cluster, Environments, Function, HostError, Http, Images,
+    Outcome as Moved, Reply, Stop, Tasks, Value,
 };
 use stageway_core::digest::Digest;
 use std::collections::BTreeMap;
@@ -129,7 +129,9 @@ impl Attempt {
             Function::Artifacts(Artifacts::Save { .. } | Artifacts::Put { .. }) => {
                 self.perform(call, state, false).await
             }
-            Function::Http(Http::Send(_)) | Function::Cluster(_) => Err(Halt::Stop(Stop::PlanEnd)),
+            Function::Cluster(cluster @ Cluster::Apply { .. }) => self.planned_apply(cluster).await,
+            Function::Cluster(Cluster::Delete { .. }) => Ok(Value::Done),
+            Function::Http(Http::Send(_)) => Err(Halt::Stop(Stop::PlanEnd)),
             _ => Err(Halt::Stop(Stop::PlanEnd)),
         }
     }

@@ -39,7 +39,7 @@ impl Driver {
                 attempt,
                 seq: 0,
                 question,
-                options: json!({"approvers": approval.approvers, "effects": shown, "signed": effects, "open-end": preview.ended_early, "open-from": preview.open_from}),
+                options: json!({"approvers": approval.approvers, "effects": shown, "says": preview.says, "signed": effects, "open-end": preview.ended_early, "open-from": preview.open_from}),
                 asked_at: now,
                 deadline: Some(now.saturating_add(approval.within_ms)),
                 answer: None,

@@ -1,10 +1,10 @@
 //! What parked attempts wait for: no instance, no place among the parallel stages.
 
-use crate::attempt::{Subject, Wake};
+use crate::attempt::{Subject, Wake, rollout_ends};
 use crate::cancel::cancelled;
 use crate::engine::Engine;
 use futures::future::select_all;
-use stageway_core::call::{Clock, Function, Tasks};
+use stageway_core::call::{Clock, Cluster, Function, Tasks};
 use stageway_core::journal::Cursor;
 use stageway_core::name::TaskName;
 use stageway_core::task::TaskState;
@@ -34,6 +34,9 @@ pub(super) fn of_journal(cursor: &Cursor, subject: &Subject) -> Option<Wake> {
         Function::Clock(Clock::Sleep { .. }) => deadline.map(Wake::At),
         Function::Tasks(Tasks::Wait { task }) => Some(Wake::Tasks(vec![name(task)])),
         Function::Tasks(Tasks::WaitAny { tasks }) => Some(Wake::Tasks(tasks.iter().map(name).collect())),
+        Function::Cluster(call @ Cluster::Rollout { .. }) => {
+            Some(Wake::Rollout { call: Box::new(call.clone()), deadline: deadline? })
+        }
         Function::Approvals(_) => Some(Wake::Approval { seq: intent.seq, deadline }),
         _ => None,
     }
@@ -45,6 +48,10 @@ pub(super) fn in_words(wake: &Wake) -> String {
         Wake::At(at) => format!("until {at}"),
         Wake::Tasks(names) if names.len() == 1 => format!("for task {}", names[0]),
         Wake::Tasks(names) => format!("for any of {} tasks", names.len()),
+        Wake::Rollout { call, .. } => match &**call {
+            Cluster::Rollout { kind, name, .. } => format!("for the rollout of {kind} {name}"),
+            _ => "for a rollout".into(),
+        },
         Wake::Approval { .. } => "for an approval".into(),
     }
 }
@@ -92,6 +99,7 @@ pub(super) async fn is_due(engine: &Engine, subject: &Subject, wake: &Wake) -> b
             }
             false
         }
+        Wake::Rollout { deadline, .. } => engine.clock.now_ms() >= *deadline,
         Wake::Approval { seq, deadline } => {
             let over = deadline.is_some_and(|end| engine.clock.now_ms() >= end);
             // The engine may have died before it asked.
@@ -108,6 +116,9 @@ async fn outside(engine: &Engine, subject: &Subject, wake: &Wake) {
             if !waits.is_empty() {
                 select_all(waits).await;
             }
+        }
+        Wake::Rollout { call, deadline } => {
+            rollout_ends(engine, &subject.writer.tenant, call, *deadline).await;
         }
         Wake::Approval { seq, deadline } => {
             let end = deadline.unwrap_or(u64::MAX);

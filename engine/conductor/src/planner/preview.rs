@@ -4,18 +4,23 @@ use crate::attempt::{Attempt, Mode, Planned, Subject};
 use crate::driver::linking;
 use crate::engine::Engine;
 use serde_json::{Map, Value as Json, json};
-use stageway_core::call::{Failure, Stop};
+use stageway_core::call::{Failure, LogLevel, Stop};
 use stageway_core::digest::Digest;
 use stageway_core::journal::{Cursor, canonical};
 use stageway_ports::{GuestEnd, GuestRun};
 use std::sync::Arc;
 use tokio::sync::watch;
 
+/// Lines of a plugin that are shown.
+const MOST_LINES: usize = 500;
+
 /// What a stage would do.
 #[derive(Debug, Clone)]
 pub struct Preview {
     /// Its effects in order, with the answers that follow from their requests.
     pub calls: Vec<Planned>,
+    /// What its plugin says, as far as it is more than for debugging: the differences that it would make, for example.
+    pub says: Vec<String>,
     /// How the stage would end, if the plan got that far.
     pub end: PreviewEnd,
     /// The plan ended before the stage: an answer depends on an effect that was not performed.
@@ -41,6 +46,7 @@ pub enum PreviewEnd {
 pub async fn stage(engine: &Arc<Engine>, subject: &Arc<Subject>) -> Preview {
     let broken = |message: String| Preview {
         calls: Vec::new(),
+        says: Vec::new(),
         end: PreviewEnd::Broken(message),
         ended_early: true,
         open_from: None,
@@ -66,7 +72,11 @@ pub async fn stage(engine: &Arc<Engine>, subject: &Arc<Subject>) -> Preview {
         Err(error) => return broken(error.to_string()),
     };
     let ended_early = matches!(end, PreviewEnd::Open | PreviewEnd::Broken(_));
-    Preview { calls: attempt.planned().to_vec(), end, ended_early, open_from: attempt.plan_ended_at() }
+    let (calls, open_from) = (attempt.planned().to_vec(), attempt.plan_ended_at());
+    let lines = attempt.into_lines().into_iter();
+    let told = lines.filter(|line| !matches!(line.level, LogLevel::Trace | LogLevel::Debug));
+    let says = told.map(|line| line.text).take(MOST_LINES).collect();
+    Preview { calls, says, end, ended_early, open_from }
 }
 
 /// An effect for people: function, request and answer.

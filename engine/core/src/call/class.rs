@@ -61,7 +61,6 @@ pub const TABLE: &[Member] = &[
     member("log", "write", &[Class::Local]),
     member("invocation", "run-id", &[Class::Fact]),
     member("invocation", "stage-name", &[Class::Fact]),
-    member("invocation", "environment", &[Class::Fact]),
     member("invocation", "attempt", &[Class::Fact]),
     member("invocation", "key", &[Class::Fact]),
     member("invocation", "event", &[Class::Fact]),

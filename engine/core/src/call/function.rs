@@ -161,7 +161,6 @@ impl Invocation {
         match self {
             Self::RunId => "run-id",
             Self::StageName => "stage-name",
-            Self::Environment => "environment",
             Self::Attempt => "attempt",
             Self::Key => "key",
             Self::Event => "event",

@@ -8,8 +8,6 @@ pub enum Invocation {
     RunId,
     /// Answers `Text`.
     StageName,
-    /// Answers `MaybeText`.
-    Environment,
     /// Answers `Count`.
     Attempt,
     /// Answers `Text`.

@@ -106,7 +106,13 @@ fn cluster(reader: &mut Reader, node: &Node) -> Option<ClusterGrant> {
         let names = |reader: &mut Reader, key: &str| -> BTreeSet<String> {
             let Some(node) = reader.needed(&rule, key) else { return BTreeSet::new() };
             let texts = reader.texts(node);
-            texts.into_iter().filter_map(|(text, item)| plain(reader, text, item)).collect()
+            // The empty name among the namespaces is what lies in none.
+            let none = |text: &str| key == "namespaces" && text.is_empty();
+            let one = |(text, item): (&str, &Node)| match none(text) {
+                true => Some(String::new()),
+                false => plain(reader, text, item),
+            };
+            texts.into_iter().filter_map(one).collect()
         };
         let (namespaces, kinds) = (names(reader, "namespaces"), names(reader, "kinds"));
         let actions = match reader.needed(&rule, "actions") {

@@ -175,6 +175,7 @@ impl Grants {
         if allowed {
             return Ok(());
         }
+        let namespace = if namespace.is_empty() { "\"\"" } else { namespace };
         let line =
             format!("{{ {cluster}: {{ namespaces: [{namespace}], kinds: [{kind}], actions: [{action}] }} }}");
         Err(denied(Interface::Cluster, line))

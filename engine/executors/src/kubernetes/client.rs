@@ -2,16 +2,16 @@
 
 use super::ending::{Standing, standing};
 use super::log::{self, Place};
-use super::options::{KubernetesOptions, OpenError};
+use super::options::KubernetesOptions;
 use super::waiting::{Waiting, waiting};
 use super::{name, pod, secret};
+use crate::reach::{self, OpenError};
 use async_trait::async_trait;
 use futures::{AsyncBufRead, StreamExt};
 use k8s_openapi::api::core::v1::{Pod, Secret};
 use k8s_openapi::jiff::Timestamp;
 use kube::api::{DeleteParams, ListParams, LogParams, Patch, PatchParams, PostParams, WatchParams};
-use kube::config::{KubeConfigOptions, Kubeconfig};
-use kube::{Api, Client, Config, Error};
+use kube::{Api, Error};
 use serde_json::{Value as Json, json};
 use stageway_core::name::TaskName;
 use stageway_core::task::{TaskEnding, TaskSpec, TaskState};
@@ -19,9 +19,6 @@ use stageway_ports::{Chunk, Cursor, Executor, Incarnation, SecretValues, TaskErr
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-/// How long a connection and an answer may take; a watch is shorter.
-const CONNECT: Duration = Duration::from_secs(10);
-const ANSWER: Duration = Duration::from_secs(60);
 /// For how long a watch is believed before the pod is looked at again.
 const LOOK: Duration = Duration::from_secs(10);
 /// Between two looks where a watch cannot be had, and at an output that has nothing yet.
@@ -51,10 +48,7 @@ impl KubernetesExecutor {
     /// # Errors
     /// When no configuration says how the cluster is reached, or no client can be made of it.
     pub async fn open(options: KubernetesOptions) -> Result<Self, OpenError> {
-        let mut config = configuration(&options).await.map_err(OpenError::Configuration)?;
-        config.connect_timeout = Some(CONNECT);
-        config.read_timeout = Some(ANSWER);
-        let client = Client::try_from(config).map_err(|error| OpenError::Client(error.to_string()))?;
+        let client = reach::client(options.kubeconfig.as_deref(), options.context.as_deref()).await?;
         let pods = Api::namespaced(client.clone(), &options.namespace);
         let secrets = Api::namespaced(client, &options.namespace);
         Ok(Self { options, pods, secrets })
@@ -127,18 +121,6 @@ impl KubernetesExecutor {
             ending.output_bytes = log::length(log).await.map_err(broken)?;
         }
         Ok(TaskState::Ended(Box::new(ending)))
-    }
-}
-
-async fn configuration(options: &KubernetesOptions) -> Result<Config, String> {
-    let context = KubeConfigOptions { context: options.context.clone(), ..KubeConfigOptions::default() };
-    match (&options.kubeconfig, &options.context) {
-        (Some(path), _) => {
-            let file = Kubeconfig::read_from(path).map_err(|error| error.to_string())?;
-            Config::from_custom_kubeconfig(file, &context).await.map_err(|error| error.to_string())
-        }
-        (None, Some(_)) => Config::from_kubeconfig(&context).await.map_err(|error| error.to_string()),
-        (None, None) => Config::infer().await.map_err(|error| error.to_string()),
     }
 }
 

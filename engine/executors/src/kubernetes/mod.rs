@@ -20,5 +20,6 @@ mod pod;
 mod secret;
 mod waiting;
 
+pub use crate::reach::OpenError;
 pub use client::KubernetesExecutor;
-pub use options::{KubernetesOptions, OpenError, Toleration};
+pub use options::{KubernetesOptions, Toleration};

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
-use thiserror::Error;
 
 /// How a cluster is reached, and what its operator gives every pod. One executor works in one namespace.
 #[derive(Debug, Clone)]
@@ -57,15 +56,4 @@ impl KubernetesOptions {
             start_within: Duration::from_secs(300),
         }
     }
-}
-
-/// Why an executor cannot be had.
-#[derive(Debug, Error)]
-pub enum OpenError {
-    /// No configuration says how the cluster is reached.
-    #[error("the cluster's configuration cannot be read: {0}")]
-    Configuration(String),
-    /// It was read, and no client can be made of it.
-    #[error("no client of the cluster can be made: {0}")]
-    Client(String),
 }

@@ -1,24 +1,25 @@
 //! The cluster that all tests of this executable share, and a namespace of it for each.
 
+#[path = "../../../../tests/src/cluster.rs"]
+mod shared;
+
 use k8s_openapi::api::core::v1::{Event, Namespace, Pod};
 use kube::api::{DeleteParams, ListParams, PostParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Api, Client, Config};
+use shared::Cluster;
 use stageway_core::name::TaskName;
 use stageway_core::task::TaskSpec;
 use stageway_executors::kubernetes::{KubernetesExecutor, KubernetesOptions};
 use stageway_ports::contract::executor::{process, spec};
-use std::io::{BufRead, BufReader};
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
-use std::sync::{Mutex, OnceLock};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 /// The shell that the nodes of the tests have.
 pub const SHELL: &str = "stageway.test/shell:1";
 
-static CLUSTER: OnceLock<PathBuf> = OnceLock::new();
-static SERVED: Mutex<Option<Child>> = Mutex::new(None);
+static CLUSTER: Mutex<Option<Cluster>> = Mutex::new(None);
 
 /// Runs a test.
 pub fn block_on<T>(test: impl Future<Output = T>) -> T {
@@ -26,33 +27,15 @@ pub fn block_on<T>(test: impl Future<Output = T>) -> T {
 }
 
 /// The kubeconfig of the cluster, which is started when it is first asked for.
-fn kubeconfig() -> &'static PathBuf {
-    CLUSTER.get_or_init(|| match std::env::var_os("STAGEWAY_TEST_KUBECONFIG") {
-        Some(path) => path.into(),
-        None => start(),
-    })
-}
-
-/// It ends with its standard input, so also when this process is killed.
-fn start() -> PathBuf {
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/kubernetes/cluster");
-    let mut child = Command::new(script).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-    let mut line = String::new();
-    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-    assert!(
-        !line.is_empty(),
-        "the cluster of the tests does not start: run `engine/setup --tests`, then {script}"
-    );
-    *SERVED.lock().unwrap() = Some(child);
-    line.trim().into()
+pub fn kubeconfig() -> PathBuf {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let mut cluster = CLUSTER.lock().unwrap_or_else(PoisonError::into_inner);
+    cluster.get_or_insert_with(|| Cluster::start(&root)).kubeconfig().clone()
 }
 
 /// Ends the cluster and waits until nothing is left of it.
 pub fn end() {
-    if let Some(mut child) = SERVED.lock().unwrap().take() {
-        drop(child.stdin.take());
-        child.wait().unwrap();
-    }
+    drop(CLUSTER.lock().unwrap_or_else(PoisonError::into_inner).take());
 }
 
 /// A namespace of its own; removed by [`Place::end`], or with the cluster.
@@ -78,7 +61,7 @@ impl Place {
         let namespace =
             namespaces.create(&PostParams::default(), &wanted).await.unwrap().metadata.name.unwrap();
         let options = KubernetesOptions {
-            kubeconfig: Some(kubeconfig().clone()),
+            kubeconfig: Some(kubeconfig()),
             toolbox: Some(SHELL.into()),
             start_within,
             ..KubernetesOptions::new(&namespace)

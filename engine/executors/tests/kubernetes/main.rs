@@ -1,10 +1,12 @@
-//! Tasks on a real cluster: one of its own, or the one that `STAGEWAY_TEST_KUBECONFIG` names.
+//! Tasks and objects on a real cluster: one of its own, or the one that `STAGEWAY_TEST_KUBECONFIG` names.
 
 #![allow(unreachable_pub, clippy::unwrap_used, clippy::panic)]
 
 mod cluster;
 mod contract;
+mod objects;
 mod own;
+mod rollouts;
 
 use libtest_mimic::{Arguments, Trial};
 use std::process::ExitCode;
@@ -32,6 +34,8 @@ fn main() -> ExitCode {
         an_image_without_a_place_is_refused
     };
     trials.extend(contract::trials());
+    trials.extend(objects::trials());
+    trials.extend(rollouts::trials());
     let outcome = libtest_mimic::run(&Arguments::from_args(), trials).exit_code();
     cluster::end();
     outcome

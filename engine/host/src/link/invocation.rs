@@ -15,10 +15,6 @@ impl invocation::Host for Guest {
         self.fact(Function::Invocation(Invocation::StageName)).await
     }
 
-    async fn environment(&mut self) -> wasmtime::Result<Option<String>> {
-        self.fact(Function::Invocation(Invocation::Environment)).await
-    }
-
     async fn attempt(&mut self) -> wasmtime::Result<u32> {
         self.fact(Function::Invocation(Invocation::Attempt)).await
     }

@@ -1,0 +1,51 @@
+//! A Kubernetes of one node for tests: the one that `STAGEWAY_TEST_KUBECONFIG` names, or one that is started for them.
+
+use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+/// A cluster, and its process if it is ours.
+pub struct Cluster {
+    kubeconfig: PathBuf,
+    served: Option<Child>,
+}
+
+impl Cluster {
+    /// Starts it with `tests/kubernetes/cluster` below the project's root. It ends with its standard input, so also when this process is
+    /// killed.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub fn start(root: &Path) -> Self {
+        if let Some(path) = std::env::var_os("STAGEWAY_TEST_KUBECONFIG") {
+            return Self { kubeconfig: path.into(), served: None };
+        }
+        let script = root.join("tests/kubernetes/cluster");
+        let spawned = Command::new(&script).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
+        let mut child = spawned.expect("the cluster's script runs");
+        let mut line = String::new();
+        let output = child.stdout.take().expect("its output");
+        BufReader::new(output).read_line(&mut line).expect("text");
+        assert!(
+            !line.is_empty(),
+            "the cluster of the tests does not start: run `engine/setup --tests`, then {}",
+            script.display()
+        );
+        Self { kubeconfig: line.trim().into(), served: Some(child) }
+    }
+
+    /// The path of its kubeconfig.
+    pub fn kubeconfig(&self) -> &PathBuf {
+        &self.kubeconfig
+    }
+}
+
+impl Drop for Cluster {
+    /// Ends it and waits until nothing is left of it.
+    fn drop(&mut self) {
+        if let Some(mut child) = self.served.take() {
+            drop(child.stdin.take());
+            let _ = child.wait();
+        }
+    }
+}
