@@ -6,6 +6,7 @@ mod guests;
 pub mod killing;
 pub mod loopback;
 pub mod processes;
+pub mod prometheus;
 
 pub use guests::{copy, from_wit, guest, guests};
 
