@@ -106,7 +106,9 @@ async fn each_is_small_describes_itself_and_imports_what_it_wants() {
         assert_eq!(found.name.as_deref(), Some(format!("stageway/{name}").as_str()));
         assert_eq!(found.version.as_deref(), Some("1.0.0"));
         assert!(built.warnings.is_empty(), "{name}: {:?}", built.warnings);
-        assert!(found.sizes.component_bytes < 300_000, "{name}: {:?}", found.sizes);
+        // One of them reads YAML.
+        let most = if *name == "kubernetes-deploy" { 500_000 } else { 300_000 };
+        assert!(found.sizes.component_bytes < most, "{name}: {:?}", found.sizes);
         println!("{name}: {:?} {}", found.sizes, found.digest);
     }
 }
