@@ -250,10 +250,11 @@ mod tests {
     fn every_problem_is_told_at_once_with_file_and_line() {
         let text = "apiVersion: v1\nkind: ConfigMap\ndata: {a: \"${{ values.absent }}\"}\n---\n- 1\n---\napiVersion: v1\nkind: Service\nmetadata: {name: a}\n";
         let (_, problems) = read(text, None);
-        assert_eq!(problems.len(), 4, "{problems:?}");
+        assert_eq!(problems.len(), 5, "{problems:?}");
         for (problem, words) in problems.iter().zip([
             "k8s/shop.yaml:3: `values.absent` is unknown",
             "k8s/shop.yaml:1: `metadata.name` is missing",
+            "k8s/shop.yaml:1: no namespace is named",
             "k8s/shop.yaml:5: this is no object",
             "k8s/shop.yaml:7: no namespace is named",
         ]) {

@@ -8,6 +8,9 @@ use anyhow::Result;
 use stageway_core::name::EnvironmentName;
 use stageway_ports::{Clock, Release};
 
+/// Characters of what was released that a table shows.
+const MOST_SHOWN: usize = 300;
+
 /// `stageway releases`
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -47,13 +50,22 @@ fn table(releases: &[Release], now: u64, look: &Look) -> String {
             _ => Style::Notice,
         };
         let verdict = look.paint(style, &format!("{:<7}", shown(&release.verdict)));
-        let what = shown(&release.what.to_string());
+        let what = cut(shown(&release.what.to_string()));
         let reason =
             if release.reason.is_empty() { String::new() } else { format!("  {}", shown(&release.reason)) };
         let run = look.paint(Style::Faint, release.run.as_str());
         format!("{verdict}  {:>8}  {run}  {what}{reason}\n", ago(release.at, now))
     };
     releases.iter().map(line).collect()
+}
+
+/// The beginning of what was released: the whole of it is for `--json`.
+fn cut(mut text: String) -> String {
+    if let Some((at, _)) = text.char_indices().nth(MOST_SHOWN) {
+        text.truncate(at);
+        text.push('…');
+    }
+    text
 }
 
 /// What a plugin said, in one line that moves no terminal.

@@ -40,6 +40,8 @@ fn said(status: &Status) -> ClusterError {
         409 => ClusterError::Conflict(conflict(status)),
         413 => ClusterError::TooLarge(message),
         400 | 405 | 406 | 415 | 422 => ClusterError::Invalid(format!("{message}{}", mend(&message))),
+        // A field that no schema has is answered as a fault of the server.
+        500 if message.contains("failed to create typed patch object") => ClusterError::Invalid(message),
         _ => ClusterError::Unavailable(message),
     }
 }

@@ -56,7 +56,9 @@ fn assert_bad(answer: &Json, words: &[&str]) {
 async fn good_ones_are_complete() {
     let place = Place::new().await;
     for kind in ["Deployment", "StatefulSet", "DaemonSet"] {
-        let answer = followed(&place, &workload(&place, kind, STAYS), 60).await;
+        let mut wanted = workload(&place, kind, STAYS);
+        container(&mut wanted)["readinessProbe"] = json!({"exec": {"command": ["true"]}, "periodSeconds": 1});
+        let answer = followed(&place, &wanted, 60).await;
         assert_eq!(
             (&answer["complete"], &answer["reason"]),
             (&json!(true), &json!("")),
@@ -68,7 +70,7 @@ async fn good_ones_are_complete() {
             "{kind}"
         );
     }
-    // The next revision, too.
+    // The next revision too, and without a probe.
     let mut second = workload(&place, "Deployment", STAYS);
     container(&mut second)["env"] = json!([{"name": "VERSION", "value": "2"}]);
     assert_eq!(followed(&place, &second, 60).await["complete"], true);

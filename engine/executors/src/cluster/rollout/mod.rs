@@ -2,7 +2,8 @@
 //!
 //! The workload is watched, so that a good end is known at once; it and its pods are looked at again every few seconds, so that no
 //! watch is believed for long. What stands still is decided by what the cluster says and by its own times, never by when this process
-//! began to look: an engine that takes the wait up again decides the same.
+//! began to look: an engine that takes the wait up again decides the same. Only a good end is held for a moment: a container without a
+//! readiness probe counts as ready until it ends.
 
 mod evidence;
 mod pods;
@@ -20,6 +21,8 @@ use workload::{Counts, Seen, State, Workload};
 
 /// Between two looks.
 const LOOK: Duration = Duration::from_secs(2);
+/// For how long a good end has to stay one where a container says nothing of itself, or has ended once.
+const SETTLE: Duration = Duration::from_secs(5);
 /// For how long a cluster may be silent before that is told.
 const SILENCE: Duration = Duration::from_secs(60);
 
@@ -38,12 +41,22 @@ pub(super) async fn follow(
     let workload = Workload::of(client, kind, namespace, name)?;
     let deadline = Instant::now() + within;
     let mut heard = Instant::now();
+    let mut good_since = None;
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
         match look(client, &workload, left.is_zero(), within).await {
             Ok(Look::Ended(answer)) => return Ok(answer),
-            Ok(Look::Going(seen)) => {
+            Ok(Look::Settling(seen)) => {
                 heard = Instant::now();
+                let since = *good_since.get_or_insert(heard);
+                let left = left.min(SETTLE.saturating_sub(since.elapsed()));
+                if left.is_zero() {
+                    return Ok(answer(&seen.counts, None, Vec::new(), Vec::new()));
+                }
+                workload.changed(&seen, left.min(LOOK)).await;
+            }
+            Ok(Look::Going(seen)) => {
+                (heard, good_since) = (Instant::now(), None);
                 workload.changed(&seen, left.min(LOOK)).await;
             }
             Err(ClusterError::Unavailable(why)) => {
@@ -59,6 +72,8 @@ pub(super) async fn follow(
 
 enum Look {
     Going(Seen),
+    /// It is good, and has to stay so.
+    Settling(Seen),
     Ended(Json),
 }
 
@@ -69,14 +84,19 @@ async fn look(
     within: Duration,
 ) -> Result<Look, ClusterError> {
     let seen = workload.see().await?;
-    if matches!(seen.state, State::Complete) {
+    if matches!(seen.state, State::Complete) && seen.kind == "Job" {
         return Ok(Look::Ended(answer(&seen.counts, None, Vec::new(), Vec::new())));
     }
     let pods = pods::newest(client, &seen).await?;
     let troubles = trouble::of(&seen, &pods);
     let worst = troubles.iter().find(|trouble| trouble.stands_still).or_else(|| troubles.first());
     let reason = match (&seen.state, worst) {
-        (State::Complete, _) => return Ok(Look::Going(seen)),
+        // It was good in the moment before its container ended once more.
+        (State::Complete, Some(trouble)) if trouble.stands_still => trouble.words.clone(),
+        (State::Complete, _) if pods.pods.iter().all(trouble::vouches) => {
+            return Ok(Look::Ended(answer(&seen.counts, None, Vec::new(), Vec::new())));
+        }
+        (State::Complete, _) => return Ok(Look::Settling(seen)),
         (State::Ended(words), None) => words.clone(),
         (State::Ended(words), Some(trouble)) => format!("{words}\n{}", trouble.words),
         (State::Going(_), Some(trouble)) if trouble.stands_still => trouble.words.clone(),

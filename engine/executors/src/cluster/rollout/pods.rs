@@ -14,7 +14,7 @@ const MOST: u32 = 200;
 /// The pods that the rollout makes, with the uid of their replica set where there is one. Where the account may not list them there
 /// are none: the workload's own status still tells the end.
 pub(super) async fn newest(client: &Client, seen: &Seen) -> Result<Newest, ClusterError> {
-    if seen.selector.is_empty() {
+    if seen.selector.is_empty() || !seen.is_observed {
         return Ok(Newest::default());
     }
     let replica_set = match &seen.replica_set_revision {

@@ -57,6 +57,14 @@ fn creation(why: &str, since: Duration) -> Trouble {
     Trouble::of(format!("FailedCreate: no pod can be made: {why:.1000}; {remedy}"), since >= CREATION)
 }
 
+/// Whether every container of a pod says itself that it is ready, and has not ended before.
+pub(super) fn vouches(pod: &Pod) -> bool {
+    let containers = pod.spec.iter().flat_map(|spec| &spec.containers);
+    let statuses = pod.status.iter().flat_map(|status| status.container_statuses.iter().flatten());
+    containers.clone().all(|one| one.readiness_probe.is_some())
+        && statuses.clone().all(|one| one.restart_count == 0)
+}
+
 fn of_pod(pod: &Pod, is_job: bool) -> Option<Trouble> {
     let name = pod.metadata.name.as_deref().unwrap_or_default();
     let status = pod.status.as_ref()?;
@@ -210,6 +218,21 @@ mod tests {
         let starting =
             pod(true, container(json!({"waiting": {"reason": "ContainerCreating"}}), json!({}), 0));
         assert_eq!(of_pod(&starting, false), None);
+    }
+
+    #[test]
+    fn a_pod_vouches_for_itself_with_a_probe_and_without_an_end() {
+        let pod = |probe: bool, restarts: i32| {
+            let mut pod = pod(true, container(json!({"running": {}}), json!({}), restarts));
+            let mut main = json!({"name": "web"});
+            if probe {
+                main["readinessProbe"] = json!({"httpGet": {"port": 80}});
+            }
+            pod.spec.as_mut().unwrap().containers = vec![serde_json::from_value(main).unwrap()];
+            pod
+        };
+        assert!(vouches(&pod(true, 0)));
+        assert!(!vouches(&pod(false, 0)) && !vouches(&pod(true, 1)));
     }
 
     #[test]

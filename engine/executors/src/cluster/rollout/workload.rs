@@ -39,6 +39,8 @@ pub(super) struct Seen {
     pub(super) version: String,
     pub(super) counts: Counts,
     pub(super) state: State,
+    /// Whether its controller has seen what stands in it: before, its pods are those of another revision.
+    pub(super) is_observed: bool,
     /// Labels of its pods, as a selector.
     pub(super) selector: String,
     /// The label of the pods of the newest revision, where the workload itself names it.
@@ -113,7 +115,8 @@ impl Workload {
             uid: meta.uid.clone().unwrap_or_default(),
             version: meta.resource_version.clone().unwrap_or_default(),
             counts: Counts::default(),
-            state: State::Going("its controller has not looked at it".to_owned()),
+            state: State::Going("its controller has not looked at it yet".to_owned()),
+            is_observed: false,
             selector: String::new(),
             revision: None,
             replica_set_revision: None,
@@ -188,7 +191,8 @@ fn deployment(object: &Deployment, seen: &mut Seen) {
             one.last_transition_time.as_ref().map_or(Duration::ZERO, |time| super::trouble::age(&time.0));
         (one.message.clone().unwrap_or_default(), since)
     });
-    if !is_observed(&object.metadata, status.observed_generation) {
+    seen.is_observed = is_observed(&object.metadata, status.observed_generation);
+    if !seen.is_observed {
         return;
     }
     seen.state = if spec.paused == Some(true) {
@@ -218,7 +222,8 @@ fn stateful_set(object: &StatefulSet, seen: &mut Seen) {
     seen.counts = Counts { replicas: wanted, updated, ready };
     seen.selector = selector(&spec.selector);
     seen.revision = status.update_revision.clone().map(|revision| ("controller-revision-hash", revision));
-    if !is_observed(&object.metadata, status.observed_generation) {
+    seen.is_observed = is_observed(&object.metadata, status.observed_generation);
+    if !seen.is_observed {
         return;
     }
     let strategy = spec.update_strategy.as_ref();
@@ -248,7 +253,8 @@ fn daemon_set(object: &DaemonSet, seen: &mut Seen) {
     if let Some(generation) = object.metadata.generation {
         seen.revision = Some(("pod-template-generation", generation.to_string()));
     }
-    if !is_observed(&object.metadata, status.observed_generation) {
+    seen.is_observed = is_observed(&object.metadata, status.observed_generation);
+    if !seen.is_observed {
         return;
     }
     let by_hand = spec.update_strategy.as_ref().is_some_and(|one| one.type_.as_deref() == Some("OnDelete"));
@@ -269,6 +275,8 @@ fn job(object: &Job, seen: &mut Seen) {
     let succeeded = status.succeeded.unwrap_or(0);
     seen.counts = Counts { replicas: wanted, updated: succeeded, ready: status.ready.unwrap_or(0) };
     seen.selector = format!("batch.kubernetes.io/job-name={}", seen.name);
+    // Its pods never change.
+    seen.is_observed = true;
     let conditions = status.conditions.unwrap_or_default();
     let is = |kind: &str| conditions.iter().find(|one| one.type_ == kind && one.status == "True");
     seen.state = if is("Complete").is_some() {
@@ -297,7 +305,8 @@ mod tests {
             uid: String::new(),
             version: String::new(),
             counts: Counts::default(),
-            state: State::Going("its controller has not looked at it".to_owned()),
+            state: State::Going("its controller has not looked at it yet".to_owned()),
+            is_observed: false,
             selector: String::new(),
             revision: None,
             replica_set_revision: None,
