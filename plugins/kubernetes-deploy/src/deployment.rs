@@ -6,11 +6,12 @@
 mod back;
 mod look;
 
-use crate::manifest::{Id, LABEL, Object};
-use crate::outside::Outside;
-use crate::record::{self, Before, Past, ROLLED_OUT, Record};
+use crate::manifest::{LABEL, Object};
 use back::{Cause, Going};
 use serde::Serialize;
+use stageway_deployment::{
+    self as deployment, Id, Outside, Past, ROLLED_OUT, Record, explain, left, rolls_out,
+};
 use stageway_sdk::cluster::ApplyOptions;
 use stageway_sdk::environments::Judgement;
 use stageway_sdk::{Doing, HostError, Span, Verdict};
@@ -41,9 +42,9 @@ pub(crate) struct Outputs {
 /// Failed for what the cluster refuses and for a rollout that does not come to its end, after going back; errored for what the cluster
 /// does not say.
 pub(crate) fn deploy(outside: &impl Outside, wanted: Wanted<'_>) -> Result<Outputs, Verdict> {
-    let Record { cluster, deployment, .. } = &wanted.record;
+    let Record { cluster, deployment: name, .. } = &wanted.record;
     let releases = outside.releases().doing("reading the releases of the environment")?;
-    let past = record::of(releases, cluster, deployment);
+    let past = deployment::of(releases, cluster, name);
     let before = look::look(outside, &wanted, &past)?;
     let record = wanted.record.clone().with_before(&before);
     let release = outside.release(&record).doing("recording the release")?;
@@ -85,7 +86,7 @@ fn follow(going: &Going<'_, impl Outside>) -> Result<(), Verdict> {
                 going.outside.say(&format!("{} is rolled out: {ready} of {all} ready", object.id));
             }
             Ok(rollout) => {
-                back::explain(going.outside, &rollout);
+                explain(going.outside, &rollout);
                 return Err(going.back(Cause::rollout(&object.id, &rollout.reason)));
             }
             Err(error) if says_no(&error) => {
@@ -156,10 +157,6 @@ fn holds_data(kind: &str) -> bool {
     matches!(kind, "PersistentVolumeClaim" | "PersistentVolume" | "Namespace" | "CustomResourceDefinition")
 }
 
-fn rolls_out(kind: &str) -> bool {
-    matches!(kind, "Deployment" | "StatefulSet" | "DaemonSet" | "Job")
-}
-
 /// Whether the answer is about the manifest or its rights; everything else says nothing of the user's work.
 fn says_no(error: &HostError) -> bool {
     matches!(
@@ -170,17 +167,6 @@ fn says_no(error: &HostError) -> bool {
             | HostError::InvalidArgument(_)
             | HostError::LimitExceeded(_)
     )
-}
-
-fn left(outside: &impl Outside, end: f64) -> Span {
-    let left = (end - outside.now_ms()).clamp(0.0, f64::from(u32::MAX));
-    // The clamp holds it within the type.
-    Span::from_millis(left as u32)
-}
-
-/// What was there before of an object.
-fn before_of<'b>(before: &'b [Before], id: &Id) -> Option<&'b serde_json::Value> {
-    before.iter().find(|one| one.id == *id).and_then(|one| one.object.as_ref())
 }
 
 #[cfg(test)]

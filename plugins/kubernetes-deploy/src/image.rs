@@ -81,8 +81,8 @@ fn containers<'o>(kind: &str, object: &'o mut Value) -> Vec<&'o mut Value> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::manifest::Id;
     use serde_json::json;
+    use stageway_deployment::Id;
 
     fn objects() -> Vec<Object> {
         let spec = json!({"template": {"spec": {

@@ -5,8 +5,6 @@ mod deployment;
 mod difference;
 mod image;
 mod manifest;
-mod outside;
-mod record;
 mod scalar;
 mod values;
 mod yaml;
@@ -14,10 +12,9 @@ mod yaml;
 use deployment::{Outputs, Wanted};
 use image::Taken;
 use manifest::{Object, Terms};
-use outside::Host;
-use record::Record;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
+use stageway_deployment::{Host, KINDS, Record};
 use stageway_sdk::images::{self, Reference};
 use stageway_sdk::manifest::{Access, Place};
 use stageway_sdk::{Doing, Grant, Issue, Manifest, Span, Stage, Verdict, invocation, log, workspace};
@@ -77,28 +74,6 @@ impl Files {
         }
     }
 }
-
-/// What the stage may deploy in its namespace. Other kinds, and what lies in no namespace, need a line of the pipeline file.
-const KINDS: [&str; 18] = [
-    "ConfigMap",
-    "CronJob",
-    "DaemonSet",
-    "Deployment",
-    "EndpointSlice",
-    "HTTPRoute",
-    "HorizontalPodAutoscaler",
-    "Ingress",
-    "Job",
-    "LimitRange",
-    "NetworkPolicy",
-    "PersistentVolumeClaim",
-    "PodDisruptionBudget",
-    "ResourceQuota",
-    "Service",
-    "ServiceAccount",
-    "ServiceMonitor",
-    "StatefulSet",
-];
 
 const OUTPUTS: &str = r#"{
   "type": "object",
@@ -228,8 +203,11 @@ fn objects(configuration: &Configuration, deployment: &str) -> Result<Vec<Object
     Ok(objects)
 }
 
+/// Paths with what stands there.
+type Texts = Vec<(String, String)>;
+
 /// The files that the patterns name, and the patterns that name none.
-fn files(patterns: &[String]) -> Result<(Vec<(String, String)>, Vec<String>), Verdict> {
+fn files(patterns: &[String]) -> Result<(Texts, Vec<String>), Verdict> {
     let (mut paths, mut problems, mut files) = (BTreeSet::new(), Vec::new(), Vec::new());
     for pattern in patterns {
         let found = workspace::find(std::slice::from_ref(pattern), MOST_FILES);

@@ -1,36 +1,14 @@
 //! From files to the objects that are applied, in the order in which they need each other.
 
 use crate::{values, yaml};
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use stageway_deployment::Id;
 use std::collections::BTreeMap;
-use std::fmt;
 
 /// Which deployment an object belongs to.
 pub(crate) const LABEL: &str = "stageway.dev/deployment";
 /// The most objects of a deployment.
 pub(crate) const MOST_OBJECTS: usize = 500;
-
-/// What an object is called.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub(crate) struct Id {
-    pub(crate) api_version: String,
-    pub(crate) kind: String,
-    /// Empty for what lies in none.
-    #[serde(default)]
-    pub(crate) namespace: String,
-    pub(crate) name: String,
-}
-
-impl fmt::Display for Id {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.namespace.is_empty() {
-            true => write!(f, "{} {}", self.kind, self.name),
-            false => write!(f, "{} {}/{}", self.kind, self.namespace, self.name),
-        }
-    }
-}
 
 /// An object with where it is written.
 #[derive(Debug, Clone, PartialEq)]

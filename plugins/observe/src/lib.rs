@@ -5,12 +5,14 @@
 mod course;
 mod objective;
 mod prometheus;
+mod release;
 mod watch;
 
 use course::{Judged, Word};
 use objective::Objective;
 use prometheus::Reading;
 use serde::{Deserialize, Serialize};
+use stageway_deployment::KINDS;
 use stageway_sdk::http::{Encoding, Request};
 use stageway_sdk::manifest::Place;
 use stageway_sdk::{
@@ -23,6 +25,7 @@ struct Observe;
 
 /// `with`, as `configuration.json` describes it.
 #[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 struct Configuration {
     prometheus: String,
     token: Option<String>,
@@ -31,6 +34,18 @@ struct Configuration {
     #[serde(default = "ten_seconds")]
     interval: Span,
     objectives: Vec<Objective>,
+    #[serde(default)]
+    on_bad: OnBad,
+    cluster: Option<String>,
+}
+
+/// What follows from a bad verdict, beside the failure.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum OnBad {
+    #[default]
+    Fail,
+    Rollback,
 }
 
 /// How long an answer of Prometheus may take.
@@ -93,7 +108,14 @@ impl Stage for Observe {
         .configuration(include_str!("configuration.json"))
         .outputs(OUTPUTS)
         .requires(Grant::http().host(Place::from("/prometheus")))
+        .requires(Grant::environments())
         .optional(Grant::secrets().secret(Place::from("/token")))
+        .optional(Grant::cluster().objects(
+            "/cluster",
+            &[Place::from("/namespace")],
+            &KINDS,
+            &["read", "apply", "delete"],
+        ))
         .timeout("2h")
         .never_skip()
         .idempotent()
@@ -102,6 +124,9 @@ impl Stage for Observe {
     fn validate(configuration: &Configuration) -> Vec<Issue> {
         let Configuration { window, interval, objectives, .. } = configuration;
         let mut issues = Vec::new();
+        if configuration.on_bad == OnBad::Rollback && configuration.cluster.is_none() {
+            issues.push(Issue::at("/cluster", "is needed by `on-bad: rollback`"));
+        }
         if *interval < Span::from_secs(1) {
             issues.push(Issue::at("/interval", "is shorter than 1s"));
         } else if interval > window {
@@ -130,17 +155,25 @@ impl Stage for Observe {
     }
 
     fn run(configuration: Configuration) -> Result<Outputs, Verdict> {
-        let Configuration { prometheus, token, window, interval, objectives } = configuration;
+        let Configuration { prometheus, token, window, interval, objectives, on_bad, cluster, .. } =
+            configuration;
         let token = token.map(|name| secrets::get(&name)).transpose().doing("the token of Prometheus")?;
         let world = Host { prometheus, token };
+        let deployed = stageway_deployment::Host { cluster: cluster.as_deref().unwrap_or_default() };
+        let release = release::current(&deployed)?;
+        if let Some(past) = &release {
+            log::info(format!("watching release {}: {}", past.id, past.record.image));
+        }
         let watched = watch::watch(&world, &objectives, Pace { window, interval })?;
-        conclude(watched)
+        let back = release::conclude(&deployed, release.as_ref(), &watched, on_bad == OnBad::Rollback)?;
+        conclude(watched, back.as_deref())
     }
 }
 
-fn conclude(watched: Watched) -> Result<Outputs, Verdict> {
+fn conclude(watched: Watched, back: Option<&str>) -> Result<Outputs, Verdict> {
     let word = watched.word();
-    let told = |what: &str| format!("{what} after {}: {}", watched.after, watched.why());
+    let back = back.map(|back| format!("\n{back}")).unwrap_or_default();
+    let told = |what: &str| format!("{what} after {}: {}{back}", watched.after, watched.why());
     let verdict = match word {
         Word::Good => None,
         Word::Bad => Some(Verdict::failed("stageway/objective-missed", told("an objective is missed"))),
@@ -244,10 +277,14 @@ mod tests {
             }],
             after: Span::from_secs(60),
         };
-        assert!(conclude(judged(Word::Good)).is_ok());
-        let Err(Verdict::Failed(failure)) = conclude(judged(Word::Bad)) else { panic!("not failed") };
-        assert_eq!(failure.message, "an objective is missed after 1m: errors: so it is");
-        let Err(Verdict::Errored(failure)) = conclude(judged(Word::Unknown)) else { panic!("not errored") };
+        assert!(conclude(judged(Word::Good), None).is_ok());
+        let Err(Verdict::Failed(failure)) = conclude(judged(Word::Bad), Some("rolled back")) else {
+            panic!("not failed")
+        };
+        assert_eq!(failure.message, "an objective is missed after 1m: errors: so it is\nrolled back");
+        let Err(Verdict::Errored(failure)) = conclude(judged(Word::Unknown), None) else {
+            panic!("not errored")
+        };
         assert_eq!(failure.code, "stageway/no-data");
     }
 }

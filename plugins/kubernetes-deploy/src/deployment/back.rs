@@ -1,12 +1,9 @@
 //! Back to what was there before a deployment that is bad.
 
-use super::{Wanted, before_of, left, rolls_out};
-use crate::manifest::Id;
-use crate::outside::Outside;
-use crate::record::{Before, Past};
-use stageway_sdk::cluster::{ApplyOptions, Rollout};
+use super::Wanted;
+use stageway_deployment::{Back, Before, Id, Outside, Past, take_back};
+use stageway_sdk::Verdict;
 use stageway_sdk::environments::Judgement;
-use stageway_sdk::{HostError, Verdict};
 use std::fmt::Write as _;
 
 /// A deployment from its first apply on.
@@ -64,52 +61,14 @@ impl<O: Outside> Going<'_, O> {
 
     /// Puts everything back, and says to what.
     fn undo(&self, in_haste: bool) -> String {
-        let mut problems = Vec::new();
-        let options = ApplyOptions { dry_run: false, force: true };
-        for object in self.wanted.objects {
-            if let Some(was) = before_of(self.before, &object.id) {
-                let done = self.outside.apply(was, options).map(|_| ());
-                self.note("put back", &object.id, done, &mut problems);
-            }
-        }
-        for object in self.wanted.objects.iter().rev() {
-            if before_of(self.before, &object.id).is_none() {
-                self.note("deleted", &object.id, self.outside.delete(&object.id), &mut problems);
-            }
-        }
-        if !in_haste {
-            self.follow_back(&mut problems);
-        }
+        let objects: Vec<Id> = self.wanted.objects.iter().map(|object| object.id.clone()).collect();
+        let within = (!in_haste).then_some(self.wanted.within);
+        let problems = take_back(self.outside, Back { objects: &objects, before: self.before, within });
         let mut told = self.where_to();
         for problem in problems {
             let _ = write!(told, "\nnot whole: {problem}");
         }
         told
-    }
-
-    fn note(&self, what: &str, id: &Id, done: Result<(), HostError>, problems: &mut Vec<String>) {
-        match done {
-            Ok(()) => self.outside.say(&format!("{what} {id}")),
-            Err(error) => problems.push(format!("{id}: {}", error.message())),
-        }
-    }
-
-    /// What was put back has the time of a rollout too.
-    fn follow_back(&self, problems: &mut Vec<String>) {
-        let end = self.outside.now_ms() + f64::from(self.wanted.within.as_millis());
-        let was_there = |id: &Id| before_of(self.before, id).is_some();
-        for object in
-            self.wanted.objects.iter().filter(|object| rolls_out(&object.id.kind) && was_there(&object.id))
-        {
-            match self.outside.rollout(&object.id, left(self.outside, end)) {
-                Ok(rollout) if rollout.complete => {}
-                Ok(rollout) => {
-                    explain(self.outside, &rollout);
-                    problems.push(format!("{}: {}", object.id, rollout.reason));
-                }
-                Err(error) => problems.push(format!("{}: {}", object.id, error.message())),
-            }
-        }
     }
 
     fn where_to(&self) -> String {
@@ -123,22 +82,5 @@ impl<O: Outside> Going<'_, O> {
             }
             None => "rolled back to what was there before, which is no release of this deployment".to_owned(),
         }
-    }
-}
-
-/// What the cluster says about a rollout that does not go on.
-pub(super) fn explain(outside: &impl Outside, rollout: &Rollout) {
-    for event in &rollout.events {
-        let text = |key: &str| event[key].as_str().unwrap_or_default();
-        outside.warn(&format!("{}: {}: {}", text("object"), text("reason"), text("message")));
-    }
-    for log in &rollout.logs {
-        let text = |key: &str| log[key].as_str().unwrap_or_default();
-        outside.warn(&format!(
-            "the last lines of container {} of pod {}:\n{}",
-            text("container"),
-            text("pod"),
-            text("text")
-        ));
     }
 }

@@ -3,8 +3,7 @@
 use super::{Wanted, says_no};
 use crate::difference;
 use crate::manifest::Object;
-use crate::outside::Outside;
-use crate::record::{Before, Past};
+use stageway_deployment::{Before, Outside, Past};
 use stageway_sdk::cluster::ApplyOptions;
 use stageway_sdk::{Doing, HostError, Verdict};
 

@@ -1,6 +1,6 @@
 use super::*;
-use crate::record::Release;
 use serde_json::{Value, json};
+use stageway_deployment::Release;
 use stageway_sdk::cluster::Rollout;
 use std::cell::RefCell;
 use std::collections::BTreeMap;

@@ -1,7 +1,6 @@
 //! What a deployment does outside: the part of the contract that it calls, so that its decisions are tested natively.
 
-use crate::manifest::Id;
-use crate::record::{Record, Release};
+use crate::{Id, Record, Release};
 use serde_json::Value;
 use stageway_sdk::cluster::{self, ApplyOptions, Rollout};
 use stageway_sdk::environments::{self, Judgement, OWN};
@@ -10,22 +9,34 @@ use stageway_sdk::{HostError, Span, clock, log};
 /// Releases that are looked at.
 const MOST_RELEASES: u32 = 100;
 
-pub(crate) trait Outside {
+/// The cluster, the history of the stage's own environment, a clock and the log.
+pub trait Outside {
+    /// An object as it is.
     fn get(&self, id: &Id) -> Result<Option<Value>, HostError>;
+    /// Applies an object.
     fn apply(&self, manifest: &Value, options: ApplyOptions) -> Result<Value, HostError>;
+    /// Deletes one; absent is well.
     fn delete(&self, id: &Id) -> Result<(), HostError>;
+    /// Follows a rollout.
     fn rollout(&self, id: &Id, within: Span) -> Result<Rollout, HostError>;
+    /// The releases of the environment, newest first.
     fn releases(&self) -> Result<Vec<Release>, HostError>;
+    /// Writes a release down; answers its id.
     fn release(&self, what: &Record) -> Result<String, HostError>;
+    /// Judges one.
     fn judge(&self, release: &str, judgement: Judgement, reason: &str) -> Result<(), HostError>;
+    /// Milliseconds since 1970.
     fn now_ms(&self) -> f64;
+    /// Tells people.
     fn say(&self, text: &str);
+    /// Warns them.
     fn warn(&self, text: &str);
 }
 
 /// The host, with one of its clusters.
-pub(crate) struct Host<'a> {
-    pub(crate) cluster: &'a str,
+pub struct Host<'a> {
+    /// Its name, as the operator gave it.
+    pub cluster: &'a str,
 }
 
 fn object<'a>(cluster: &'a str, id: &'a Id) -> cluster::Object<'a> {

@@ -1,47 +1,49 @@
 //! What is written down of a deployment, in the history of its environment.
 
-use crate::manifest::Id;
+use crate::Id;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// What a release says when it has been rolled out: until then it is unfinished.
-pub(crate) const ROLLED_OUT: &str = "rolled out";
+pub const ROLLED_OUT: &str = "rolled out";
 /// The most bytes of what is kept to go back to.
 const MOST_BEFORE: usize = 512 << 10;
 
 /// A release of this plugin.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub(crate) struct Record {
+pub struct Record {
     /// The cluster's name.
-    pub(crate) cluster: String,
+    pub cluster: String,
     /// The deployment's name, which is the label of its objects.
-    pub(crate) deployment: String,
+    pub deployment: String,
     /// The image's digest.
-    pub(crate) digest: String,
+    pub digest: String,
     /// The image, as the pipeline names it.
-    pub(crate) image: String,
+    pub image: String,
     /// What started the run, in short.
-    pub(crate) event: Value,
+    pub event: Value,
     /// What was applied.
-    pub(crate) objects: Vec<Id>,
+    pub objects: Vec<Id>,
     /// What was there before, to go back to. Left out where it is too large, and of Secrets.
     #[serde(default)]
-    pub(crate) was: Vec<Before>,
+    pub was: Vec<Before>,
 }
 
 /// An object as it was before a deployment: none was not there.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub(crate) struct Before {
+pub struct Before {
+    /// Which.
     #[serde(flatten)]
-    pub(crate) id: Id,
-    pub(crate) object: Option<Value>,
+    pub id: Id,
+    /// As it was.
+    pub object: Option<Value>,
 }
 
 impl Record {
     /// With what was there before, as far as it is kept.
-    pub(crate) fn with_before(mut self, before: &[Before]) -> Self {
+    pub fn with_before(mut self, before: &[Before]) -> Self {
         let kept: Vec<Before> = before.iter().filter(|one| one.id.kind != "Secret").cloned().collect();
         let size = serde_json::to_string(&kept).map_or(usize::MAX, |text| text.len());
         self.was = if size <= MOST_BEFORE { kept } else { Vec::new() };
@@ -51,40 +53,48 @@ impl Record {
 
 /// A release as the environment knows it. That of another plugin has another `what`.
 #[derive(Debug, Clone, Deserialize)]
-pub(crate) struct Release {
-    pub(crate) id: String,
-    pub(crate) run: String,
-    pub(crate) what: Value,
+pub struct Release {
+    /// Its id.
+    pub id: String,
+    /// The run that made it.
+    pub run: String,
+    /// What was written down.
+    pub what: Value,
+    /// `good`, `bad` or `unknown`.
     #[serde(default)]
-    pub(crate) verdict: String,
+    pub verdict: String,
+    /// Why.
     #[serde(default)]
-    pub(crate) reason: String,
+    pub reason: String,
 }
 
 /// A release of one deployment.
 #[derive(Debug, Clone)]
-pub(crate) struct Past {
-    pub(crate) id: String,
-    pub(crate) run: String,
-    pub(crate) record: Record,
+pub struct Past {
+    /// The release's id.
+    pub id: String,
+    /// The run that made it.
+    pub run: String,
+    /// What was written down.
+    pub record: Record,
     verdict: String,
     reason: String,
 }
 
 impl Past {
     /// It was applied, and nobody has found it bad since.
-    pub(crate) fn stands(&self) -> bool {
+    pub fn stands(&self) -> bool {
         self.verdict == "good" || (self.verdict != "bad" && !self.reason.is_empty())
     }
 
     /// Its attempt ended between the first apply and its end.
-    pub(crate) fn is_unfinished(&self) -> bool {
+    pub fn is_unfinished(&self) -> bool {
         self.verdict == "unknown" && self.reason.is_empty()
     }
 }
 
 /// The releases of one deployment in one cluster, newest first.
-pub(crate) fn of(releases: Vec<Release>, cluster: &str, deployment: &str) -> Vec<Past> {
+pub fn of(releases: Vec<Release>, cluster: &str, deployment: &str) -> Vec<Past> {
     let read = |release: Release| {
         let record: Record = serde_json::from_value(release.what).ok()?;
         let ours = record.cluster == cluster && record.deployment == deployment;
@@ -92,4 +102,11 @@ pub(crate) fn of(releases: Vec<Release>, cluster: &str, deployment: &str) -> Vec
         ours.then_some(Past { id, run, record, verdict, reason })
     };
     releases.into_iter().filter_map(read).collect()
+}
+
+/// What runs in an environment: its newest release, if it was rolled out by `kubernetes-deploy` and nobody has found it bad since.
+pub fn released(releases: Vec<Release>) -> Option<Past> {
+    let Release { id, run, what, verdict, reason } = releases.into_iter().next()?;
+    let record = serde_json::from_value(what).ok()?;
+    Some(Past { id, run, record, verdict, reason }).filter(Past::stands)
 }
