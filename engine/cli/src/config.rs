@@ -8,6 +8,7 @@
 //! | blobs | `blobs:` (a directory or `s3://BUCKET/PREFIX`), then `blobs` in the state |
 //! | plugins | `--plugins`, `STAGEWAY_PLUGINS`, `plugins:`, then both `plugins/` beside the binary and `$XDG_DATA_HOME/stageway/plugins` |
 //! | connections | `connections:`, then every name is the image layout directory `STATE/images/NAME` |
+//! | clusters | `clusters:` |
 //! | toolbox | `toolbox:`, then `~/.cargo/bin` and `~/.rustup` where they exist |
 //! | cache of plugin builds | `$XDG_CACHE_HOME/stageway`, in the state |
 //! | policy | `policy:`, then built in: a person may everything, `stageway/*` gets what its manifests derive |
@@ -16,7 +17,7 @@ use crate::exit::{Exit, Invalid, Refused};
 use crate::terminal::Sources;
 use anyhow::Result;
 use stageway_core::name::TenantId;
-use stageway_core::operator::{Connection, Operator, Service};
+use stageway_core::operator::{ClusterAccess, Connection, Operator, Service};
 use stageway_core::policy::{Egress, Policy, SecretSource};
 use stageway_stores::BlobPlace;
 use std::collections::BTreeMap;
@@ -70,6 +71,8 @@ pub(crate) struct Settings {
     pub(crate) folder: PathBuf,
     /// What the names of connections mean; none: image layouts in the state directory.
     pub(crate) connections: Option<BTreeMap<String, Connection>>,
+    /// What the names of clusters mean.
+    pub(crate) clusters: BTreeMap<String, ClusterAccess>,
     /// Directories that tasks see.
     pub(crate) toolbox: Vec<PathBuf>,
     /// The user's `~/.cargo`, if it exists.
@@ -137,6 +140,7 @@ impl Settings {
             cache: cache.unwrap_or_else(|| state.join("cache")),
             connections: (!operator.connections.is_empty())
                 .then(|| connections(&operator.connections, &folder, home.as_deref())),
+            clusters: clusters(&operator.clusters, &folder, home.as_deref()),
             service: operator.service.clone(),
             policies,
             cargo_home: home.map(|home| home.join(".cargo")).filter(|path| path.is_dir()),
@@ -242,6 +246,18 @@ fn connections(
     written.iter().map(|(name, connection)| (name.clone(), resolved(connection))).collect()
 }
 
+fn clusters(
+    written: &BTreeMap<String, ClusterAccess>,
+    folder: &Path,
+    home: Option<&Path>,
+) -> BTreeMap<String, ClusterAccess> {
+    let resolved = |access: &ClusterAccess| ClusterAccess {
+        kubeconfig: access.kubeconfig.as_ref().map(|path| resolve(path, folder, home).display().to_string()),
+        context: access.context.clone(),
+    };
+    written.iter().map(|(name, access)| (name.clone(), resolved(access))).collect()
+}
+
 fn usual_toolbox(home: Option<&Path>) -> Vec<PathBuf> {
     let usual = [".cargo/bin", ".rustup"];
     home.into_iter().flat_map(|home| usual.map(|path| home.join(path))).filter(|path| path.is_dir()).collect()
@@ -303,7 +319,7 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let folder = write(
             home.path(),
-            "state: data\nplugins: [~/p]\nconnections: { build: { layout: l } }\ntoolbox: [/opt/go]\n",
+            "state: data\nplugins: [~/p]\nconnections: { build: { layout: l } }\nclusters: { prod: { kubeconfig: k } }\ntoolbox: [/opt/go]\n",
         );
         let settings = load(&Places::default(), home.path()).unwrap();
         assert_eq!(settings.state, folder.join("data"));
@@ -312,6 +328,7 @@ mod tests {
         let layout = folder.join("l").display().to_string();
         assert_eq!(settings.connection("build"), Some(Connection::Layout(layout)));
         assert_eq!(settings.connection("production"), None, "the file names every connection");
+        assert_eq!(settings.clusters["prod"].kubeconfig, Some(folder.join("k").display().to_string()));
         let places = Places { state: Some("s".into()), plugins: Some("q".into()), config: None };
         let settings = load(&places, home.path()).unwrap();
         assert_eq!((settings.state, settings.plugins), ("/here/s".into(), vec!["/here/q".into()]));

@@ -1,14 +1,15 @@
 //! Reading the operator's configuration, with all its problems.
 
+use super::parse_clusters::clusters;
 use super::parse_connections::connections;
 use super::parse_service;
 use super::types::Operator;
 use crate::diagnostic::{Diagnostic, any_error, codes, sort};
-use crate::document::{Map, Node, Reader, Value, load, reader::cut};
+use crate::document::{Entry, Map, Node, Reader, Value, load, reader::cut};
 use crate::policy::{egress, source};
 
-const KEYS: [&str; 8] =
-    ["state", "database", "blobs", "plugins", "policy", "connections", "toolbox", "egress"];
+const KEYS: [&str; 9] =
+    ["state", "database", "blobs", "plugins", "policy", "connections", "clusters", "toolbox", "egress"];
 
 fn keys() -> Vec<&'static str> {
     KEYS.into_iter().chain(parse_service::KEYS).collect()
@@ -46,10 +47,20 @@ fn operator(reader: &mut Reader, root: &Node) -> Option<Operator> {
         plugins: places(reader, &map, "plugins"),
         policy: place(reader, &map, "policy"),
         connections: map.get("connections").map(|node| connections(reader, node)).unwrap_or_default(),
+        clusters: map.get("clusters").map(|node| clusters(reader, node)).unwrap_or_default(),
         toolbox: places(reader, &map, "toolbox"),
         egress: map.get("egress").map(|node| egress(reader, node)).unwrap_or_default(),
         service: parse_service::service(reader, &map),
     })
+}
+
+/// Reports a name of the operator's own that is none: of a connection or a cluster.
+pub(super) fn check_name(reader: &mut Reader, entry: &Entry, kind: &str) {
+    let plain = entry.key.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+    if !plain || !entry.key.starts_with(|c: char| c.is_ascii_lowercase()) {
+        let message = format!("`{}` is not the name of a {kind}", cut(&entry.key));
+        reader.error(codes::BAD_NAME, &entry.at, message, "use lower-case letters, digits and `-`");
+    }
 }
 
 /// A path of the machine.

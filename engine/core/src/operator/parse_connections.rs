@@ -1,6 +1,6 @@
 //! Reading what the names of connections mean, with all problems.
 
-use super::parse::path;
+use super::parse::{check_name, path};
 use super::types::{Connection, EcrConnection, Login, RegistryConnection};
 use crate::diagnostic::codes;
 use crate::document::{Entry, Map, Node, Reader, reader::cut};
@@ -11,11 +11,7 @@ pub(super) fn connections(reader: &mut Reader, node: &Node) -> BTreeMap<String, 
     let mut found = BTreeMap::new();
     let Some(map) = reader.any_map(node, &node.place) else { return found };
     for entry in map.entries() {
-        let plain = entry.key.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
-        if !plain || !entry.key.starts_with(|c: char| c.is_ascii_lowercase()) {
-            let message = format!("`{}` is not the name of a connection", cut(&entry.key));
-            reader.error(codes::BAD_NAME, &entry.at, message, "use lower-case letters, digits and `-`");
-        }
+        check_name(reader, entry, "connection");
         if let Some(connection) = connection(reader, entry) {
             found.insert(entry.key.clone(), connection);
         }

@@ -27,6 +27,9 @@ pub struct Operator {
     pub policy: Option<String>,
     /// What the names of connections mean.
     pub connections: BTreeMap<String, Connection>,
+    /// What the names of clusters mean.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub clusters: BTreeMap<String, ClusterAccess>,
     /// Directories of this machine that tasks see, read-only, at their own paths. `~/` is the user's home.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub toolbox: Option<Vec<String>>,
@@ -85,6 +88,18 @@ pub struct EcrConnection {
     pub external_id: Option<String>,
     /// Whether a repository that is pushed to is created where it is absent.
     pub create: bool,
+}
+
+/// How a Kubernetes cluster is reached. Where nothing is said: with the service account of the pod that the engine runs in, else as
+/// the user's own kubeconfig says.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct ClusterAccess {
+    /// The kubeconfig; none is the pod's service account, else the user's own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kubeconfig: Option<String>,
+    /// The context in it; none is the current one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub context: Option<String>,
 }
 
 /// Credentials of a registry.
