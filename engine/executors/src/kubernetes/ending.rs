@@ -4,9 +4,13 @@ use super::name::{CANCELLED, REFUSED};
 use super::waiting::{container, is_placed};
 use k8s_openapi::api::core::v1::{ContainerStateTerminated, Pod};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use serde_json::Value as Json;
 use stageway_core::call::EndingReason;
 use stageway_core::task::{TaskEnding, TaskTimes};
+use stageway_parcel::told::End;
 use std::collections::BTreeMap;
+
+const OUT_OF_MEMORY: &str = "OOMKilled: it used more memory than its limit; raise the limit of the task";
 
 /// What a status says of a task's life.
 #[derive(Debug, PartialEq)]
@@ -52,19 +56,69 @@ pub(super) fn standing(pod: &Pod) -> Standing {
                 "{why}: {said:.1000}; the node gave it up: run the stage again, with room for what it uses"
             ),
         ),
-        (_, Some(end)) => match (end.reason.as_deref(), deleted) {
-            // It had ended before somebody deleted it, or it would have been killed by that.
-            (Some("Completed"), _) => told(EndingReason::Exited, message(end)),
-            (Some("OOMKilled"), _) => told(
-                EndingReason::OutOfMemory,
-                "OOMKilled: it used more memory than its limit; raise the limit of the task".into(),
-            ),
-            (Some("StartError" | "ContainerCannotRun"), _) => told(EndingReason::Image, message(end)),
-            (_, true) => Standing::Lost,
-            _ => told(EndingReason::Exited, message(end)),
+        (_, Some(end)) => match (by_container(end), deleted) {
+            (Some((reason, message)), _) => told(reason, message),
+            (None, true) => Standing::Lost,
+            (None, false) => told(EndingReason::Exited, message(end)),
         },
         (_, None) => Standing::Lost,
     }
+}
+
+/// What only the runtime knows of an end; none is an exit with a code.
+fn by_container(end: &ContainerStateTerminated) -> Option<(EndingReason, String)> {
+    match end.reason.as_deref() {
+        // It had ended before somebody deleted it, or it would have been killed by that.
+        Some("Completed") => Some((EndingReason::Exited, message(end))),
+        Some("OOMKilled") => Some((EndingReason::OutOfMemory, OUT_OF_MEMORY.into())),
+        Some("StartError" | "ContainerCannotRun") => Some((EndingReason::Image, message(end))),
+        _ => None,
+    }
+}
+
+/// How a task ended whose container has, with the helper in it, before that could say anything; none where it has not.
+pub(super) fn of_container(pod: &Pod) -> Option<TaskEnding> {
+    let end = container(pod)?.state.as_ref()?.terminated.as_ref()?;
+    let (reason, message) = match by_container(end) {
+        Some((reason @ (EndingReason::OutOfMemory | EndingReason::Image), message)) => (reason, message),
+        _ if pod.metadata.deletion_timestamp.is_some() => return None,
+        _ => {
+            let code = end.exit_code;
+            let words =
+                format!("its container ended with code {code} and left no record: run the stage again");
+            (EndingReason::Lost, words)
+        }
+    };
+    Some(ending(pod, Some(end), reason, message))
+}
+
+/// How a task ended as the helper tells it.
+pub(super) fn told(pod: &Pod, end: &End) -> TaskEnding {
+    let reason = serde_json::from_value(Json::String(end.reason.clone())).unwrap_or(EndingReason::Lost);
+    let message = match reason {
+        EndingReason::OutOfMemory if end.message.is_empty() => OUT_OF_MEMORY.to_owned(),
+        _ => end.message.clone(),
+    };
+    let known = ending(pod, None, reason, message);
+    let placed = pod.status.as_ref().and_then(|status| status.start_time.as_ref());
+    TaskEnding {
+        code: end.code,
+        times: TaskTimes {
+            prepared_ms: end.prepared_at_ms.saturating_sub(ms(placed)),
+            services_ms: end.services_ms,
+            ran_ms: end.ran_ms,
+            started_at_ms: end.started_at_ms,
+            ..known.times
+        },
+        cpu_ms: Some(end.cpu_ms).filter(|_| end.ran),
+        peak_memory_bytes: end.peak_memory_bytes.filter(|_| end.ran),
+        output_bytes: end.output_bytes,
+        ..known
+    }
+}
+
+fn ms(time: Option<&Time>) -> u64 {
+    time.and_then(|time| u64::try_from(time.0.as_millisecond()).ok()).unwrap_or(0)
 }
 
 fn message(end: &ContainerStateTerminated) -> String {
@@ -77,8 +131,6 @@ fn ending(
     reason: EndingReason,
     message: String,
 ) -> TaskEnding {
-    let ms =
-        |time: Option<&Time>| time.and_then(|time| u64::try_from(time.0.as_millisecond()).ok()).unwrap_or(0);
     let started = ms(end.and_then(|end| end.started_at.as_ref()));
     let ended = ms(end.and_then(|end| end.finished_at.as_ref()));
     let created = ms(pod.metadata.creation_timestamp.as_ref());

@@ -2,7 +2,7 @@
 
 use stageway_core::digest::Digest;
 use stageway_core::name::TaskName;
-use stageway_core::task::Owner;
+use stageway_core::task::{Network, Owner};
 use std::collections::BTreeMap;
 
 /// Keeps a pod until it is forgotten.
@@ -13,6 +13,10 @@ pub(super) const TASK: &str = "stageway.dev/task";
 pub(super) const CANCELLED: &str = "stageway.dev/cancelled";
 /// Says that the task never started, and why.
 pub(super) const REFUSED: &str = "stageway.dev/refused";
+/// Says what goes into the pod and what comes back; there where the helper is.
+pub(super) const BRIEF: &str = "stageway.dev/brief";
+/// How the task ended, with what was collected: the answer to whoever asks from then on.
+pub(super) const ENDING: &str = "stageway.dev/ending";
 /// Selects every pod of ours.
 pub(super) const OURS: &str = "app.kubernetes.io/managed-by=stageway";
 
@@ -25,7 +29,7 @@ pub(super) fn pod(task: &TaskName) -> String {
 }
 
 /// What people and sweeps find a pod by.
-pub(super) fn labels(owner: &Owner) -> BTreeMap<String, String> {
+pub(super) fn labels(owner: &Owner, network: &Network) -> BTreeMap<String, String> {
     let (key, value) = OURS.split_once('=').unwrap_or_default();
     let mut labels = BTreeMap::from([(key.to_owned(), value.to_owned())]);
     let mut set = |name: &str, value: &str| labels.insert(format!("stageway.dev/{name}"), label(value));
@@ -33,7 +37,8 @@ pub(super) fn labels(owner: &Owner) -> BTreeMap<String, String> {
     set("run", owner.run.as_str());
     set("stage", owner.stage.as_str());
     set("attempt", &owner.attempt.to_string());
-    set("network", "none");
+    // Only the policies of the cluster's operator are a wall; the label is what they select by.
+    set("network", if *network == Network::Loopback { "none" } else { "granted" });
     labels
 }
 

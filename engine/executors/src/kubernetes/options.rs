@@ -1,5 +1,6 @@
 //! What the operator says about pods.
 
+use stageway_core::grant::ImagePattern;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -15,6 +16,12 @@ pub struct KubernetesOptions {
     pub namespace: String,
     /// The image of tasks that name none.
     pub toolbox: Option<String>,
+    /// The image of our helper, for tasks with a workspace, services or something to collect.
+    pub helper: Option<String>,
+    /// Images that may run as root in their container: `CONNECTION/PATH` patterns as in the policy.
+    pub root_images: Vec<ImagePattern>,
+    /// The folder of this machine in which large files lie on their way into the blobs.
+    pub scratch: PathBuf,
     /// Connection to the address under which the nodes pull its images, as in `registry.example.com/team`.
     pub registries: BTreeMap<String, String>,
     /// The service account of pods; its token is not mounted.
@@ -48,6 +55,9 @@ impl KubernetesOptions {
             context: None,
             namespace: namespace.into(),
             toolbox: None,
+            helper: None,
+            root_images: Vec::new(),
+            scratch: std::env::temp_dir(),
             registries: BTreeMap::new(),
             service_account: None,
             pull_secrets: Vec::new(),

@@ -1,23 +1,21 @@
 //! From a task to its pod.
 
+use super::container::{container, resources};
 use super::options::KubernetesOptions;
-use super::{name, secret};
+use super::secret::{self, FILES};
+use super::{helped, name};
 use k8s_openapi::api::core::v1::{
-    Capabilities, Container, EnvVar, EnvVarSource, LocalObjectReference, Pod, PodSecurityContext, PodSpec,
-    ResourceRequirements, SeccompProfile, SecretKeySelector, SecretVolumeSource, SecurityContext, Toleration,
-    Volume, VolumeMount,
+    LocalObjectReference, Pod, PodSecurityContext, PodSpec, SeccompProfile, SecretVolumeSource, Toleration,
+    Volume,
 };
-use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use stageway_core::name::TaskName;
-use stageway_core::task::{ImageRoot, Network, Process, Root, TaskLimits, TaskSpec};
+use stageway_core::task::TaskSpec;
 use stageway_ports::TaskError;
 use std::collections::BTreeMap;
 
 /// The task's container.
 pub(super) const CONTAINER: &str = "task";
-/// The volume of files.
-const FILES: &str = "files";
 /// Who a task is in its container: nobody of any image.
 const USER: i64 = 65_532;
 /// What a pod has beyond its task's timeout, for its image.
@@ -28,17 +26,21 @@ const SLACK_S: u64 = 30;
 /// # Errors
 /// [`TaskError::Refused`] with what cannot be had in a cluster, and the remedy.
 pub(super) fn pod(options: &KubernetesOptions, task: &TaskName, spec: &TaskSpec) -> Result<Pod, TaskError> {
-    check(spec)?;
+    let helper = check(options, spec)?;
     let name = name::pod(task);
+    let mut annotations = BTreeMap::from([(name::TASK.to_owned(), task.to_string())]);
+    if helper.is_some() {
+        annotations.insert(name::BRIEF.to_owned(), helped::Brief::text(spec)?);
+    }
     let metadata = ObjectMeta {
         name: Some(name.clone()),
-        labels: Some(name::labels(&spec.owner)),
-        annotations: Some(BTreeMap::from([(name::TASK.to_owned(), task.to_string())])),
+        labels: Some(name::labels(&spec.owner, &spec.network)),
+        annotations: Some(annotations),
         finalizers: Some(vec![name::FINALIZER.into()]),
         ..ObjectMeta::default()
     };
     let timeout = spec.limits.timeout_ms.div_ceil(1000).saturating_add(SLACK_S);
-    let files = !secret::keys(&spec.process).files.is_empty();
+    let files = secret::processes(spec).any(|(part, process)| !secret::keys(&part, process).files.is_empty());
     let volume = || Volume {
         name: FILES.into(),
         secret: Some(SecretVolumeSource {
@@ -50,8 +52,11 @@ pub(super) fn pod(options: &KubernetesOptions, task: &TaskName, spec: &TaskSpec)
     };
     let selector = (!options.node_selector.is_empty()).then(|| options.node_selector.clone());
     let pull = options.pull_secrets.iter().map(|name| LocalObjectReference { name: name.clone() });
-    let spec = PodSpec {
-        containers: vec![container(options, &name, spec)?],
+    let mut task = container(options, CONTAINER, &name, &spec.process, "")?;
+    task.resources = Some(resources(&spec.limits));
+    task.termination_message_path = spec.message_file.clone();
+    let mut pod = PodSpec {
+        containers: vec![task],
         restart_policy: Some("Never".into()),
         active_deadline_seconds: Some(i64::try_from(timeout).unwrap_or(i64::MAX)),
         automount_service_account_token: Some(false),
@@ -74,25 +79,35 @@ pub(super) fn pod(options: &KubernetesOptions, task: &TaskName, spec: &TaskSpec)
         volumes: files.then(|| vec![volume()]),
         ..PodSpec::default()
     };
-    Ok(Pod { metadata, spec: Some(spec), ..Pod::default() })
+    if let Some(helper) = helper {
+        helped::add(options, helper, &name, spec, &mut pod)?;
+    }
+    Ok(Pod { metadata, spec: Some(pod), ..Pod::default() })
 }
 
-fn check(spec: &TaskSpec) -> Result<(), TaskError> {
-    let local = "run this stage with the executor of the machine";
-    let problem = if spec.workspace.is_some() || !spec.collect.is_empty() {
-        "it mounts the workspace or collects from it, which pods do not do yet"
-    } else if !spec.services.is_empty() {
-        "it has services, which pods do not do yet"
-    } else if !spec.caches.is_empty() {
-        "it has caches, which pods do not do yet"
-    } else if matches!(spec.network, Network::Proxy(_)) {
-        "it was granted a network, which pods do not do yet"
-    } else if spec.unconfined {
-        "it is to run without a sandbox, which a cluster does not do"
-    } else {
-        return Ok(());
-    };
-    Err(TaskError::Refused(format!("{problem}: {local}")))
+/// What a cluster does not do; else the image of the helper, where the task needs it.
+fn check<'o>(options: &'o KubernetesOptions, spec: &TaskSpec) -> Result<Option<&'o str>, TaskError> {
+    let refused = |problem: &str| Err(TaskError::Refused(problem.into()));
+    if !spec.caches.is_empty() {
+        return refused(
+            "it has caches, which pods do not have: run this stage with the executor of the machine",
+        );
+    }
+    if spec.unconfined {
+        return refused(
+            "it is to run without a sandbox, which a cluster does not do: leave `unconfined` out",
+        );
+    }
+    if !helped::is_needed(spec) {
+        return Ok(None);
+    }
+    match &options.helper {
+        Some(helper) => Ok(Some(helper)),
+        None => refused(
+            "it has a workspace, services or something to collect, and the configuration no `helper` for pods: name its \
+             image under the executor",
+        ),
+    }
 }
 
 fn tolerations(options: &KubernetesOptions) -> Option<Vec<Toleration>> {
@@ -104,102 +119,6 @@ fn tolerations(options: &KubernetesOptions) -> Option<Vec<Toleration>> {
         ..Toleration::default()
     });
     (!options.tolerations.is_empty()).then(|| all.collect())
-}
-
-fn container(options: &KubernetesOptions, pod: &str, spec: &TaskSpec) -> Result<Container, TaskError> {
-    let process = &spec.process;
-    let keys = secret::keys(process);
-    let mounts = keys.files.iter().map(|(key, path)| VolumeMount {
-        name: FILES.into(),
-        mount_path: (*path).to_owned(),
-        sub_path: Some(key.clone()),
-        read_only: Some(true),
-        ..VolumeMount::default()
-    });
-    Ok(Container {
-        name: CONTAINER.into(),
-        image: Some(image(options, &process.root)?),
-        image_pull_policy: Some("IfNotPresent".into()),
-        command: (!process.arguments.is_empty())
-            .then(|| process.arguments.iter().map(|word| literal(word)).collect()),
-        working_dir: process.directory.clone(),
-        env: Some(variables(pod, process, &keys)),
-        resources: Some(resources(&spec.limits)),
-        termination_message_path: spec.message_file.clone(),
-        volume_mounts: (!keys.files.is_empty()).then(|| mounts.collect()),
-        security_context: Some(SecurityContext {
-            allow_privilege_escalation: Some(false),
-            capabilities: Some(Capabilities { drop: Some(vec!["ALL".into()]), ..Capabilities::default() }),
-            ..SecurityContext::default()
-        }),
-        ..Container::default()
-    })
-}
-
-/// The kubelet expands `$(NAME)`; what a plugin wrote is what it meant.
-fn literal(text: &str) -> String {
-    text.replace("$(", "$$(")
-}
-
-fn variables(pod: &str, process: &Process, keys: &secret::Keys<'_>) -> Vec<EnvVar> {
-    let plain = process.variables.iter().filter(|(name, _)| !process.secret_variables.contains_key(*name));
-    let plain = plain.map(|(name, value)| EnvVar {
-        name: name.clone(),
-        value: Some(literal(value)),
-        ..EnvVar::default()
-    });
-    let secret = keys.variables.iter().map(|(key, name, _)| EnvVar {
-        name: (*name).to_owned(),
-        value_from: Some(EnvVarSource {
-            secret_key_ref: Some(SecretKeySelector {
-                key: key.clone(),
-                name: pod.to_owned(),
-                ..SecretKeySelector::default()
-            }),
-            ..EnvVarSource::default()
-        }),
-        ..EnvVar::default()
-    });
-    plain.chain(secret).collect()
-}
-
-fn resources(limits: &TaskLimits) -> ResourceRequirements {
-    let mut bounds = BTreeMap::new();
-    if let Some(bytes) = limits.memory_bytes {
-        bounds.insert("memory".to_owned(), Quantity(bytes.to_string()));
-    }
-    if let Some(millis) = limits.cpu_millis {
-        bounds.insert("cpu".to_owned(), Quantity(format!("{millis}m")));
-    }
-    let bounds = (!bounds.is_empty()).then_some(bounds);
-    ResourceRequirements { limits: bounds.clone(), requests: bounds, ..ResourceRequirements::default() }
-}
-
-fn image(options: &KubernetesOptions, root: &Root) -> Result<String, TaskError> {
-    let refused = |problem: String| Err(TaskError::Refused(problem));
-    match root {
-        Root::Toolbox => match &options.toolbox {
-            Some(image) => Ok(image.clone()),
-            None => refused(
-                "it names no image, and the operator's configuration no `toolbox` for pods: name one".into(),
-            ),
-        },
-        Root::Image(image) => {
-            let ImageRoot { reference, .. } = image.as_ref();
-            let (first, rest) = reference.split_once('/').unwrap_or((reference, ""));
-            // A host has a dot or a port, the name of a connection neither.
-            if first.contains(['.', ':']) {
-                return Ok(reference.clone());
-            }
-            match options.registries.get(first) {
-                Some(address) => Ok(format!("{address}/{rest}")),
-                None => refused(format!(
-                    "the nodes pull `{reference:.200}`, and the configuration does not say where: name the address of \
-                     connection `{first:.80}` under `registries` of the executor"
-                )),
-            }
-        }
-    }
 }
 
 #[cfg(test)]
@@ -229,7 +148,7 @@ mod tests {
         let mut task = spec(process(&["true"]));
         task.collect.insert("binary".into(), "/workspace/binary".into());
         let refused = pod(&options(), &TaskName::new("a").unwrap(), &task).unwrap_err().to_string();
-        assert!(refused.contains("collects") && refused.contains("executor of the machine"), "{refused}");
+        assert!(refused.contains("collect") && refused.contains("`helper`"), "{refused}");
         let task = spec(process(&["true"]));
         let refused = pod(&KubernetesOptions::new("n"), &TaskName::new("a").unwrap(), &task).unwrap_err();
         assert!(refused.to_string().contains("`toolbox`"), "{refused}");

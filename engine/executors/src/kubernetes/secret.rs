@@ -3,7 +3,7 @@
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
-use stageway_core::task::Process;
+use stageway_core::task::{Process, TaskSpec};
 use stageway_ports::{SecretValues, TaskError};
 use std::collections::BTreeMap;
 
@@ -18,42 +18,60 @@ pub(super) struct Keys<'a> {
     pub files: Vec<(String, &'a str)>,
 }
 
+/// The volume of files.
+pub(super) const FILES: &str = "files";
+
+/// What stands before the keys of a service.
+pub(super) fn part(service: usize) -> String {
+    format!("service-{service}-")
+}
+
+/// Every process of a task, with what stands before its keys.
+pub(super) fn processes(spec: &TaskSpec) -> impl Iterator<Item = (String, &Process)> {
+    let services = spec.services.iter().enumerate().map(|(number, one)| (part(number), &one.process));
+    std::iter::once((String::new(), &spec.process)).chain(services)
+}
+
 /// The keys of a process.
-pub(super) fn keys(process: &Process) -> Keys<'_> {
+pub(super) fn keys<'p>(part: &str, process: &'p Process) -> Keys<'p> {
     let variables = process.secret_variables.iter().enumerate();
     let files = process.files.keys().chain(process.secret_files.keys()).enumerate();
     Keys {
         variables: variables
-            .map(|(number, (name, secret))| (format!("variable-{number}"), name.as_str(), secret.as_str()))
+            .map(|(number, (name, secret))| {
+                (format!("{part}variable-{number}"), name.as_str(), secret.as_str())
+            })
             .collect(),
-        files: files.map(|(number, path)| (format!("file-{number}"), path.as_str())).collect(),
+        files: files.map(|(number, path)| (format!("{part}file-{number}"), path.as_str())).collect(),
     }
 }
 
-/// Every value under its key; none where a process has neither secrets nor files.
+/// Every value under its key; none where no process has secrets or files.
 ///
 /// # Errors
 /// [`TaskError::Refused`] where a value did not come along, or there are too many bytes.
 pub(super) fn values(
-    process: &Process,
+    spec: &TaskSpec,
     secrets: &SecretValues,
 ) -> Result<Option<BTreeMap<String, ByteString>>, TaskError> {
     let value = |name: &str| {
         let missing = || TaskError::Refused(format!("the value of the secret `{name}` did not come along"));
         secrets.0.get(name).map(|value| value.expose().to_vec()).ok_or_else(missing)
     };
-    let keys = keys(process);
     let mut found = BTreeMap::new();
-    for (key, _, secret) in &keys.variables {
-        found.insert(key.clone(), ByteString(value(secret)?));
-    }
-    for (key, path) in &keys.files {
-        let bytes = match (process.secret_files.get(*path), process.files.get(*path)) {
-            (Some(secret), _) => value(secret)?,
-            (None, Some(bytes)) => bytes.0.clone(),
-            (None, None) => Vec::new(),
-        };
-        found.insert(key.clone(), ByteString(bytes));
+    for (part, process) in processes(spec) {
+        let keys = keys(&part, process);
+        for (key, _, secret) in &keys.variables {
+            found.insert(key.clone(), ByteString(value(secret)?));
+        }
+        for (key, path) in &keys.files {
+            let bytes = match (process.secret_files.get(*path), process.files.get(*path)) {
+                (Some(secret), _) => value(secret)?,
+                (None, Some(bytes)) => bytes.0.clone(),
+                (None, None) => Vec::new(),
+            };
+            found.insert(key.clone(), ByteString(bytes));
+        }
     }
     if found.values().map(|value| value.0.len()).sum::<usize>() > MOST - (64 << 10) {
         let problem = "its files and secrets have more than 960 KiB together, which a cluster does not keep";

@@ -31,9 +31,15 @@ pub(super) fn waiting(pod: &Pod) -> Option<Waiting> {
     if !is_placed(pod) {
         return unplaced(pod);
     }
-    let waiting = container(pod)?.state.as_ref()?.waiting.as_ref()?;
+    let status = pod.status.as_ref()?;
+    let all = status.init_container_statuses.iter().chain(&status.container_statuses).flatten();
+    all.into_iter().find_map(of_container)
+}
+
+fn of_container(status: &ContainerStatus) -> Option<Waiting> {
+    let waiting = status.state.as_ref()?.waiting.as_ref()?;
     let message = waiting.message.as_deref().unwrap_or_default();
-    let image = pod.spec.as_ref()?.containers.first()?.image.as_deref().unwrap_or_default();
+    let image = &status.image;
     let reason = waiting.reason.as_deref().unwrap_or_default();
     let (ends_as, remedy, hopeless) = match reason {
         "ErrImagePull" | "ImagePullBackOff" => (

@@ -3,6 +3,7 @@
 #[path = "../../../../tests/src/cluster.rs"]
 mod shared;
 
+use crate::cut::Cut;
 use k8s_openapi::api::core::v1::{Event, Namespace, Pod};
 use kube::api::{DeleteParams, ListParams, PostParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
@@ -12,12 +13,15 @@ use stageway_core::name::TaskName;
 use stageway_core::task::TaskSpec;
 use stageway_executors::kubernetes::{KubernetesExecutor, KubernetesOptions};
 use stageway_ports::contract::executor::{process, spec};
+use stageway_ports::memory::DirectoryBlobs;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// The shell that the nodes of the tests have.
 pub const SHELL: &str = "stageway.test/shell:1";
+/// Our helper, which they have too.
+pub const HELPER: &str = "stageway.test/pod:1";
 
 static CLUSTER: Mutex<Option<Cluster>> = Mutex::new(None);
 
@@ -43,6 +47,8 @@ pub struct Place {
     client: Client,
     pub namespace: String,
     pub executor: KubernetesExecutor,
+    pub blobs: Arc<DirectoryBlobs>,
+    folder: tempfile::TempDir,
 }
 
 impl Place {
@@ -60,16 +66,40 @@ impl Place {
         wanted.metadata.generate_name = Some("test-".into());
         let namespace =
             namespaces.create(&PostParams::default(), &wanted).await.unwrap().metadata.name.unwrap();
-        let options = KubernetesOptions {
-            kubeconfig: Some(kubeconfig()),
-            toolbox: Some(SHELL.into()),
-            start_within,
-            ..KubernetesOptions::new(&namespace)
-        };
-        let executor = KubernetesExecutor::open(options).await.unwrap();
-        let place = Self { client, namespace, executor };
+        let folder = tempfile::tempdir().unwrap();
+        let blobs = Arc::new(DirectoryBlobs::new(folder.path().join("blobs")));
+        let executor = open(&namespace, start_within, blobs.clone()).await;
+        let place = Self { client, namespace, executor, blobs, folder };
         place.account().await;
         place
+    }
+
+    /// Another engine on the same namespace and blobs.
+    pub async fn another(&self) -> KubernetesExecutor {
+        open(&self.namespace, Duration::from_secs(60), self.blobs.clone()).await
+    }
+
+    /// Another engine, whose connections pass through something.
+    pub async fn through(&self, cut: &Cut) -> KubernetesExecutor {
+        let text = std::fs::read_to_string(kubeconfig()).unwrap();
+        let path = self.folder.path().join("through.yaml");
+        std::fs::write(&path, text.replace(&self.server(), &cut.address().to_string())).unwrap();
+        let options = KubernetesOptions { kubeconfig: Some(path), ..options(&self.namespace) };
+        KubernetesExecutor::open(options, self.blobs.clone()).await.unwrap()
+    }
+
+    /// Another engine, whose operator lets some images be root.
+    pub async fn with_roots(&self, images: &[&str]) -> KubernetesExecutor {
+        let root_images = images.iter().map(|image| image.parse().unwrap()).collect();
+        let options = KubernetesOptions { root_images, ..options(&self.namespace) };
+        KubernetesExecutor::open(options, self.blobs.clone()).await.unwrap()
+    }
+
+    /// The address of the API server.
+    pub fn server(&self) -> String {
+        let file = Kubeconfig::read_from(kubeconfig()).unwrap();
+        let server = file.clusters[0].cluster.as_ref().unwrap().server.clone().unwrap();
+        server.trim_start_matches("https://").trim_end_matches('/').to_owned()
     }
 
     /// A pod needs the account that the controllers give to each namespace.
@@ -105,7 +135,9 @@ impl Place {
         let pod = pods.iter().find(is).and_then(|pod| pod.metadata.name.clone()).unwrap_or_default();
         let events = self.api::<Event>().list(&ListParams::default()).await.unwrap().items;
         let started = |event: &&Event| {
-            event.reason.as_deref() == Some("Started") && event.involved_object.name.as_deref() == Some(&pod)
+            event.reason.as_deref() == Some("Started")
+                && event.involved_object.name.as_deref() == Some(&pod)
+                && event.involved_object.field_path.as_deref() == Some("spec.containers{task}")
         };
         events.iter().filter(started).map(|event| usize::try_from(event.count.unwrap_or(1)).unwrap()).sum()
     }
@@ -124,6 +156,21 @@ impl Place {
     pub async fn end(self) {
         let namespaces: Api<Namespace> = Api::all(self.client.clone());
         namespaces.delete(&self.namespace, &DeleteParams::default()).await.unwrap();
+    }
+}
+
+async fn open(namespace: &str, start_within: Duration, blobs: Arc<DirectoryBlobs>) -> KubernetesExecutor {
+    let options = KubernetesOptions { start_within, ..options(namespace) };
+    KubernetesExecutor::open(options, blobs).await.unwrap()
+}
+
+fn options(namespace: &str) -> KubernetesOptions {
+    KubernetesOptions {
+        kubeconfig: Some(kubeconfig()),
+        toolbox: Some(SHELL.into()),
+        helper: Some(HELPER.into()),
+        start_within: Duration::from_secs(60),
+        ..KubernetesOptions::new(namespace)
     }
 }
 

@@ -3,27 +3,44 @@
 use crate::cluster::{Place, block_on, shell};
 use libtest_mimic::Trial;
 use stageway_core::name::TaskName;
-use stageway_core::task::TaskSpec;
-use stageway_ports::Executor;
+use stageway_core::task::{TaskSpec, WorkspaceMount};
+use stageway_core::workspace::Tree;
 use stageway_ports::contract::executor::{self as suite, Does, ExecutorFixture};
+use stageway_ports::{Blobs, Executor};
 
-struct Counted(Place);
+/// Plain pods, or ones with our helper because they have a workspace.
+struct Counted {
+    place: Place,
+    workspace: Option<WorkspaceMount>,
+}
+
+impl Counted {
+    async fn new(helped: bool) -> Self {
+        let place = Place::new().await;
+        let tree = place.blobs.put(Tree::default().encode()).await.unwrap().digest;
+        let mount = WorkspaceMount { tree, path: "/workspace".into(), writable: true };
+        Self { place, workspace: helped.then_some(mount) }
+    }
+}
 
 impl ExecutorFixture for Counted {
     fn executor(&self) -> &dyn Executor {
-        &self.0.executor
+        &self.place.executor
     }
 
     fn spec(&self, _: &TaskName, does: &Does) -> TaskSpec {
-        match does {
+        let mut spec = match does {
             Does::Exit { output, code } => shell(&format!("printf %s '{output}'; exit {code}")),
             Does::Run => shell("while :; do sleep 1; done"),
-        }
+        };
+        spec.workspace = self.workspace.clone();
+        spec
     }
 
     fn starts(&self, name: &TaskName) -> u32 {
-        let starts =
-            tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on(self.0.starts(name)));
+        let starts = tokio::task::block_in_place(|| {
+            tokio::runtime::Handle::current().block_on(self.place.starts(name))
+        });
         u32::try_from(starts).unwrap()
     }
 }
@@ -32,14 +49,16 @@ pub fn trials() -> Vec<Trial> {
     let mut trials = Vec::new();
     macro_rules! case {
         ($case:ident) => {
-            trials.push(Trial::test(concat!("contract::", stringify!($case)), || {
-                block_on(async {
-                    let fixture = Counted(Place::new().await);
-                    suite::$case(&fixture).await;
-                    fixture.0.end().await;
-                });
-                Ok(())
-            }));
+            for (kind, helped) in [("plain", false), ("helped", true)] {
+                trials.push(Trial::test(format!("contract::{kind}::{}", stringify!($case)), move || {
+                    block_on(async {
+                        let fixture = Counted::new(helped).await;
+                        suite::$case(&fixture).await;
+                        fixture.place.end().await;
+                    });
+                    Ok(())
+                }));
+            }
         };
     }
     stageway_ports::executor_contract!(case);

@@ -20,8 +20,9 @@ async fn ensure(place: &Place, name: &TaskName, spec: &TaskSpec) -> Incarnation 
     place.executor.ensure(name, spec, &SecretValues::default()).await.unwrap()
 }
 
-fn of_image(mut spec: TaskSpec, reference: &str) -> TaskSpec {
-    spec.process.root = Root::Image(Box::new(ImageRoot {
+/// An image by its reference alone.
+pub fn image_root(reference: &str) -> Root {
+    Root::Image(Box::new(ImageRoot {
         reference: reference.into(),
         digest: stageway_core::digest::Digest::of(b""),
         layers: vec![],
@@ -29,7 +30,11 @@ fn of_image(mut spec: TaskSpec, reference: &str) -> TaskSpec {
         command: vec![],
         variables: vec![],
         directory: None,
-    }));
+    }))
+}
+
+fn of_image(mut spec: TaskSpec, reference: &str) -> TaskSpec {
+    spec.process.root = image_root(reference);
     spec
 }
 

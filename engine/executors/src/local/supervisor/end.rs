@@ -1,12 +1,13 @@
 //! The end of a task: everything killed, its output complete, what it leaves collected.
 
-use super::collect::{self, Places};
+use super::collect;
 use super::life::{Life, Outcome, milliseconds};
 use super::site::Site;
 use super::vessel::Vessel;
 use futures::future::join_all;
 use stageway_core::call::EndingReason;
 use stageway_core::task::TaskEnding;
+use stageway_parcel::Places;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 use tracing::warn;
@@ -91,7 +92,7 @@ fn empty(life: &Life) -> TaskEnding {
 async fn collect(life: &Life, site: &Site, ending: &mut TaskEnding, outcome: &mut Outcome) {
     let places = Places { workspace: site.workspace(), root: life.root.as_ref() };
     if let Some(path) = &life.spec.message_file {
-        match collect::message(&places, path, MESSAGE) {
+        match places.text(path, MESSAGE) {
             Ok(message) => outcome.message = message,
             Err(problem) if outcome.message.is_empty() => {
                 outcome.message = format!("no message in `{path}`: {problem}");

@@ -1,0 +1,165 @@
+//! The requests of which everything here is made.
+
+use super::log::Place;
+use super::options::KubernetesOptions;
+use super::waiting::Waiting;
+use super::{name, pod};
+use crate::reach::{self, OpenError};
+use futures::{AsyncBufRead, StreamExt};
+use k8s_openapi::api::core::v1::{Pod, Secret};
+use k8s_openapi::jiff::Timestamp;
+use kube::api::{DeleteParams, LogParams, Patch, PatchParams, PostParams, WatchParams};
+use kube::{Api, Error};
+use serde_json::{Value as Json, json};
+use stageway_core::name::TaskName;
+use stageway_ports::{Blobs, Incarnation, TaskError};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// For how long a watch is believed before the pod is looked at again.
+const LOOK: Duration = Duration::from_secs(10);
+/// Between two looks where a watch cannot be had, and at an output that has nothing yet.
+pub(super) const PAUSE: Duration = Duration::from_millis(300);
+
+/// One namespace of a cluster, and the blobs that its tasks read and write.
+pub(super) struct Cluster {
+    pub(super) options: KubernetesOptions,
+    pub(super) pods: Api<Pod>,
+    pub(super) secrets: Api<Secret>,
+    pub(super) blobs: Arc<dyn Blobs>,
+}
+
+impl Cluster {
+    pub(super) async fn open(options: KubernetesOptions, blobs: Arc<dyn Blobs>) -> Result<Self, OpenError> {
+        let client = reach::client(options.kubeconfig.as_deref(), options.context.as_deref()).await?;
+        let pods = Api::namespaced(client.clone(), &options.namespace);
+        let secrets = Api::namespaced(client, &options.namespace);
+        Ok(Self { options, pods, secrets, blobs })
+    }
+
+    pub(super) async fn pod(&self, name: &TaskName) -> Result<Option<Pod>, TaskError> {
+        self.pods.get_opt(&name::pod(name)).await.map_err(unavailable)
+    }
+
+    pub(super) async fn known(&self, name: &TaskName) -> Result<Pod, TaskError> {
+        self.pod(name).await?.ok_or_else(|| TaskError::Unknown(name.clone()))
+    }
+
+    pub(super) async fn create(&self, name: &TaskName, pod: &Pod) -> Result<Pod, TaskError> {
+        match self.pods.create(&PostParams::default(), pod).await {
+            // Somebody else's answer to the same question: another engine, or this one before it was killed.
+            Err(Error::Api(status)) if status.is_already_exists() => self.known(name).await,
+            made => made.map_err(refused),
+        }
+    }
+
+    pub(super) async fn annotate(&self, pod: &str, annotation: &str, value: &str) -> Result<(), TaskError> {
+        self.patch(pod, &json!({ "metadata": { "annotations": { annotation: value } } })).await
+    }
+
+    pub(super) async fn patch(&self, pod: &str, patch: &Json) -> Result<(), TaskError> {
+        gone_is_fine(self.pods.patch(pod, &PatchParams::default(), &Patch::Merge(patch)).await.map(drop))
+    }
+
+    pub(super) async fn delete(&self, pod: &str, grace_s: u32) -> Result<(), TaskError> {
+        let parameters = DeleteParams::default().grace_period(grace_s);
+        gone_is_fine(self.pods.delete(pod, &parameters).await.map(drop))
+    }
+
+    /// Ends a task that does not start, and keeps why.
+    pub(super) async fn give_up(&self, pod: &str, waiting: &Waiting) -> Result<(), TaskError> {
+        let why = format!("{} {}", waiting.reason.as_str(), waiting.words);
+        self.annotate(pod, name::REFUSED, &why).await?;
+        self.delete(pod, 1).await
+    }
+
+    /// Returns when the pod may have changed, at the latest after a while.
+    pub(super) async fn changed(&self, pod: &Pod, within: Duration) {
+        let name = pod.metadata.name.as_deref().unwrap_or_default();
+        let version = pod.metadata.resource_version.as_deref().unwrap_or_default();
+        let seconds = u32::try_from(LOOK.as_secs()).unwrap_or(10);
+        let parameters = WatchParams::default().fields(&format!("metadata.name={name}")).timeout(seconds);
+        let watch = async {
+            match self.pods.watch(&parameters, version).await {
+                Ok(events) => drop(Box::pin(events).next().await),
+                Err(_) => tokio::time::sleep(PAUSE).await,
+            }
+        };
+        let _ = tokio::time::timeout(within.min(LOOK), watch).await;
+    }
+
+    pub(super) async fn log(
+        &self,
+        name: &TaskName,
+        from: &Place,
+    ) -> Result<impl AsyncBufRead + Unpin, Error> {
+        let parameters = LogParams {
+            container: Some(pod::CONTAINER.into()),
+            timestamps: true,
+            since_time: from.since(),
+            ..LogParams::default()
+        };
+        self.pods.log_stream(&name::pod(name), &parameters).await.map(Box::pin)
+    }
+
+    /// Keeps how a task ended, unless somebody changed the pod meanwhile; answers whether it did.
+    pub(super) async fn keep_ending(&self, pod: &Pod, ending: &str) -> Result<bool, TaskError> {
+        let name = pod.metadata.name.as_deref().unwrap_or_default();
+        let version = &pod.metadata.resource_version;
+        let patch =
+            json!({ "metadata": { "resourceVersion": version, "annotations": { name::ENDING: ending } } });
+        match self.pods.patch(name, &PatchParams::default(), &Patch::Merge(&patch)).await {
+            Ok(_) => Ok(true),
+            Err(Error::Api(status)) if status.is_conflict() || status.is_not_found() => Ok(false),
+            Err(error) => Err(unavailable(error)),
+        }
+    }
+}
+
+/// What the cluster says no to, in its words: a quota, an admission, a right that is missing.
+pub(super) fn refused(error: Error) -> TaskError {
+    match error {
+        Error::Api(status) if matches!(status.code, 400 | 403 | 404 | 422) => {
+            let remedy = match status.message.as_str() {
+                message if message.contains("exceeded quota") => {
+                    "raise the quota of the namespace, or wait for room in it"
+                }
+                message if message.contains("violates PodSecurity") => {
+                    "relax the pod security of the namespace"
+                }
+                message if message.contains("namespaces") && status.code == 404 => "make the namespace",
+                _ => "give the account of the engine this right, or correct what is named",
+            };
+            TaskError::Refused(format!("the cluster says: {:.1000}; {remedy}", status.message))
+        }
+        other => unavailable(other),
+    }
+}
+
+pub(super) fn unavailable(error: Error) -> TaskError {
+    match error {
+        Error::Api(status) => TaskError::Unavailable(format!("the cluster says: {:.1000}", status.message)),
+        other => TaskError::Unavailable(format!("the cluster does not answer: {other}")),
+    }
+}
+
+pub(super) fn broken(error: std::io::Error) -> TaskError {
+    TaskError::Unavailable(format!("the log breaks off: {error}"))
+}
+
+fn gone_is_fine(done: Result<(), Error>) -> Result<(), TaskError> {
+    match done {
+        Err(Error::Api(status)) if status.is_not_found() => Ok(()),
+        done => done.map_err(unavailable),
+    }
+}
+
+pub(super) fn incarnation(pod: &Pod) -> Incarnation {
+    Incarnation(pod.metadata.uid.clone().unwrap_or_default())
+}
+
+pub(super) fn age(pod: &Pod) -> Duration {
+    let made = pod.metadata.creation_timestamp.as_ref().map(|time| time.0);
+    let age = made.map(|made| Timestamp::now().duration_since(made));
+    age.and_then(|age| Duration::try_from(age).ok()).unwrap_or_default()
+}

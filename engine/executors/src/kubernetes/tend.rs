@@ -1,0 +1,260 @@
+//! One pod with the helper, tended from its creation to its end: the tree goes in, its end is waited for, and what it left comes out.
+//!
+//! Everything that is done stands in the pod, so whoever tends it may be stopped anywhere and somebody else goes on: a tree is taken
+//! once, a process is started once, and what was collected is kept with the ending.
+
+use super::bring::{Stopped, bring};
+use super::cluster::{Cluster, PAUSE, age, incarnation};
+use super::ending::{self, Standing, standing};
+use super::gather::Gather;
+use super::helped::Brief;
+use super::helper::{Helper, Running};
+use super::name;
+use super::waiting::{Waiting, waiting};
+use futures::future::BoxFuture;
+use k8s_openapi::api::core::v1::Pod;
+use stageway_core::call::EndingReason;
+use stageway_core::name::TaskName;
+use stageway_core::task::{Collected, TaskEnding, TaskState};
+use stageway_parcel::told::{End, Told};
+use stageway_ports::TaskError;
+use std::collections::BTreeMap;
+use std::io;
+use std::time::{Duration, Instant};
+use tracing::warn;
+
+/// For how long the helper is asked to wait with its answer.
+const WAITS: Duration = Duration::from_secs(25);
+/// How often a tree is sent, and each path asked for, before that is given up.
+const TRIES: u32 = 6;
+/// How often all of it is begun again before whoever waits is told.
+const ROUNDS: u32 = 2;
+/// How long the cluster may take to tell of an end that the helper saw nothing of.
+const TOLD: Duration = Duration::from_secs(30);
+
+/// Tends one pod.
+pub(super) struct Tending<'a> {
+    pub(super) cluster: &'a Cluster,
+    pub(super) name: &'a TaskName,
+    pub(super) uid: &'a str,
+}
+
+impl Tending<'_> {
+    /// Returns when the task has ended or is lost; `tell` is called with what it is until then.
+    pub(super) async fn tend(
+        &self,
+        tell: &(dyn Fn(TaskState) + Send + Sync),
+    ) -> Result<TaskState, TaskError> {
+        let pod_name = name::pod(self.name);
+        let helper = Helper::of(&self.cluster.pods, &pod_name);
+        let (mut known, mut tries, mut fails, mut gone) = ("unknown", 0, 0, None);
+        loop {
+            let Some(pod) = self.pod().await? else { return Ok(TaskState::Lost) };
+            if let Some(ending) = kept(&pod) {
+                return Ok(TaskState::Ended(ending));
+            }
+            let brief = brief(&pod);
+            match standing(&pod) {
+                Standing::Ended(ending) => return Ok(without(*ending, &brief)),
+                Standing::Lost => return Ok(TaskState::Lost),
+                Standing::Queued => tell(TaskState::Queued),
+                Standing::Running => tell(TaskState::Running),
+            }
+            if self.gives_up(&pod).await? {
+                continue;
+            }
+            if matches!(standing(&pod), Standing::Queued) {
+                self.cluster.changed(&pod, WAITS).await;
+                continue;
+            }
+            match helper.wait(known, WAITS).await {
+                Ok(Told::Ended(end)) if end.reason != EndingReason::Lost.as_str() => {
+                    match self.conclude(&pod, &helper, &brief, &end).await? {
+                        Ok(Some(state)) => return Ok(state),
+                        Ok(None) => {}
+                        // A pod that is gone says so in the next round.
+                        Err(error) if fails >= ROUNDS => {
+                            let problem = format!("what the task left does not come back: {error}");
+                            return Err(TaskError::Unavailable(problem));
+                        }
+                        Err(_) => {
+                            fails += 1;
+                            self.cluster.changed(&pod, PAUSE).await;
+                        }
+                    }
+                }
+                Ok(Told::Running) => known = "running",
+                Ok(Told::Waiting { tree: true }) => known = "tree",
+                Ok(Told::Waiting { tree: false }) => {
+                    known = "nothing";
+                    let Some(tree) = &brief.tree else { continue };
+                    let problem = match bring(&*self.cluster.blobs, &helper, tree).await {
+                        Ok(()) => continue,
+                        Err(Stopped::Refused(problem)) => problem,
+                        Err(Stopped::Broken(error)) if tries < TRIES => {
+                            warn!(task = %self.name, %error, "a workspace did not come in; it is sent again");
+                            tries += 1;
+                            self.cluster.changed(&pod, PAUSE * tries).await;
+                            known = "unknown";
+                            continue;
+                        }
+                        Err(Stopped::Broken(error)) => error.to_string(),
+                    };
+                    self.cluster.give_up(&pod_name, &not_in_place(tree, &problem)).await?;
+                }
+                // Its container is no more, or the cluster asked it to end: why is told by the pod, a little later.
+                Ok(Told::Gone | Told::Ended(_)) => {
+                    let since = *gone.get_or_insert_with(Instant::now);
+                    if let Some(ending) = ending::of_container(&pod) {
+                        return Ok(without(ending, &brief));
+                    }
+                    if since.elapsed() > TOLD {
+                        return Ok(TaskState::Lost);
+                    }
+                    self.cluster.changed(&pod, PAUSE).await;
+                }
+                // It does not run yet, or not any more: the pod says which.
+                Err(_) => self.cluster.changed(&pod, PAUSE).await,
+            }
+        }
+    }
+
+    async fn pod(&self) -> Result<Option<Pod>, TaskError> {
+        let pod = self.cluster.pod(self.name).await?;
+        Ok(pod.filter(|pod| incarnation(pod).0 == self.uid))
+    }
+
+    /// Ends a pod that does not start.
+    async fn gives_up(&self, pod: &Pod) -> Result<bool, TaskError> {
+        let waiting = waiting(pod).filter(|_| pod.metadata.deletion_timestamp.is_none());
+        match waiting {
+            Some(waiting) if waiting.hopeless || age(pod) >= self.cluster.options.start_within => {
+                self.cluster.give_up(&name::pod(self.name), &waiting).await.map(|()| true)
+            }
+            _ => Ok(false),
+        }
+    }
+
+    /// Brings back what is collected, and keeps how it all ended; none where the pod changed meanwhile.
+    async fn conclude(
+        &self,
+        pod: &Pod,
+        helper: &Helper<'_>,
+        brief: &Brief,
+        end: &End,
+    ) -> Result<io::Result<Option<TaskState>>, TaskError> {
+        let began = Instant::now();
+        let mut ending = ending::told(pod, end);
+        let (mut budget, mut outside) = (brief.collect_bytes, 0);
+        for (name, path) in &brief.collect {
+            let at = match brief.inside(path) {
+                Some(rest) => At::Workspace(rest),
+                None => {
+                    outside += 1;
+                    At::Outside(outside - 1)
+                }
+            };
+            if !end.ran {
+                ending.missing.insert(name.clone(), "the task never started".into());
+                continue;
+            }
+            match self.collect(helper, at, &mut budget).await {
+                Ok(Ok(collected)) => drop(ending.collected.insert(name.clone(), collected)),
+                Ok(Err(problem)) => drop(ending.missing.insert(name.clone(), problem)),
+                Err(error) => return Ok(Err(error)),
+            }
+        }
+        if !brief.collect.is_empty() {
+            ending.times.collected_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        }
+        self.keep(ending).await.map(Ok)
+    }
+
+    /// The first who writes it down says how it ended.
+    async fn keep(&self, ending: TaskEnding) -> Result<Option<TaskState>, TaskError> {
+        let Some(pod) = self.pod().await? else { return Ok(Some(TaskState::Lost)) };
+        if kept(&pod).is_some() {
+            return Ok(None);
+        }
+        let text = serde_json::to_string(&ending).unwrap_or_default();
+        let is_kept = self.cluster.keep_ending(&pod, &text).await?;
+        Ok(is_kept.then(|| TaskState::Ended(Box::new(ending))))
+    }
+
+    fn collect<'a>(
+        &'a self,
+        helper: &'a Helper<'_>,
+        at: At<'a>,
+        budget: &'a mut u64,
+    ) -> BoxFuture<'a, io::Result<Result<Collected, String>>> {
+        Box::pin(self.collected(helper, at, budget))
+    }
+
+    async fn collected(
+        &self,
+        helper: &Helper<'_>,
+        at: At<'_>,
+        budget: &mut u64,
+    ) -> io::Result<Result<Collected, String>> {
+        let gather = Gather { blobs: &*self.cluster.blobs, scratch: &self.cluster.options.scratch };
+        let mut tries = 0;
+        loop {
+            let once = async {
+                let mut running = match at {
+                    At::Workspace(path) => helper.send(path).await?,
+                    At::Outside(number) => helper.outside(number).await?,
+                };
+                let Running { says, broken, .. } = &mut running;
+                broken.unless(gather.one(says, budget)).await
+            };
+            match once.await {
+                Err(error) if tries < TRIES => {
+                    warn!(task = %self.name, %error, "a path did not come back; it is asked for again");
+                    tries += 1;
+                    tokio::time::sleep(PAUSE * tries).await;
+                }
+                done => return done,
+            }
+        }
+    }
+}
+
+/// Where something that is collected lies.
+#[derive(Clone, Copy)]
+enum At<'a> {
+    Workspace(&'a str),
+    Outside(usize),
+}
+
+/// The ending that was kept with a pod.
+pub(super) fn kept(pod: &Pod) -> Option<Box<TaskEnding>> {
+    serde_json::from_str(pod.metadata.annotations.as_ref()?.get(name::ENDING)?).ok()
+}
+
+/// What is to be done with a pod that has the helper.
+pub(super) fn brief(pod: &Pod) -> Brief {
+    let text = pod.metadata.annotations.as_ref().and_then(|all| all.get(name::BRIEF));
+    text.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_else(|| Brief {
+        tree: None,
+        mount: None,
+        collect: BTreeMap::new(),
+        collect_bytes: 0,
+    })
+}
+
+/// Whether a pod has the helper.
+pub(super) fn is_helped(pod: &Pod) -> bool {
+    pod.metadata.annotations.as_ref().is_some_and(|all| all.contains_key(name::BRIEF))
+}
+
+/// An ending that only the pod's status tells: nothing could be collected.
+fn without(mut ending: TaskEnding, brief: &Brief) -> TaskState {
+    let why = "the pod was gone before it could be collected";
+    ending.missing = brief.collect.keys().map(|name| (name.clone(), why.to_owned())).collect();
+    TaskState::Ended(Box::new(ending))
+}
+
+fn not_in_place(tree: &stageway_core::digest::Digest, problem: &str) -> Waiting {
+    let words = format!("the workspace {tree} cannot be put in place: {problem:.1000}");
+    Waiting { reason: EndingReason::Unschedulable, words, hopeless: true }
+}
