@@ -1,26 +1,32 @@
 # What may stand beside the cluster; sourced by `cluster`. Each part writes where it is found into a file beside the kubeconfig.
 
-# Two servers on one storage: the engine speaks plain HTTP to its own machine's loopback only, and the nodes are elsewhere.
-start_registry() {
+# A registry for what is built and one for what is promoted. Each is two servers on one storage: the engine speaks plain HTTP to its own
+# machine's loopback only, and the nodes are elsewhere.
+start_registries() {
     command -v docker-registry >/dev/null 2>&1 || fail 'docker-registry is missing: run `engine/setup --tests`'
-    local outer
-    outer=127.0.0.1:$(free_port)
-    registry_configuration "$outer" >"$place/registry-outer.yml"
-    registry_configuration "$node:5000" >"$place/registry-inner.yml"
-    docker-registry serve "$place/registry-outer.yml" >"$place/registry-outer.log" 2>&1 </dev/null &
-    processes+=($!)
-    part registry-inner docker-registry serve "$place/registry-inner.yml"
-    processes+=($!)
-    wait_for 30 'the registry' curl -sf "http://$outer/v2/"
-    printf 'engine=%s\nnodes=%s\n' "$outer" "$node:5000" >"$place/registry"
+    start_registry build 5000
+    start_registry production 5001
 }
 
-registry_configuration() { # address
+start_registry() { # name, port of the node
+    local outer
+    outer=127.0.0.1:$(free_port)
+    registry_configuration "$1" "$outer" >"$place/registry-$1-outer.yml"
+    registry_configuration "$1" "$node:$2" >"$place/registry-$1-inner.yml"
+    docker-registry serve "$place/registry-$1-outer.yml" >"$place/registry-$1-outer.log" 2>&1 </dev/null &
+    processes+=($!)
+    part "registry-$1-inner" docker-registry serve "$place/registry-$1-inner.yml"
+    processes+=($!)
+    wait_for 30 "the registry $1" curl -sf "http://$outer/v2/"
+    printf '%s-engine=%s\n%s-nodes=%s\n' "$1" "$outer" "$1" "$node:$2" >>"$place/registry"
+}
+
+registry_configuration() { # name, address
     cat <<END
 version: 0.1
 log: { level: error }
-storage: { filesystem: { rootdirectory: $place/registry-data }, delete: { enabled: true } }
-http: { addr: "$1" }
+storage: { filesystem: { rootdirectory: $place/registry-$1 }, delete: { enabled: true } }
+http: { addr: "$2" }
 END
 }
 
@@ -41,7 +47,7 @@ put_kaniko() {
 
 push_image() { # file, repository:tag
     local address
-    address=$(sed -n 's/^engine=//p' "$place/registry")
+    address=$(sed -n 's/^build-engine=//p' "$place/registry")
     skopeo copy -q --dest-tls-verify=false "docker-archive:$1" "docker://$address/$2" >&2
 }
 

@@ -17,11 +17,20 @@ impl Cluster {
     /// # Panics
     /// When it does not start.
     pub fn start(root: &Path) -> Self {
+        Self::start_with(root, &[])
+    }
+
+    /// The same with some of the parts that the script offers, each told in a file beside the kubeconfig.
+    ///
+    /// # Panics
+    /// When it does not start.
+    #[allow(dead_code, reason = "not every test that includes this file asks for parts")]
+    pub fn start_with(root: &Path, parts: &[&str]) -> Self {
         if let Some(path) = std::env::var_os("STAGEWAY_TEST_KUBECONFIG") {
             return Self { kubeconfig: path.into(), served: None };
         }
         let script = root.join("tests/kubernetes/cluster");
-        let spawned = Command::new(&script).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
+        let spawned = Command::new(&script).args(parts).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
         let mut child = spawned.expect("the cluster's script runs");
         let mut line = String::new();
         let output = child.stdout.take().expect("its output");
@@ -32,6 +41,18 @@ impl Cluster {
             script.display()
         );
         Self { kubeconfig: line.trim().into(), served: Some(child) }
+    }
+
+    /// A line of the file of a part: `NAME=VALUE`.
+    ///
+    /// # Panics
+    /// When there is none.
+    #[allow(dead_code, reason = "not every test that includes this file asks for parts")]
+    pub fn part(&self, part: &str, name: &str) -> String {
+        let text =
+            std::fs::read_to_string(self.kubeconfig.with_file_name(part)).expect("the file of the part");
+        let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('='));
+        line.unwrap_or_else(|| panic!("no `{name}` in {text}")).to_owned()
     }
 
     /// The path of its kubeconfig.

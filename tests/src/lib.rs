@@ -7,6 +7,7 @@ pub mod killing;
 pub mod loopback;
 pub mod processes;
 pub mod prometheus;
+pub mod server;
 
 pub use guests::{copy, from_wit, guest, guests};
 

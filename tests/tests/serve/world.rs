@@ -3,6 +3,7 @@
 use crate::forge::ScriptedForge;
 use serde_json::{Value as Json, json};
 use stageway_tests::Installation;
+pub(crate) use stageway_tests::server::{Answer, Server, request};
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
@@ -28,100 +29,6 @@ pub(crate) struct World {
     pub(crate) installation: Installation,
     pub(crate) forge: ScriptedForge,
     place: TempDir,
-}
-
-/// An answer to a request.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Answer {
-    pub(crate) status: u16,
-    pub(crate) head: String,
-    pub(crate) body: String,
-}
-
-impl Answer {
-    pub(crate) fn json(&self) -> Json {
-        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
-    }
-}
-
-pub(crate) struct Server {
-    child: Child,
-    pub(crate) port: u16,
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-impl Server {
-    /// `stageway serve` with `config.yaml` of the command's folder; it listens when this returns.
-    pub(crate) fn start(mut stageway: Command) -> Self {
-        let mut child = stageway
-            .args(["--config", "config.yaml", "serve", "--listen", "127.0.0.1:0"])
-            .stdout(Stdio::piped())
-            .stderr(Stdio::inherit())
-            .spawn()
-            .expect("the binary starts");
-        let mut line = String::new();
-        let mut out = BufReader::new(child.stdout.take().expect("its output"));
-        out.read_line(&mut line).expect("it says where it listens");
-        let port = line.trim().rsplit(':').next().and_then(|port| port.parse().ok());
-        Self { child, port: port.unwrap_or_else(|| panic!("no port in {line:?}")) }
-    }
-
-    /// `kill -9`.
-    pub(crate) fn kill(mut self) {
-        self.child.kill().expect("it is killed");
-        self.child.wait().expect("it is gone");
-    }
-
-    /// Sends a signal, such as `-STOP`.
-    pub(crate) fn signal(&self, signal: &str) {
-        let pid = self.child.id().to_string();
-        assert!(Command::new("kill").args([signal, &pid]).status().expect("kill runs").success());
-    }
-
-    /// SIGTERM; answers how it ended and how long that took.
-    pub(crate) fn terminate(mut self) -> (Option<i32>, Duration) {
-        let begun = Instant::now();
-        self.signal("-TERM");
-        let status = self.child.wait().expect("it ends");
-        (status.code(), begun.elapsed())
-    }
-
-    pub(crate) fn request(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
-        request(self.port, method, path, headers, body).expect("the server answers")
-    }
-}
-
-/// One request on a connection of its own.
-pub(crate) fn request(
-    port: u16,
-    method: &str,
-    path: &str,
-    headers: &[(&str, &str)],
-    body: &[u8],
-) -> std::io::Result<Answer> {
-    let mut stream = TcpStream::connect(("127.0.0.1", port))?;
-    stream.set_read_timeout(Some(Duration::from_secs(60)))?;
-    let mut head = format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n");
-    for (name, value) in headers {
-        head.push_str(&format!("{name}: {value}\r\n"));
-    }
-    head.push_str(&format!("Content-Length: {}\r\n\r\n", body.len()));
-    stream.write_all(head.as_bytes())?;
-    // Whoever refuses a body does not read it to its end.
-    let _ = stream.write_all(body);
-    let mut text = Vec::new();
-    stream.read_to_end(&mut text)?;
-    let text = String::from_utf8_lossy(&text).into_owned();
-    let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
-    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
-    let status = status.ok_or_else(|| std::io::Error::other(format!("no answer: {text}")))?;
-    Ok(Answer { status, head: head.to_owned(), body: body.to_owned() })
 }
 
 /// HMAC-SHA256 in hex, by Python.

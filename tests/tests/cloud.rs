@@ -1,0 +1,341 @@
+//! The whole story of the Orderbook team on real parts: from `git push` over Kaniko, registries and a Kubernetes to a Deployment that a
+//! Prometheus watches; and back again when it is bad.
+
+use serde_json::Value as Json;
+use stageway_tests::cluster::Cluster;
+use stageway_tests::forge::{Gitea, SECRET};
+use stageway_tests::server::{Server, request};
+use stageway_tests::{Installation, orderbook, root};
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+/// A push until its image is tested, on a machine that does much else.
+const BUILT: Duration = Duration::from_secs(900);
+/// From there until what was deployed has been watched.
+const RELEASED: Duration = Duration::from_secs(240);
+
+/// Everything that the team has.
+struct Team {
+    cluster: Cluster,
+    kubectl: PathBuf,
+    gitea: Gitea,
+    _server: Server,
+    _proxy: Proxy,
+    installation: Installation,
+    place: TempDir,
+    clone: TempDir,
+}
+
+/// `kubectl proxy`: the API server without credentials, on this machine's loopback.
+struct Proxy {
+    process: Child,
+    port: u16,
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+impl Proxy {
+    fn start(kubectl: &Path, kubeconfig: &Path) -> Self {
+        let mut command = Command::new(kubectl);
+        command.args(["kubectl", "--kubeconfig"]).arg(kubeconfig).args(["proxy", "--port=0"]);
+        let mut process = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("kubectl runs");
+        let mut line = String::new();
+        BufReader::new(process.stdout.take().expect("its output")).read_line(&mut line).expect("text");
+        let port = line.trim().rsplit(':').next().and_then(|port| port.parse().ok());
+        Self { process, port: port.unwrap_or_else(|| panic!("no port in {line:?}")) }
+    }
+}
+
+fn git(folder: &Path, arguments: &[&str]) -> String {
+    let author = ["-c", "user.name=test", "-c", "user.email=test@example.invalid"];
+    let output = Command::new("git").args(author).args(arguments).current_dir(folder).output();
+    let output = output.expect("git runs");
+    assert!(output.status.success(), "git {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).trim().to_owned()
+}
+
+impl Team {
+    fn start() -> Self {
+        let cluster = Cluster::start_with(&root(), &["registry", "kaniko", "prometheus"]);
+        let built = Command::new(root().join("tests/kubernetes/setup")).output().expect("the set-up runs");
+        let kubectl = PathBuf::from(String::from_utf8(built.stdout).expect("a path").trim());
+        for namespace in ["ci", "orderbook"] {
+            let mut make = Command::new(&kubectl);
+            make.args(["kubectl", "--kubeconfig"]).arg(cluster.kubeconfig());
+            let made = make.args(["create", "namespace", namespace]).output().expect("kubectl runs");
+            assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        }
+        let (gitea, installation) = (Gitea::start(), Installation::new());
+        let place = tempfile::tempdir().expect("a temporary directory");
+        fs::write(place.path().join("config.yaml"), configuration(&cluster, &gitea))
+            .expect("the configuration");
+        fs::write(place.path().join("policy.yaml"), policy(&cluster)).expect("the policy");
+        let mut stageway = installation.stageway(place.path());
+        stageway.envs([("TOKEN", gitea.token()), ("SECRET", SECRET)]);
+        let server = Server::start(stageway);
+        gitea.webhook(&format!("http://127.0.0.1:{}/webhooks/orderbook", server.port));
+        let proxy = Proxy::start(&kubectl, cluster.kubeconfig());
+        let clone = orderbook();
+        Self { cluster, kubectl, gitea, _server: server, _proxy: proxy, installation, place, clone }
+    }
+
+    /// The example with its two pipelines for a cluster, as the team has them.
+    fn adopt(&self) {
+        let (to, from) = (self.clone.path(), root().join("examples/orderbook/cloud"));
+        for folder in [".stageway", "deploy"] {
+            fs::create_dir_all(to.join(folder)).expect("a folder");
+        }
+        for (name, place) in [
+            ("build.yaml", ".stageway/build.yaml"),
+            ("release.yaml", ".stageway/release.yaml"),
+            ("orderbook.yaml", "deploy/orderbook.yaml"),
+        ] {
+            fs::copy(from.join(name), to.join(place)).expect("a copy");
+        }
+        fs::remove_file(to.join("stageway.yaml")).expect("the pipeline for one machine");
+        fs::remove_dir_all(to.join("cloud")).expect("what was taken from it");
+    }
+
+    /// Commits everything and pushes it; answers the commit.
+    fn push(&self, message: &str) -> String {
+        let folder = self.clone.path();
+        git(folder, &["add", "--all"]);
+        git(folder, &["commit", "--quiet", "--message", message]);
+        git(folder, &["push", "--quiet", &self.gitea.remote(), "main"]);
+        git(folder, &["rev-parse", "HEAD"])
+    }
+
+    /// The state of a context of a commit once its run has ended.
+    fn ended(&self, revision: &str, context: &str, within: Duration) -> String {
+        let begun = Instant::now();
+        loop {
+            let told =
+                self.gitea.api("GET", &format!("/repos/acme/demo/commits/{revision}/statuses"), None).body;
+            let mine = told.as_array().into_iter().flatten().filter(|status| status["context"] == context);
+            let mine = mine.max_by_key(|status| status["id"].as_u64());
+            match mine.and_then(|status| status["status"].as_str()) {
+                Some("pending") | None => {}
+                Some(state) => return state.to_owned(),
+            }
+            assert!(begun.elapsed() < within, "{context} of {revision}: {told:#}\n{}", self.newest());
+            thread::sleep(Duration::from_millis(200));
+        }
+    }
+
+    fn said(&self, arguments: &[&str]) -> String {
+        let arguments = [&["--config", "config.yaml"], arguments].concat();
+        let mut command = self.installation.stageway(self.place.path());
+        let output = command.args(arguments).envs([("TOKEN", "-"), ("SECRET", "-")]).output();
+        String::from_utf8_lossy(&output.expect("the binary starts").stdout).into_owned()
+    }
+
+    /// The newest run with its logs, for people who read of a failure.
+    fn newest(&self) -> String {
+        format!("{}\n{}", self.said(&["show", "latest"]), self.said(&["logs", "latest"]))
+    }
+
+    /// The newest run as JSON.
+    fn latest(&self) -> Json {
+        let text = self.said(&["show", "latest", "--json"]);
+        serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"))
+    }
+
+    /// Builds and releases what is pushed; answers how each ended.
+    fn released(&self, revision: &str) -> (String, String) {
+        let built = self.ended(revision, "stageway/orderbook/push", BUILT);
+        if built != "success" {
+            return (built, String::new());
+        }
+        (built, self.ended(revision, "stageway/release/pipeline", RELEASED))
+    }
+
+    fn kubectl(&self, arguments: &[&str]) -> Json {
+        let mut command = Command::new(&self.kubectl);
+        command.args(["kubectl", "--kubeconfig"]).arg(self.cluster.kubeconfig());
+        let output =
+            command.args(["--namespace", "orderbook", "get", "--output", "json"]).args(arguments).output();
+        serde_json::from_slice(&output.expect("kubectl runs").stdout).unwrap_or(Json::Null)
+    }
+
+    /// The image that the Deployment asks for.
+    fn deployed(&self) -> String {
+        let deployment = self.kubectl(&["deployment", "orderbook"]);
+        let image = deployment.pointer("/spec/template/spec/containers/0/image");
+        image.and_then(Json::as_str).unwrap_or_default().to_owned()
+    }
+
+    /// What every pod that runs answers.
+    fn answers(&self, path: &str) -> Vec<u16> {
+        let pods = self.kubectl(&["pods", "--selector", "app=orderbook"]);
+        answers(self._proxy.port, &pods, path)
+    }
+
+    /// The tags of a repository in one of the registries.
+    fn tags(&self, registry: &str, repository: &str) -> BTreeSet<String> {
+        let address = self.cluster.part("registry", &format!("{registry}-engine"));
+        let port = address.rsplit(':').next().and_then(|port| port.parse().ok()).expect("a port");
+        let answer =
+            request(port, "GET", &format!("/v2/{repository}/tags/list"), &[], b"").expect("an answer");
+        let tags = answer.json()["tags"].as_array().cloned().unwrap_or_default();
+        tags.iter().filter_map(|tag| tag.as_str().map(str::to_owned)).collect()
+    }
+}
+
+fn answers(proxy: u16, pods: &Json, path: &str) -> Vec<u16> {
+    let running = |pod: &&Json| {
+        pod["metadata"]["deletionTimestamp"].is_null()
+            && pod["status"]["containerStatuses"][0]["ready"] == true
+    };
+    let pods = pods["items"].as_array().into_iter().flatten().filter(running);
+    pods.filter_map(|pod| {
+        let name = pod["metadata"]["name"].as_str()?;
+        let path = format!("/api/v1/namespaces/orderbook/pods/{name}:8080/proxy{path}");
+        Some(request(proxy, "GET", &path, &[], b"").ok()?.status)
+    })
+    .collect()
+}
+
+fn configuration(cluster: &Cluster, gitea: &Gitea) -> String {
+    let address = gitea.address();
+    let registry = |name: &str| {
+        let (engine, nodes) = (
+            cluster.part("registry", &format!("{name}-engine")),
+            cluster.part("registry", &format!("{name}-nodes")),
+        );
+        format!("{{ registry: \"{engine}\", insecure: true, pull: \"{nodes}\" }}")
+    };
+    let prometheus = cluster.part("prometheus", "url");
+    let prometheus = prometheus.trim_start_matches("http://");
+    format!(
+        "policy: policy.yaml
+forges: {{ git: {{ kind: gitea, api: \"http://{address}/api/v1\", token: env:TOKEN }} }}
+egress: {{ allow: [\"{address}\", \"{prometheus}\"] }}
+connections:
+  build: {}
+  production: {}
+clusters: {{ production: {{ kubeconfig: {} }} }}
+executor:
+  cluster: production
+  namespace: ci
+  helper: stageway.test/pod:1
+  root-images: [build/tools/kaniko]
+repositories:
+  orderbook:
+    forge: git
+    name: acme/demo
+    clone: http://{address}/acme/demo.git
+    login: {{ user: root1, password: env:TOKEN }}
+    protected: [main]
+webhooks: {{ orderbook: {{ repositories: orderbook, secrets: env:SECRET }} }}
+",
+        registry("build"),
+        registry("production"),
+        cluster.kubeconfig().display(),
+    )
+}
+
+fn policy(cluster: &Cluster) -> String {
+    format!(
+        "trust: {{ protected: {{ allow: \"*\" }} }}
+vars:
+  kaniko: build/tools/kaniko:1
+  prometheus: {}
+  window: 10s
+  interval: 1s
+",
+        cluster.part("prometheus", "url")
+    )
+}
+
+/// Somebody who uses the service all the time.
+fn use_it(team: &Team) -> Arc<AtomicBool> {
+    let over = Arc::<AtomicBool>::default();
+    let (until, proxy) = (over.clone(), team._proxy.port);
+    thread::spawn(move || {
+        let list = "/api/v1/namespaces/orderbook/pods?labelSelector=app%3Dorderbook";
+        while !until.load(Ordering::Relaxed) {
+            if let Ok(pods) = request(proxy, "GET", list, &[], b"")
+                && let Some(pods) =
+                    pods.body.find('{').and_then(|at| serde_json::from_str(&pods.body[at..]).ok())
+            {
+                for _ in 0..5 {
+                    answers(proxy, &pods, "/trades?after=424242");
+                    thread::sleep(Duration::from_millis(100));
+                }
+            } else {
+                thread::sleep(Duration::from_millis(200));
+            }
+        }
+    });
+    over
+}
+
+#[test]
+fn a_push_is_built_tested_promoted_deployed_and_watched() {
+    let team = Team::start();
+    team.adopt();
+    let over = use_it(&team);
+
+    let first = team.push("adopt the pipelines of the cluster");
+    assert_eq!(team.released(&first), ("success".into(), "success".into()), "{}", team.newest());
+    let good = team.deployed();
+    assert!(
+        good.starts_with(&format!("{}/orderbook@sha256:", team.cluster.part("registry", "production-nodes"))),
+        "{good}"
+    );
+    assert_eq!(team.answers("/health"), [200, 200]);
+    let tags = team.tags("production", "orderbook");
+    assert!(tags.contains("production") && tags.contains(&format!("prod-{first}")), "{tags:?}");
+    let built = team.tags("build", "orderbook");
+    assert!(built.iter().any(|tag| tag.starts_with("inputs-")), "{built:?}");
+    assert!(built.iter().any(|tag| tag.starts_with("sha256-")), "its provenance is listed: {built:?}");
+
+    // The same sources again.
+    let file = team.clone.path().join(".stageway/build.yaml");
+    let text = fs::read_to_string(&file).expect("the pipeline");
+    fs::write(&file, text + "# nothing changed\n").expect("the pipeline");
+    let second = team.push("say that nothing changed");
+    assert_eq!(team.released(&second), ("success".into(), "success".into()), "{}", team.newest());
+    assert_eq!(team.tags("build", "orderbook"), built, "nothing was built");
+    assert_eq!(team.deployed(), good);
+
+    // A release whose tests see nothing, and whose users do.
+    let file = team.clone.path().join("src/api/mod.rs");
+    let text = fs::read_to_string(&file).expect("the source");
+    let bad = "fn trades(&self, query: &Query) -> Result<Answer, Problem> {
+        if query.number(\"after\") == Some(424_242) {
+            return Ok(json_answer(StatusCode::INTERNAL_SERVER_ERROR, &json!({})));
+        }";
+    let changed = text.replace("fn trades(&self, query: &Query) -> Result<Answer, Problem> {", bad);
+    assert_ne!(changed, text);
+    fs::write(&file, changed).expect("the source");
+    let third = team.push("answer somebody badly");
+    assert_eq!(team.released(&third), ("success".into(), "failure".into()), "{}", team.newest());
+    let told = team.latest().to_string();
+    assert!(told.contains("stageway/objective-missed") && told.contains("rolled back release"), "{told}");
+    assert_eq!(team.deployed(), good, "the release before is back");
+    assert_eq!(team.answers("/trades?after=424242"), [200, 200]);
+
+    // Nobody sees anything.
+    let prometheus = team.cluster.part("prometheus", "pid");
+    assert!(Command::new("kill").args(["-9", &prometheus]).status().expect("kill runs").success());
+    fs::write(&file, text).expect("the source");
+    let fourth = team.push("answer everybody well again");
+    let (built, released) = team.released(&fourth);
+    assert_eq!((built.as_str(), released.as_str()), ("success", "error"), "{}", team.newest());
+    assert!(team.latest().to_string().contains("stageway/no-data"), "{}", team.newest());
+    over.store(true, Ordering::Relaxed);
+}
