@@ -164,7 +164,6 @@ fn a_service_is_deployed_changed_and_taken_back() {
     fs::write(world.tree.path().join("k8s/new.yaml"), EXTRA.replace("extra", "new")).expect("a file");
     let bad = world.run();
     assert_eq!(bad.exit, 10, "{bad:#?}");
-    println!("{}", bad.lines("deploy").join("\n"));
     let release = world.releases()[1]["id"].as_str().expect("an id").to_owned();
     assert_says(failure(&bad), &["CrashLoopBackOff", "exit code 3", "rolled back to release", &release]);
     assert_says(&bad.lines("deploy").join("\n"), &["no database"]);

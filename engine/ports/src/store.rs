@@ -405,7 +405,8 @@ pub trait Store: Send + Sync {
         release: Release,
     ) -> Result<(), StoreError>;
 
-    /// Sets the verdict of a release; the same verdict again is once, another one replaces it.
+    /// Sets the verdict of a release; the same verdict again is once, another one replaces it. A verdict without a reason may still
+    /// get one: so does the `unknown` with which every release begins.
     ///
     /// # Errors
     /// [`StoreError::Fenced`] and [`StoreError::NotFound`].

@@ -72,7 +72,9 @@ async fn a_tag_that_cannot_move_is_a_conflict_with_both_digests() {
     let registry = open(&face.address, true).await;
     let (one, two) = two_images(&registry, "shop").await;
     face.make_immutable("shop");
-    assert_eq!(registry.facts("shop", None).await.unwrap()["immutability"], "tags");
+    let facts = registry.facts("shop", None).await.unwrap();
+    assert_eq!(facts["immutability"], "tags");
+    assert!(facts["pull"].as_str().unwrap().ends_with("/shop"), "{facts}");
     assert_eq!(registry.tag("shop", &one, "v1", None).await, Ok(Outcome::Created));
     assert_eq!(registry.tag("shop", &one, "v1", None).await, Ok(Outcome::Already));
     let conflict = RegistryError::conflict("shop", "v1", Some(one), Some(&one));

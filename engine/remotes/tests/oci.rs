@@ -56,6 +56,10 @@ async fn skopeo_reads_what_is_written_and_finds_the_same_digest() {
     contract::push(&registry, "team/orderbook", &blobs, &sample).await;
     registry.tag("team/orderbook", &sample.digest, "v1", None).await.unwrap();
 
+    // The name under which others pull is the one that skopeo is given.
+    let facts = registry.facts("team/orderbook", None).await.unwrap();
+    assert_eq!(facts["pull"], format!("{}/team/orderbook", real.address));
+
     let reference = format!("docker://{}/team/orderbook:v1", real.address);
     let inspected = skopeo(&["inspect", "--tls-verify=false", &reference]);
     let inspected: serde_json::Value = serde_json::from_str(&inspected).unwrap();

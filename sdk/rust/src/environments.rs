@@ -36,7 +36,7 @@ pub fn release(environment: &str, what: &impl Serialize) -> Result<String, HostE
     raw::release(environment, &wire::write("what", what)?)
 }
 
-/// Records what a release turned out to be.
+/// Records what a release turned out to be. The same judgement again changes nothing, unless the earlier one had no reason.
 ///
 /// # Errors
 /// `NotFound`, `Denied`.

@@ -19,7 +19,9 @@ use stageway_ports::memory::{
     ManualClock, MemoryBlobs, MemoryExecutor, MemoryHttp, MemoryRegistry, MemorySecrets, MemorySource,
     MemoryStore, ScriptedGuests, ScriptedHost, ScriptedLife, TaskScript,
 };
-use stageway_ports::{ApprovalAnswer, Blobs, Clock, Guests, NewRun, Registry, Store, StoredLine, Writer};
+use stageway_ports::{
+    ApprovalAnswer, Blobs, Clock, Cluster, Guests, NewRun, Registry, Store, StoredLine, Writer,
+};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -36,6 +38,7 @@ pub struct World {
     pub secrets: MemorySecrets,
     pub source: MemorySource,
     pub clock: ManualClock,
+    pub cluster: Option<Arc<dyn Cluster>>,
     pub guests: ScriptedGuests,
     /// What runs components, where that is not `guests` itself.
     pub host: Option<Arc<dyn Guests>>,
@@ -97,6 +100,7 @@ impl World {
             secrets: MemorySecrets::new([("TOKEN", b"s3cr3t-value".as_slice())]),
             source: MemorySource::default(),
             clock: ManualClock::new(START),
+            cluster: None,
             guests: ScriptedGuests::new(),
             host: None,
             seen: Arc::default(),
@@ -117,7 +121,7 @@ impl World {
             http: self.http.clone(),
             secrets: Arc::new(self.secrets.clone()),
             source: Arc::new(self.source.clone()),
-            cluster: None,
+            cluster: self.cluster.clone(),
             clock: Arc::new(self.clock.clone()),
             observer: self.seen.clone(),
             rules: self.rules.clone(),

@@ -62,8 +62,8 @@ impl Write {
         reason: &str,
     ) -> Result<()> {
         self.fenced(writer).await?;
-        let found: Option<String> = sqlx::query_scalar(locking!(
-            "SELECT verdict FROM release WHERE tenant = $1 AND environment = $2 AND id = $3"
+        let found: Option<(String, String)> = sqlx::query_as(locking!(
+            "SELECT verdict, reason FROM release WHERE tenant = $1 AND environment = $2 AND id = $3"
         ))
         .bind(self.tenant.as_str())
         .bind(environment.as_str())
@@ -71,7 +71,8 @@ impl Write {
         .fetch_optional(&mut *self.sql)
         .await?;
         let verdict = text(verdict)?;
-        if found.ok_or_else(|| refusal::no_release(release, environment))? == verdict {
+        let (before, because) = found.ok_or_else(|| refusal::no_release(release, environment))?;
+        if before == verdict && !because.is_empty() {
             return Ok(());
         }
         sqlx::query(

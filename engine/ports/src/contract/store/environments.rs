@@ -169,9 +169,13 @@ pub async fn a_release_is_judged(fixture: &dyn StoreFixture) {
     store.release(&writer, &production, release(&writer, "a")).await.unwrap();
     let judge = |release, verdict, reason| store.judge(&writer, &production, release, verdict, reason);
     assert!(matches!(judge("none", "good", "").await, Err(StoreError::NotFound(_))));
-    for (verdict, reason, kept) in
-        [("good", "quiet", "quiet"), ("good", "again", "quiet"), ("bad", "5xx", "5xx")]
-    {
+    for (verdict, reason, kept) in [
+        ("unknown", "rolled out", "rolled out"),
+        ("unknown", "again", "rolled out"),
+        ("good", "quiet", "quiet"),
+        ("good", "again", "quiet"),
+        ("bad", "5xx", "5xx"),
+    ] {
         judge("a", verdict, reason).await.unwrap();
         let found = store.releases(&writer.tenant, &production, 1).await.unwrap().remove(0);
         assert_eq!((found.verdict.as_str(), found.reason.as_str()), (verdict, kept));

@@ -113,7 +113,7 @@ impl Tenant {
             .get_mut(environment)
             .and_then(|found| found.releases.iter_mut().find(|stored| stored.id == release))
             .ok_or_else(|| StoreError::NotFound(format!("release {release} of {environment}")))?;
-        if found.verdict != verdict {
+        if found.verdict != verdict || found.reason.is_empty() {
             found.verdict = verdict.to_owned();
             found.reason = reason.to_owned();
             self.changes += 1;
