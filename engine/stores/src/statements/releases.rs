@@ -72,7 +72,7 @@ impl Write {
         .await?;
         let verdict = text(verdict)?;
         let (before, because) = found.ok_or_else(|| refusal::no_release(release, environment))?;
-        if before == verdict && !because.is_empty() {
+        if before == verdict && because != text("")? {
             return Ok(());
         }
         sqlx::query(
