@@ -19,4 +19,5 @@ mod s12_login;
 mod s13_freeze;
 mod s14_matrix;
 mod s15_cluster;
+mod s16_pods;
 mod world;
