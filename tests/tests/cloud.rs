@@ -253,7 +253,7 @@ fn policy(cluster: &Cluster) -> String {
 vars:
   kaniko: build/tools/kaniko:1
   prometheus: {}
-  window: 10s
+  window: 24s
   interval: 1s
 ",
         cluster.part("prometheus", "url")

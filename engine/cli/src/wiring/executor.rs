@@ -3,11 +3,12 @@
 use super::engine::THIS_PROGRAM;
 use crate::config::Settings;
 use anyhow::{Context, Result};
-use stageway_core::operator::{ClusterAccess, PodTasks, PodToleration, Pods};
+use stageway_core::operator::{ClusterAccess, Connection, PodTasks, PodToleration, Pods};
 use stageway_executors::DividedExecutor;
 use stageway_executors::kubernetes::{KubernetesExecutor, KubernetesOptions, Toleration};
 use stageway_executors::local::{LocalExecutor, LocalOptions};
 use stageway_ports::{Blobs, Executor};
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -28,7 +29,8 @@ pub(crate) async fn executor(
     let here = local(settings, &directory.join("tasks"));
     let Some(pods) = &settings.executor else { return Ok(here) };
     let access = settings.clusters.get(&pods.cluster).cloned().unwrap_or_default();
-    let options = options(pods, access, directory.join("scratch"));
+    let mut options = options(pods, access, directory.join("scratch"));
+    options.registries = registries(settings, pods);
     std::fs::create_dir_all(&options.scratch)
         .with_context(|| format!("{} cannot be made", options.scratch.display()))?;
     let executor = KubernetesExecutor::open(options, blobs)
@@ -64,6 +66,18 @@ fn supervisor(settings: &Settings, tasks: &Path) -> Vec<OsString> {
     words
 }
 
+/// Where nodes find the images of each connection: as the connection itself says, unless the executor knows better.
+fn registries(settings: &Settings, pods: &Pods) -> BTreeMap<String, String> {
+    let connections = settings.connections.iter().flatten();
+    let named = connections.filter_map(|(name, connection)| match connection {
+        Connection::Registry(registry) => {
+            Some((name.clone(), registry.pull.clone().unwrap_or_else(|| registry.address.clone())))
+        }
+        Connection::Layout(_) | Connection::Ecr(_) => None,
+    });
+    named.chain(pods.registries.clone()).collect()
+}
+
 fn options(pods: &Pods, access: ClusterAccess, scratch: PathBuf) -> KubernetesOptions {
     let usual = KubernetesOptions::new(&pods.namespace);
     KubernetesOptions {
@@ -73,7 +87,6 @@ fn options(pods: &Pods, access: ClusterAccess, scratch: PathBuf) -> KubernetesOp
         helper: pods.helper.clone(),
         root_images: pods.root_images.clone(),
         scratch,
-        registries: pods.registries.clone(),
         service_account: pods.service_account.clone(),
         identities: pods.identities.clone(),
         pull_secrets: pods.pull_secrets.clone(),
