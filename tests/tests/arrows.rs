@@ -9,7 +9,9 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("core", &[]),
     ("ports", &["core"]),
     ("host", &["core", "ports"]),
-    ("executors", &["core", "ports"]),
+    ("executors", &["core", "ports", "parcel"]),
+    ("executors/parcel", &[]),
+    ("executors/pod", &["parcel"]),
     ("remotes", &["core", "ports"]),
     ("stores", &["core", "ports"]),
     ("conductor", &["core", "ports"]),
@@ -49,7 +51,7 @@ fn rooms() -> BTreeMap<String, BTreeSet<String>> {
     let room = |package: &Json| {
         let manifest = package["manifest_path"].as_str().unwrap_or_default().to_owned();
         let (_, rest) = manifest.split_once("/engine/")?;
-        Some(rest.split('/').next()?.to_owned())
+        Some(rest.strip_suffix("/Cargo.toml")?.to_owned())
     };
     let names = |package: &Json| {
         let dependencies = package["dependencies"].as_array().expect("dependencies");

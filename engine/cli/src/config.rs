@@ -9,6 +9,7 @@
 //! | plugins | `--plugins`, `STAGEWAY_PLUGINS`, `plugins:`, then both `plugins/` beside the binary and `$XDG_DATA_HOME/stageway/plugins` |
 //! | connections | `connections:`, then every name is the image layout directory `STATE/images/NAME` |
 //! | clusters | `clusters:` |
+//! | where tasks run | `executor:`, then on this machine |
 //! | toolbox | `toolbox:`, then `~/.cargo/bin` and `~/.rustup` where they exist |
 //! | cache of plugin builds | `$XDG_CACHE_HOME/stageway`, in the state |
 //! | policy | `policy:`, then built in: a person may everything, `stageway/*` gets what its manifests derive |
@@ -17,7 +18,7 @@ use crate::exit::{Exit, Invalid, Refused};
 use crate::terminal::Sources;
 use anyhow::Result;
 use stageway_core::name::TenantId;
-use stageway_core::operator::{ClusterAccess, Connection, Operator, Service};
+use stageway_core::operator::{ClusterAccess, Connection, Operator, Pods, Service};
 use stageway_core::policy::{Egress, Policy, SecretSource};
 use stageway_stores::BlobPlace;
 use std::collections::BTreeMap;
@@ -73,6 +74,8 @@ pub(crate) struct Settings {
     pub(crate) connections: Option<BTreeMap<String, Connection>>,
     /// What the names of clusters mean.
     pub(crate) clusters: BTreeMap<String, ClusterAccess>,
+    /// Where tasks run besides this machine.
+    pub(crate) executor: Option<Pods>,
     /// Directories that tasks see.
     pub(crate) toolbox: Vec<PathBuf>,
     /// The user's `~/.cargo`, if it exists.
@@ -141,6 +144,7 @@ impl Settings {
             connections: (!operator.connections.is_empty())
                 .then(|| connections(&operator.connections, &folder, home.as_deref())),
             clusters: clusters(&operator.clusters, &folder, home.as_deref()),
+            executor: operator.executor.clone(),
             service: operator.service.clone(),
             policies,
             cargo_home: home.map(|home| home.join(".cargo")).filter(|path| path.is_dir()),

@@ -30,6 +30,9 @@ pub struct TaskSpec {
     pub network: Network,
     /// The operator's configuration switched the sandbox off.
     pub unconfined: bool,
+    /// As whom it runs, by a name that the executor knows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identity: Option<String>,
 }
 
 /// Labels that let people and sweeps find a task's owner.

@@ -79,6 +79,19 @@ pub trait Executor: Send + Sync {
     /// `--version`): a stage that ran with another toolbox is not the same stage.
     async fn toolbox(&self) -> Result<BTreeMap<String, String>, TaskError>;
 
+    /// Whether it unpacks images itself, so that their layers must lie in the blobs before a task is started. `with_image` says whether
+    /// the task's own root is an image.
+    fn unpacks(&self, with_image: bool) -> bool {
+        let _ = with_image;
+        true
+    }
+
+    /// Whether a task may run as this identity. `with_image` says whether the task's own root is an image.
+    fn has_identity(&self, name: &str, with_image: bool) -> bool {
+        let _ = (name, with_image);
+        false
+    }
+
     /// Every task that exists.
     async fn sweep(&self) -> Result<Vec<TaskName>, TaskError>;
 }

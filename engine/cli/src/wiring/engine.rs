@@ -1,25 +1,21 @@
 //! The engine of one run.
 
 use super::connections::Connections;
+use super::executor::executor;
 use super::{Home, Origin, SystemClock};
 use crate::config::Settings;
 use anyhow::{Context, Result};
 use stageway_conductor::engine::{Engine, Observer, Rules};
 use stageway_core::policy::Policy;
-use stageway_executors::local::{LocalExecutor, LocalOptions};
 use stageway_host::{CompileBy, Host, HostOptions};
 use stageway_ports::{Executor, Guests, Secrets, Source};
 use stageway_remotes::secrets::DeclaredSecrets;
 use stageway_remotes::source::WorkTree;
 use std::ffi::OsString;
 use std::sync::Arc;
-use std::time::Duration;
 
 /// The running executable, even if its file was replaced since.
 pub(crate) const THIS_PROGRAM: &str = "/proc/self/exe";
-/// How long a supervisor may take until it answers.
-const START_WITHIN: Duration = Duration::from_secs(20);
-
 /// What engines of this installation are made of.
 pub(crate) struct Blueprint {
     /// Where everything is.
@@ -28,6 +24,8 @@ pub(crate) struct Blueprint {
     pub(crate) home: Home,
     /// Runs components.
     pub(crate) guests: Arc<dyn Guests>,
+    /// Runs tasks.
+    pub(crate) executor: Arc<dyn Executor>,
 }
 
 /// The host of components, with everything compiled kept in the state directory.
@@ -62,11 +60,12 @@ impl Blueprint {
     /// Opens the state, and makes ready to run components.
     ///
     /// # Errors
-    /// Those of [`Home::open`] and [`guests`].
+    /// Those of [`Home::open`], [`guests`] and [`executor()`].
     pub(crate) async fn new(settings: Settings) -> Result<Self> {
         let home = Home::open(&settings).await?;
         let guests = guests(&settings)?;
-        Ok(Self { settings: Arc::new(settings), home, guests })
+        let executor = executor(&settings, &home.directory, home.blobs.clone()).await?;
+        Ok(Self { settings: Arc::new(settings), home, guests, executor })
     }
 
     /// The work tree of a run.
@@ -95,7 +94,7 @@ impl Blueprint {
         let policy = &self.settings.policy;
         let secrets =
             DeclaredSecrets::new(&self.settings.folder).with_tenant(&self.home.tenant, &policy.secrets);
-        let parts = Parts { secrets: Arc::new(secrets), executor: self.executor(), observer };
+        let parts = Parts { secrets: Arc::new(secrets), executor: self.executor.clone(), observer };
         let rules = Rules { unconfined: origin.unconfined, skip: origin.skip, ..rules(policy) };
         self.assemble(source, parts, rules)
     }
@@ -124,33 +123,5 @@ impl Blueprint {
             observer: parts.observer,
             rules,
         }))
-    }
-
-    /// The executor of this machine.
-    pub(crate) fn executor(&self) -> Arc<dyn Executor> {
-        Arc::new(LocalExecutor::new(LocalOptions {
-            state: self.home.directory.join("tasks"),
-            supervisor: self.supervisor(),
-            toolbox: self.settings.toolbox.clone(),
-            start_within: START_WITHIN,
-        }))
-    }
-
-    /// The command line of the supervisor; `commands::supervisor` reads it.
-    fn supervisor(&self) -> Vec<OsString> {
-        let mut words: Vec<OsString> = [THIS_PROGRAM, "supervisor", "serve"].map(OsString::from).into();
-        let mut option = |name: &str, value: OsString| {
-            words.push(name.into());
-            words.push(value);
-        };
-        option("--directory", self.home.directory.join("tasks").into());
-        option("--blobs", (&self.settings.blobs).into());
-        for path in &self.settings.toolbox {
-            option("--toolbox", path.into());
-        }
-        if let Some(path) = &self.settings.cargo_home {
-            option("--cargo-home", path.into());
-        }
-        words
     }
 }

@@ -41,7 +41,7 @@ impl Fleet {
             .tenants
             .iter()
             .fold(none, |all, (tenant, rules)| all.with_tenant(tenant, &rules.policy.secrets));
-        let executor = blueprint.executor();
+        let executor = blueprint.executor.clone();
         let of_tenant = site.tenants.iter();
         let stages = of_tenant.map(|(tenant, of)| (tenant.clone(), rules(&of.policy).places())).collect();
         Self { blueprint, site, mirrors, executor, secrets: Arc::new(secrets), unconfined, stages }

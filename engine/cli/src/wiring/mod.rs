@@ -5,6 +5,7 @@ mod connections;
 mod drive;
 mod engine;
 mod event;
+mod executor;
 mod facts;
 mod find;
 mod fleet;

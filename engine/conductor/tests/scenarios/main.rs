@@ -18,4 +18,5 @@ mod s11_cost;
 mod s12_login;
 mod s13_freeze;
 mod s14_matrix;
+mod s16_pods;
 mod world;

@@ -1,12 +1,12 @@
 //! The operator's configuration: one file for `stageway run` and `stageway serve`, never read from a repository.
 //!
-//! It says where things are (state, plugins, toolbox), what the names of connections
-//! and clusters mean, and which policy holds. Paths in
-//! it are relative to its own folder; whoever reads the file resolves them.
+//! It says where things are (state, plugins, toolbox), what the names of connections and clusters mean, where tasks run, and which
+//! policy holds. Paths in it are relative to its own folder; whoever reads the file resolves them.
 
 mod parse;
 mod parse_clusters;
 mod parse_connections;
+mod parse_pods;
 mod parse_service;
 mod parse_tenants;
 mod parse_tokens;
@@ -22,4 +22,7 @@ pub use service::{
     USUAL_PARALLEL_RUNS, Webhook,
 };
 pub use token::{Scope, TOKEN_PREFIX, Token};
-pub use types::{ClusterAccess, Connection, EcrConnection, Login, Operator, RegistryConnection};
+pub use types::{
+    ClusterAccess, Connection, EcrConnection, Login, Operator, PodTasks, PodToleration, Pods,
+    RegistryConnection,
+};

@@ -2,14 +2,25 @@
 
 use super::parse_clusters::clusters;
 use super::parse_connections::connections;
+use super::parse_pods::pods;
 use super::parse_service;
 use super::types::Operator;
 use crate::diagnostic::{Diagnostic, any_error, codes, sort};
 use crate::document::{Entry, Map, Node, Reader, Value, load, reader::cut};
 use crate::policy::{egress, source};
 
-const KEYS: [&str; 9] =
-    ["state", "database", "blobs", "plugins", "policy", "connections", "clusters", "toolbox", "egress"];
+const KEYS: [&str; 10] = [
+    "state",
+    "database",
+    "blobs",
+    "plugins",
+    "policy",
+    "connections",
+    "clusters",
+    "executor",
+    "toolbox",
+    "egress",
+];
 
 fn keys() -> Vec<&'static str> {
     KEYS.into_iter().chain(parse_service::KEYS).collect()
@@ -40,14 +51,16 @@ impl Operator {
 
 fn operator(reader: &mut Reader, root: &Node) -> Option<Operator> {
     let map = reader.map(root, &root.place, &keys())?;
+    let clusters = map.get("clusters").map(|node| clusters(reader, node)).unwrap_or_default();
     Some(Operator {
+        executor: map.get("executor").and_then(|node| pods(reader, node, &clusters)),
         state: place(reader, &map, "state"),
         database: map.get("database").and_then(|node| source(reader, node, "database address")),
         blobs: place(reader, &map, "blobs"),
         plugins: places(reader, &map, "plugins"),
         policy: place(reader, &map, "policy"),
         connections: map.get("connections").map(|node| connections(reader, node)).unwrap_or_default(),
-        clusters: map.get("clusters").map(|node| clusters(reader, node)).unwrap_or_default(),
+        clusters,
         toolbox: places(reader, &map, "toolbox"),
         egress: map.get("egress").map(|node| egress(reader, node)).unwrap_or_default(),
         service: parse_service::service(reader, &map),

@@ -1,6 +1,7 @@
 //! The configuration as data.
 
 use super::service::Service;
+use crate::grant::ImagePattern;
 use crate::policy::{Egress, SecretSource};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -30,6 +31,9 @@ pub struct Operator {
     /// What the names of clusters mean.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub clusters: BTreeMap<String, ClusterAccess>,
+    /// Where tasks run besides this machine.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub executor: Option<Pods>,
     /// Directories of this machine that tasks see, read-only, at their own paths. `~/` is the user's home.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub toolbox: Option<Vec<String>>,
@@ -100,6 +104,73 @@ pub struct ClusterAccess {
     /// The context in it; none is the current one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub context: Option<String>,
+}
+
+/// Tasks as pods of a cluster.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Pods {
+    /// The name of the cluster.
+    pub cluster: String,
+    /// The namespace of the pods; it exists.
+    pub namespace: String,
+    /// Which tasks become pods.
+    pub tasks: PodTasks,
+    /// The image of the helper, for tasks with a workspace, services or something to collect.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub helper: Option<String>,
+    /// The image of tasks that name none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub toolbox: Option<String>,
+    /// Connection to the address under which the nodes pull its images.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub registries: BTreeMap<String, String>,
+    /// The service account of pods that name no identity.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub service_account: Option<String>,
+    /// Service accounts that a task may name as its identity.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub identities: Vec<String>,
+    /// Names of secrets of the namespace with which images are pulled.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub pull_secrets: Vec<String>,
+    /// Labels that a node must have.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub node_selector: BTreeMap<String, String>,
+    /// Taints that are tolerated.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tolerations: Vec<PodToleration>,
+    /// For how long a task may wait for its node and its image, in milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub start_within_ms: Option<u64>,
+    /// Images that may run as root in their container.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub root_images: Vec<ImagePattern>,
+}
+
+/// Which tasks become pods.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PodTasks {
+    /// Those that name an image; those with the toolbox run on this machine.
+    #[default]
+    Images,
+    /// Every task.
+    All,
+}
+
+/// A taint that is tolerated, as Kubernetes writes it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct PodToleration {
+    /// The taint's key; none is every key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+    /// The taint's value; none is every value.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub value: Option<String>,
+    /// `NoSchedule`, `PreferNoSchedule` or `NoExecute`; none is every effect.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub effect: Option<String>,
 }
 
 /// Credentials of a registry.

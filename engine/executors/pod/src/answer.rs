@@ -13,6 +13,8 @@ use std::time::{Duration, Instant};
 
 /// The most output of one answer, in bytes.
 const PIECE: u64 = 4 << 20;
+/// The longest record of an end, in bytes.
+const END: u64 = 64 << 10;
 
 /// Stays until it is told to end, and takes away the dead of its container.
 pub(crate) fn keep() -> io::Result<()> {
@@ -53,13 +55,16 @@ fn told(place: &Place) -> io::Result<Told> {
     // In this order: whoever ends writes first and lets go then.
     let was_there = place.alive().exists();
     let lives = place::is_held(&place.alive())?;
-    match fs::read(place.end()) {
-        Ok(end) => Ok(Told::Ended(serde_json::from_slice::<Box<End>>(&end)?)),
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        Err(_) if was_there && !lives => Ok(Told::Gone),
-        Err(_) if place.started().exists() => Ok(Told::Running),
-        Err(_) => Ok(Told::Waiting { tree: place.tree().exists() }),
+    let end = read(&place.end(), 0, END)?;
+    if !end.is_empty() {
+        // What is no record was not written by us, so nothing is known.
+        return Ok(serde_json::from_slice::<Box<End>>(&end).map_or(Told::Gone, Told::Ended));
     }
+    Ok(match (was_there && !lives, place.started().exists()) {
+        (true, _) => Told::Gone,
+        (false, true) => Told::Running,
+        (false, false) => Told::Waiting { tree: place.tree().exists() },
+    })
 }
 
 /// Sends output from an offset on; waits for some as long as it is told.
@@ -81,8 +86,9 @@ pub(crate) fn output(place: &Place, from: u64, most: u64, within: Duration) -> i
     out.flush()
 }
 
+/// Reads at most `most` bytes of a file; one that is not there has none. The task could have put something else there.
 fn read(path: &Path, from: u64, most: u64) -> io::Result<Vec<u8>> {
-    let mut file = match File::open(path) {
+    let mut file = match plain(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         opened => opened?,
     };
@@ -102,18 +108,23 @@ pub(crate) fn send(workspace: &Path, path: &str) -> io::Result<()> {
 
 /// Sends what the task's container kept of its own root.
 pub(crate) fn outside(place: &Place, number: u64) -> io::Result<()> {
-    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let mut file = File::from(open(place.outside(number), flags, Mode::empty())?);
+    let mut file = plain(&place.outside(number))?;
     let mut out = io::stdout().lock();
     io::copy(&mut file, &mut out)?;
     out.flush()
 }
 
+fn plain(path: &Path) -> io::Result<File> {
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let file = File::from(open(path, flags, Mode::empty())?);
+    if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other("it is not a file")) }
+}
+
 /// Asks the task to end, and says whether anybody is there to read it.
 pub(crate) fn cancel(place: &Place, grace: Duration) -> io::Result<()> {
-    if !place.cancel().exists() {
-        place::write(&place.cancel(), grace.as_millis().to_string().as_bytes())?;
-    }
+    let before = fs::read_to_string(place.cancel()).ok().and_then(|text| text.parse::<u128>().ok());
+    let grace = before.map_or(grace.as_millis(), |before| before.min(grace.as_millis()));
+    place::write(&place.cancel(), grace.to_string().as_bytes())?;
     let somebody = place.end().exists() || place::is_held(&place.alive())?;
     parcel::put(&mut io::stdout(), if somebody { &Asked::Noted } else { &Asked::Nobody })
 }

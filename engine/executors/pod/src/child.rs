@@ -4,9 +4,9 @@ use crate::sys;
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, kill_process_group, wait};
 use stageway_parcel::{Bounded, Lines};
 use std::cell::Cell;
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, Permissions};
 use std::io::{self, PipeReader, Read};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -43,6 +43,8 @@ pub(crate) struct Output {
 impl Output {
     pub(crate) fn open(path: &Path, limit: u64, lines: Option<Lines>) -> io::Result<Self> {
         let file = OpenOptions::new().create(true).append(true).mode(0o644).open(path)?;
+        // Containers of one pod may be different users; only who made the file may say so.
+        let _ = file.set_permissions(Permissions::from_mode(0o666));
         Ok(Self { to: Bounded::new(file, limit), lines })
     }
 
@@ -80,12 +82,16 @@ pub(crate) struct NotStarted {
     pub(crate) output: Output,
 }
 
+fn not_started(problem: String, code: i32, output: Output) -> Box<NotStarted> {
+    Box::new(NotStarted { problem, code, output })
+}
+
 impl Child {
     /// Starts a command in a group of its own, whose output goes where it is told.
-    pub(crate) fn start(words: &[String], output: Output) -> Result<Self, NotStarted> {
+    pub(crate) fn start(words: &[String], output: Output) -> Result<Self, Box<NotStarted>> {
         let (program, arguments) = match words {
             [program, arguments @ ..] => (program.as_str(), arguments),
-            [] => return Err(NotStarted { problem: "there is no command".into(), code: 127, output }),
+            [] => return Err(not_started("there is no command".into(), 127, output)),
         };
         let started = io::pipe().and_then(|(reader, writer)| {
             let mut command = Command::new(program);
@@ -106,10 +112,10 @@ impl Child {
                     pump: std::thread::spawn(move || pump(reader, output)),
                 })
             }
-            Ok((None, _)) => Err(NotStarted { problem: "it has no pid".into(), code: 126, output }),
+            Ok((None, _)) => Err(not_started("it has no pid".into(), 126, output)),
             Err(error) => {
                 let code = if error.kind() == io::ErrorKind::NotFound { 127 } else { 126 };
-                Err(NotStarted { problem: format!("`{program:.200}`: {error}"), code, output })
+                Err(not_started(format!("`{program:.200}`: {error}"), code, output))
             }
         }
     }

@@ -19,6 +19,8 @@ use std::time::{Duration, Instant};
 const TIMEOUT_GRACE: Duration = Duration::from_secs(5);
 /// How long the cluster's own request to end leaves, before it kills: the least grace that a pod has.
 const TERM_GRACE: Duration = Duration::from_secs(600);
+/// How long the claim on a task may take.
+const CLAIMED: Duration = Duration::from_secs(2);
 /// How long services may take to end.
 const SERVICES: Duration = Duration::from_secs(5);
 
@@ -56,10 +58,7 @@ struct Task<'a> {
 
 impl Task<'_> {
     fn run(&self, command: &[String]) -> io::Result<u8> {
-        let alive = place::lock(&self.place.alive())?;
-        if alive.is_none() || self.place.end().exists() || self.place.started().exists() {
-            return Err(io::Error::other("this task was started before"));
-        }
+        let _alive = self.claim()?;
         let shown = match self.prepare() {
             Ok((prepared_at_ms, services_ms)) => {
                 place::write(&self.place.started(), b"")?;
@@ -75,13 +74,25 @@ impl Task<'_> {
         Ok(shown)
     }
 
+    /// Holds the lock that says that somebody is here; whoever looks at it has it for a moment too.
+    fn claim(&self) -> io::Result<fs::File> {
+        let until = Instant::now() + CLAIMED;
+        loop {
+            if self.place.end().exists() || self.place.started().exists() {
+                return Err(io::Error::other("this task was started before"));
+            }
+            match place::lock(&self.place.alive())? {
+                Some(alive) => return Ok(alive),
+                None if Instant::now() < until => std::thread::sleep(LOOK),
+                None => return Err(io::Error::other("this task is started by somebody else")),
+            }
+        }
+    }
+
     /// Waits for the tree and for the services; answers when the first was there, and how long the others took.
     fn prepare(&self) -> Result<(u64, u64), Box<End>> {
-        let cancelled = || Box::new(never("cancelled", "cancelled before it started"));
         while self.order.tree && !self.place.tree().exists() {
-            if self.is_asked_to_end() {
-                return Err(cancelled());
-            }
+            self.is_wanted()?;
             std::thread::sleep(LOOK);
         }
         let (prepared_at_ms, began) = (now_ms(), Instant::now());
@@ -93,17 +104,23 @@ impl Task<'_> {
                     let end = End { prepared_at_ms, services_ms, ..never("unschedulable", problem) };
                     return Err(Box::new(end));
                 }
-                if self.is_asked_to_end() {
-                    return Err(cancelled());
-                }
+                self.is_wanted()?;
                 std::thread::sleep(LOOK);
             }
         }
         Ok((prepared_at_ms, milliseconds(began.elapsed())))
     }
 
-    fn is_asked_to_end(&self) -> bool {
-        self.terminated.load(Ordering::Relaxed) || self.place.cancel().exists()
+    /// Whether the task is still to be started.
+    fn is_wanted(&self) -> Result<(), Box<End>> {
+        if self.cancelled().is_some() {
+            return Err(Box::new(never("cancelled", "cancelled before it started")));
+        }
+        if self.terminated.load(Ordering::Relaxed) {
+            // Somebody deletes the pod, and it says why.
+            return Err(Box::new(never("lost", "asked to end before it started")));
+        }
+        Ok(())
     }
 
     fn process(&self, command: &[String]) -> io::Result<(End, Option<Output>, u8)> {
@@ -119,7 +136,8 @@ impl Task<'_> {
         };
         let child = match Child::start(command, output) {
             Ok(child) => child,
-            Err(NotStarted { problem, code, output }) => {
+            Err(not_started) => {
+                let NotStarted { problem, code, output } = *not_started;
                 let shown = Exit::Code(code).shown();
                 return Ok((ran("exited", Some(code), problem), Some(output), shown));
             }
@@ -152,8 +170,8 @@ impl Task<'_> {
                 Some(exit @ Exit::Signal(_)) => return ("signalled", Some(exit)),
                 None => {}
             }
-            if let Ok(grace) = fs::read_to_string(self.place.cancel()) {
-                break ("cancelled", Duration::from_millis(grace.trim().parse().unwrap_or(0)));
+            if let Some(grace) = self.cancelled() {
+                break ("cancelled", grace);
             }
             if Instant::now() >= until {
                 break ("timed-out", TIMEOUT_GRACE);
@@ -164,7 +182,22 @@ impl Task<'_> {
             }
         };
         child.terminate();
-        (reason, child.exited(grace))
+        let asked = Instant::now();
+        let mut until = asked + grace;
+        loop {
+            let exit = child.exited(LOOK.min(until.saturating_duration_since(Instant::now())));
+            if exit.is_some() || Instant::now() >= until {
+                return (reason, exit);
+            }
+            // Who asks again may leave it less time.
+            until = until.min(self.cancelled().map_or(until, |grace| asked + grace));
+        }
+    }
+
+    /// The time that a cancelled task has to end.
+    fn cancelled(&self) -> Option<Duration> {
+        let grace = fs::read_to_string(self.place.cancel()).ok()?;
+        Some(Duration::from_millis(grace.trim().parse().unwrap_or(0)))
     }
 
     /// Ends the services, completes the output, keeps what lies outside of the workspace, and records the end.

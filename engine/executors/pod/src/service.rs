@@ -23,8 +23,11 @@ pub(crate) fn serve(
     terminated: &AtomicBool,
 ) -> io::Result<u8> {
     let is_over = || terminated.load(Ordering::Relaxed) || place.stop().exists() || place.end().exists();
-    let before = |number: usize| number.checked_sub(1);
-    while (order.tree && !place.tree().exists()) || before(number).is_some_and(|n| !place.ready(n).exists()) {
+    let is_turn = || {
+        let before = number.checked_sub(1).is_none_or(|before| place.ready(before).exists());
+        before && (!order.tree || place.tree().exists())
+    };
+    while !is_turn() {
         if is_over() {
             place::write(&place.done(number), b"0")?;
             return Ok(0);
@@ -35,7 +38,8 @@ pub(crate) fn serve(
     let output = Output::open(&place.output(), order.output_bytes, Some(Lines::new(name)))?;
     let child = match Child::start(command, output) {
         Ok(child) => child,
-        Err(NotStarted { problem, mut output, .. }) => {
+        Err(not_started) => {
+            let NotStarted { problem, mut output, .. } = *not_started;
             let total = output.finish()?;
             place::write(&place.failed(number), format!("did not start: {problem}").as_bytes())?;
             place::write(&place.done(number), total.to_string().as_bytes())?;

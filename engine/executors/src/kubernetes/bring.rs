@@ -120,11 +120,11 @@ fn contents(tree: &Tree) -> Vec<Content> {
     tree.iter().filter_map(|(_, node)| file(node)).collect()
 }
 
-/// A file with its bytes, where they are few.
-fn ahead(
-    blobs: &dyn Blobs,
-    content: Content,
-) -> BoxFuture<'_, Result<(Content, Option<Vec<u8>>), BlobError>> {
+/// A file, and its bytes where they are few.
+type Ahead = (Content, Option<Vec<u8>>);
+
+/// Reads a file ahead.
+fn ahead(blobs: &dyn Blobs, content: Content) -> BoxFuture<'_, Result<Ahead, BlobError>> {
     Box::pin(async move {
         let small = content.size <= SMALL;
         Ok((content, if small { Some(blobs.get(&content.digest, SMALL).await?) } else { None }))

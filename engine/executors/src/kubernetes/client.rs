@@ -2,6 +2,7 @@
 
 use super::cluster::{Cluster, PAUSE, age, broken, incarnation, refused, unavailable};
 use super::ending::{Standing, standing};
+use super::helped::is_deserted;
 use super::helper::Helper;
 use super::log::{self, Place};
 use super::options::{KubernetesOptions, OpenError};
@@ -125,7 +126,7 @@ impl KubernetesExecutor {
         let pod_name = name::pod(name);
         let helper = Helper::of(&self.cluster.pods, &pod_name);
         // Where it does not answer, it does not run yet, or there is nothing left to be read.
-        let over = matches!(standing(pod), Standing::Ended(_) | Standing::Lost);
+        let over = is_deserted(pod) || matches!(standing(pod), Standing::Ended(_) | Standing::Lost);
         let read = if over { None } else { helper.output(offset, max.min(CHUNK), OUTPUT).await.ok() };
         let (bytes, end) = match read {
             Some(read) => read,
@@ -248,6 +249,14 @@ impl Executor for KubernetesExecutor {
     async fn toolbox(&self) -> Result<BTreeMap<String, String>, TaskError> {
         let image = self.cluster.options.toolbox.clone().unwrap_or_default();
         Ok(BTreeMap::from([("image".to_owned(), image)]))
+    }
+
+    fn unpacks(&self, _: bool) -> bool {
+        false
+    }
+
+    fn has_identity(&self, name: &str, _: bool) -> bool {
+        self.cluster.options.identities.iter().any(|one| one == name)
     }
 
     async fn sweep(&self) -> Result<Vec<TaskName>, TaskError> {

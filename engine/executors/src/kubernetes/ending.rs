@@ -10,6 +10,8 @@ use stageway_core::task::{TaskEnding, TaskTimes};
 use stageway_parcel::told::End;
 use std::collections::BTreeMap;
 
+/// The longest message of an ending, in bytes.
+const MESSAGE: usize = 4096;
 const OUT_OF_MEMORY: &str = "OOMKilled: it used more memory than its limit; raise the limit of the task";
 
 /// What a status says of a task's life.
@@ -82,13 +84,23 @@ pub(super) fn of_container(pod: &Pod) -> Option<TaskEnding> {
     let (reason, message) = match by_container(end) {
         Some((reason @ (EndingReason::OutOfMemory | EndingReason::Image), message)) => (reason, message),
         _ if pod.metadata.deletion_timestamp.is_some() => return None,
-        _ => {
-            let code = end.exit_code;
-            let words =
-                format!("its container ended with code {code} and left no record: run the stage again");
-            (EndingReason::Lost, words)
-        }
+        _ => return Some(unknown(pod)),
     };
+    Some(ending(pod, Some(end), reason, message))
+}
+
+/// A task whose container left no record.
+pub(super) fn unknown(pod: &Pod) -> TaskEnding {
+    let end = container(pod).and_then(|status| status.state.as_ref()?.terminated.as_ref());
+    let how = end.map(|end| format!(" with code {}", end.exit_code)).unwrap_or_default();
+    let words = format!("its container ended{how} and left no record: run the stage again");
+    ending(pod, end, EndingReason::Lost, words)
+}
+
+/// How a task ended as the status of its container alone tells it, when the helper beside it is gone; none as long as it runs.
+pub(super) fn without_helper(pod: &Pod) -> Option<TaskEnding> {
+    let end = container(pod)?.state.as_ref()?.terminated.as_ref()?;
+    let (reason, message) = by_container(end).unwrap_or_else(|| (EndingReason::Exited, message(end)));
     Some(ending(pod, Some(end), reason, message))
 }
 
@@ -97,7 +109,7 @@ pub(super) fn told(pod: &Pod, end: &End) -> TaskEnding {
     let reason = serde_json::from_value(Json::String(end.reason.clone())).unwrap_or(EndingReason::Lost);
     let message = match reason {
         EndingReason::OutOfMemory if end.message.is_empty() => OUT_OF_MEMORY.to_owned(),
-        _ => end.message.clone(),
+        _ => end.message[..end.message.floor_char_boundary(MESSAGE)].to_owned(),
     };
     let known = ending(pod, None, reason, message);
     let placed = pod.status.as_ref().and_then(|status| status.start_time.as_ref());

@@ -4,7 +4,7 @@ use super::container::{container, is_root, literal, resources, security, variabl
 use super::options::KubernetesOptions;
 use super::secret;
 use k8s_openapi::api::core::v1::{
-    Container, EmptyDirVolumeSource, PodSpec, ResourceRequirements, Volume, VolumeMount,
+    Container, EmptyDirVolumeSource, Pod, PodSpec, ResourceRequirements, Volume, VolumeMount,
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use serde::{Deserialize, Serialize};
@@ -29,6 +29,9 @@ const INSTALLED: &str = "/stageway/pod";
 pub(super) const WORKSPACE: &str = "/workspace";
 /// For how long a task that has ended waits for an engine that takes what it left, in seconds.
 const KEPT_S: u64 = 6 * 3600;
+/// What is kept free for containers that do little: thousandths of a core, and bytes.
+const SMALL_MILLIS: u32 = 5;
+const SMALL_BYTES: u64 = 16 << 20;
 /// Bytes of a pod's annotation that says what is to be done with it.
 const BRIEF: usize = 128 << 10;
 
@@ -80,6 +83,13 @@ impl Brief {
     }
 }
 
+/// Whether the container that stays does so no more, so that nothing is answered.
+pub(super) fn is_deserted(pod: &Pod) -> bool {
+    let statuses = pod.status.as_ref().and_then(|status| status.container_statuses.as_ref());
+    let keeper = statuses.into_iter().flatten().find(|status| status.name == KEEPER);
+    keeper.and_then(|keeper| keeper.state.as_ref()).is_some_and(|state| state.terminated.is_some())
+}
+
 /// Whether a task needs the helper; every other one is a plain pod.
 pub(super) fn is_needed(spec: &TaskSpec) -> bool {
     spec.workspace.is_some() || !spec.collect.is_empty() || !spec.services.is_empty()
@@ -99,13 +109,6 @@ pub(super) fn add(
     let roots = std::iter::once(&spec.process).chain(spec.services.iter().map(|service| &service.process));
     // Only root reads everything that root wrote.
     let root = roots.into_iter().any(|process| is_root(options, &process.root));
-    let names: Vec<String> = spec.services.iter().map(|service| service.name.clone()).collect();
-    let order = |part| Order {
-        tree: spec.workspace.is_some(),
-        services: names.clone(),
-        part,
-        output_bytes: spec.limits.output_bytes / (names.len() as u64 + 1),
-    };
     let brief = Brief::of(spec);
     let part = Part::Task {
         timeout_ms: spec.limits.timeout_ms,
@@ -113,21 +116,14 @@ pub(super) fn add(
         outside: brief.outside().map(str::to_owned).collect(),
     };
     for container in &mut pod.containers {
-        enter(container, spec, &spec.process, &order(part.clone()))?;
+        enter(container, spec, &spec.process, part.clone())?;
         if let Some(workspace) = &spec.workspace {
             let read_only = (!workspace.writable).then_some(true);
             mount(container, VolumeMount { read_only, ..volume_mount("workspace", &workspace.path) });
         }
     }
     for (number, service) in spec.services.iter().enumerate() {
-        let part = Part::Service { number, ready: ready(service), within_ms: service.within_ms };
-        let name = format!("service-{number}");
-        let mut container = container(options, &name, pod_name, &service.process, &secret::part(number))?;
-        enter(&mut container, spec, &service.process, &order(part))?;
-        // The bounds are those of all together; what is kept free for them is the task's.
-        let bounds = resources(&spec.limits);
-        container.resources = Some(ResourceRequirements { requests: Some(small()), ..bounds });
-        pod.containers.push(container);
+        pod.containers.push(beside(options, pod_name, spec, number, service)?);
     }
     pod.containers.push(keeper(helper, root, spec.workspace.is_some()));
     pod.init_containers = Some(vec![Container {
@@ -147,13 +143,32 @@ pub(super) fn add(
     Ok(())
 }
 
-/// Lets the helper start the command of a container.
-fn enter(
-    container: &mut Container,
+/// The container of a service.
+fn beside(
+    options: &KubernetesOptions,
+    pod_name: &str,
     spec: &TaskSpec,
-    process: &Process,
-    order: &Order,
-) -> Result<(), TaskError> {
+    number: usize,
+    service: &ServiceSpec,
+) -> Result<Container, TaskError> {
+    let part = Part::Service { number, ready: ready(service), within_ms: service.within_ms };
+    let name = format!("service-{number}");
+    let mut container = container(options, &name, pod_name, &service.process, &secret::part(number))?;
+    enter(&mut container, spec, &service.process, part)?;
+    // The bounds are those of all together, and what is kept free for them is the task's.
+    let bounds = resources(&spec.limits);
+    let is_tiny = spec.limits.memory_bytes.is_some_and(|bytes| bytes < SMALL_BYTES)
+        || spec.limits.cpu_millis.is_some_and(|millis| millis < SMALL_MILLIS);
+    let requests = if is_tiny { bounds.requests.clone() } else { Some(small()) };
+    container.resources = Some(ResourceRequirements { requests, ..bounds });
+    Ok(container)
+}
+
+/// Lets the helper start the command of a container.
+fn enter(container: &mut Container, spec: &TaskSpec, process: &Process, part: Part) -> Result<(), TaskError> {
+    let services: Vec<String> = spec.services.iter().map(|service| service.name.clone()).collect();
+    let output_bytes = spec.limits.output_bytes / (services.len() as u64 + 1);
+    let order = Order { tree: spec.workspace.is_some(), services, part, output_bytes };
     let (arguments, image) = match &process.root {
         Root::Image(image) if process.arguments.is_empty() => {
             (image.entrypoint.iter().chain(&image.command).cloned().collect(), Some(image))
@@ -165,7 +180,7 @@ fn enter(
         let problem = "it has no command, and its image none of its own that is known: write one";
         return Err(TaskError::Refused(problem.into()));
     }
-    let order = serde_json::to_string(order).unwrap_or_default();
+    let order = serde_json::to_string(&order).unwrap_or_default();
     let words = [INSTALLED, PLACE, "run", &order, "--"].map(str::to_owned);
     container.command = Some(words.into_iter().chain(arguments).map(|word| literal(&word)).collect());
     mount(container, volume_mount("stageway", PLACE));
@@ -221,8 +236,8 @@ fn base(helper: &str, root: bool) -> Container {
 
 /// What is kept free for containers that do little.
 fn small() -> BTreeMap<String, Quantity> {
-    let quantity = |name: &str, amount: &str| (name.to_owned(), Quantity(amount.to_owned()));
-    BTreeMap::from([quantity("cpu", "5m"), quantity("memory", "16Mi")])
+    let quantity = |name: &str, amount: String| (name.to_owned(), Quantity(amount));
+    BTreeMap::from([quantity("cpu", format!("{SMALL_MILLIS}m")), quantity("memory", SMALL_BYTES.to_string())])
 }
 
 fn ready(service: &ServiceSpec) -> Ready {

@@ -121,11 +121,12 @@ impl<'a> Helper<'a> {
         let says: Box<dyn AsyncRead + Send + Unpin> = Box::new(says);
         let status = process.take_status();
         let broken = Broken(Box::pin(async move {
-            if match status {
+            let has_ended = match status {
                 Some(status) => status.await.is_some(),
                 None => true,
-            } {
-                // It has ended, and what it said is still being read.
+            };
+            if has_ended {
+                // What it said is still being read.
                 std::future::pending::<()>().await;
             }
         }));

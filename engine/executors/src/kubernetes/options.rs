@@ -25,8 +25,10 @@ pub struct KubernetesOptions {
     pub scratch: PathBuf,
     /// Connection to the address under which the nodes pull its images, as in `registry.example.com/team`.
     pub registries: BTreeMap<String, String>,
-    /// The service account of pods; its token is not mounted.
+    /// The service account of pods whose task names no identity; no token of the cluster is mounted.
     pub service_account: Option<String>,
+    /// Service accounts that a task may name as its identity.
+    pub identities: Vec<String>,
     /// Names of secrets of the namespace with which images are pulled.
     pub pull_secrets: Vec<String>,
     /// Labels that a node must have.
@@ -61,6 +63,7 @@ impl KubernetesOptions {
             scratch: std::env::temp_dir(),
             registries: BTreeMap::new(),
             service_account: None,
+            identities: Vec::new(),
             pull_secrets: Vec::new(),
             node_selector: BTreeMap::new(),
             tolerations: Vec::new(),

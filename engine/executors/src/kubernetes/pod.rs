@@ -61,7 +61,7 @@ pub(super) fn pod(options: &KubernetesOptions, task: &TaskName, spec: &TaskSpec)
         active_deadline_seconds: Some(i64::try_from(timeout).unwrap_or(i64::MAX)),
         automount_service_account_token: Some(false),
         enable_service_links: Some(false),
-        service_account_name: options.service_account.clone(),
+        service_account_name: spec.identity.as_ref().or(options.service_account.as_ref()).cloned(),
         image_pull_secrets: (!options.pull_secrets.is_empty()).then(|| pull.collect()),
         node_selector: selector,
         tolerations: tolerations(options),
@@ -97,6 +97,11 @@ fn check<'o>(options: &'o KubernetesOptions, spec: &TaskSpec) -> Result<Option<&
         return refused(
             "it is to run without a sandbox, which a cluster does not do: leave `unconfined` out",
         );
+    }
+    if let Some(identity) = spec.identity.as_ref().filter(|name| !options.identities.contains(name)) {
+        return Err(TaskError::Refused(format!(
+            "it is to run as `{identity:.200}`, which the configuration does not allow: list it under `identities` of the executor"
+        )));
     }
     if !helped::is_needed(spec) {
         return Ok(None);

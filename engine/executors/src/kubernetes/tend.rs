@@ -7,13 +7,14 @@ use super::bring::{Stopped, bring};
 use super::cluster::{Cluster, PAUSE, age, incarnation};
 use super::ending::{self, Standing, standing};
 use super::gather::Gather;
-use super::helped::Brief;
+use super::helped::{Brief, is_deserted};
 use super::helper::{Helper, Running};
 use super::name;
 use super::waiting::{Waiting, waiting};
 use futures::future::BoxFuture;
 use k8s_openapi::api::core::v1::Pod;
 use stageway_core::call::EndingReason;
+use stageway_core::digest::Digest;
 use stageway_core::name::TaskName;
 use stageway_core::task::{Collected, TaskEnding, TaskState};
 use stageway_parcel::told::{End, Told};
@@ -47,76 +48,102 @@ impl Tending<'_> {
     ) -> Result<TaskState, TaskError> {
         let pod_name = name::pod(self.name);
         let helper = Helper::of(&self.cluster.pods, &pod_name);
-        let (mut known, mut tries, mut fails, mut gone) = ("unknown", 0, 0, None);
+        let mut seen = Seen { known: "unknown", tries: 0, fails: 0, gone: None };
         loop {
             let Some(pod) = self.pod().await? else { return Ok(TaskState::Lost) };
             if let Some(ending) = kept(&pod) {
                 return Ok(TaskState::Ended(ending));
             }
             let brief = brief(&pod);
-            match standing(&pod) {
-                Standing::Ended(ending) => return Ok(without(*ending, &brief)),
+            let state = match standing(&pod) {
+                Standing::Ended(ending) => return Ok(TaskState::Ended(Box::new(without(*ending, &brief)))),
                 Standing::Lost => return Ok(TaskState::Lost),
-                Standing::Queued => tell(TaskState::Queued),
-                Standing::Running => tell(TaskState::Running),
-            }
+                Standing::Queued => TaskState::Queued,
+                Standing::Running => TaskState::Running,
+            };
+            let is_queued = state == TaskState::Queued;
+            tell(state);
             if self.gives_up(&pod).await? {
                 continue;
             }
-            if matches!(standing(&pod), Standing::Queued) {
+            if is_queued {
                 self.cluster.changed(&pod, WAITS).await;
                 continue;
             }
-            match helper.wait(known, WAITS).await {
-                Ok(Told::Ended(end)) if end.reason != EndingReason::Lost.as_str() => {
-                    match self.conclude(&pod, &helper, &brief, &end).await? {
-                        Ok(Some(state)) => return Ok(state),
-                        Ok(None) => {}
-                        // A pod that is gone says so in the next round.
-                        Err(error) if fails >= ROUNDS => {
-                            let problem = format!("what the task left does not come back: {error}");
-                            return Err(TaskError::Unavailable(problem));
-                        }
-                        Err(_) => {
-                            fails += 1;
-                            self.cluster.changed(&pod, PAUSE).await;
-                        }
-                    }
-                }
-                Ok(Told::Running) => known = "running",
-                Ok(Told::Waiting { tree: true }) => known = "tree",
-                Ok(Told::Waiting { tree: false }) => {
-                    known = "nothing";
-                    let Some(tree) = &brief.tree else { continue };
-                    let problem = match bring(&*self.cluster.blobs, &helper, tree).await {
-                        Ok(()) => continue,
-                        Err(Stopped::Refused(problem)) => problem,
-                        Err(Stopped::Broken(error)) if tries < TRIES => {
-                            warn!(task = %self.name, %error, "a workspace did not come in; it is sent again");
-                            tries += 1;
-                            self.cluster.changed(&pod, PAUSE * tries).await;
-                            known = "unknown";
-                            continue;
-                        }
-                        Err(Stopped::Broken(error)) => error.to_string(),
-                    };
-                    self.cluster.give_up(&pod_name, &not_in_place(tree, &problem)).await?;
-                }
-                // Its container is no more, or the cluster asked it to end: why is told by the pod, a little later.
-                Ok(Told::Gone | Told::Ended(_)) => {
-                    let since = *gone.get_or_insert_with(Instant::now);
-                    if let Some(ending) = ending::of_container(&pod) {
-                        return Ok(without(ending, &brief));
-                    }
-                    if since.elapsed() > TOLD {
-                        return Ok(TaskState::Lost);
-                    }
-                    self.cluster.changed(&pod, PAUSE).await;
-                }
-                // It does not run yet, or not any more: the pod says which.
-                Err(_) => self.cluster.changed(&pod, PAUSE).await,
+            let told = helper.wait(seen.known, WAITS).await;
+            if let Some(state) = self.hear(told, &pod, &helper, &brief, &mut seen).await? {
+                return Ok(state);
             }
         }
+    }
+
+    /// Does what follows from an answer of the helper; answers how it ended when it has.
+    async fn hear(
+        &self,
+        told: io::Result<Told>,
+        pod: &Pod,
+        helper: &Helper<'_>,
+        brief: &Brief,
+        seen: &mut Seen,
+    ) -> Result<Option<TaskState>, TaskError> {
+        match told {
+            Ok(Told::Ended(end)) if end.reason != EndingReason::Lost.as_str() => {
+                match self.conclude(pod, helper, brief, &end).await? {
+                    Ok(state) => return Ok(state),
+                    Err(error) if seen.fails >= ROUNDS => {
+                        let problem = format!("what the task left does not come back: {error}");
+                        return Err(TaskError::Unavailable(problem));
+                    }
+                    // A pod that is gone says so in the next round.
+                    Err(_) => seen.fails += 1,
+                }
+            }
+            Ok(Told::Running) => return Ok(seen.hears("running")),
+            Ok(Told::Waiting { tree: true }) => return Ok(seen.hears("tree")),
+            Ok(Told::Waiting { tree: false }) => {
+                seen.hears("nothing");
+                if let Some(tree) = &brief.tree {
+                    self.send(tree, helper, seen).await?;
+                }
+                return Ok(None);
+            }
+            // Its container is no more, or the cluster asked it to end: why is told by the pod, a little later.
+            Ok(Told::Gone | Told::Ended(_)) => {
+                let since = *seen.gone.get_or_insert_with(Instant::now);
+                let late = (since.elapsed() >= TOLD).then(|| ending::unknown(pod));
+                if let Some(ending) = ending::of_container(pod).or(late) {
+                    return self.keep(without(ending, brief)).await;
+                }
+            }
+            // It does not run yet, or not any more: the pod says which.
+            Err(_) if is_deserted(pod) && pod.metadata.deletion_timestamp.is_none() => {
+                if let Some(ending) = ending::without_helper(pod) {
+                    return self.keep(without(ending, brief)).await;
+                }
+            }
+            Err(_) => {}
+        }
+        self.cluster.changed(pod, PAUSE).await;
+        Ok(None)
+    }
+
+    /// Sends the tree; ends the pod when it cannot come in.
+    async fn send(&self, tree: &Digest, helper: &Helper<'_>, seen: &mut Seen) -> Result<(), TaskError> {
+        let problem = match bring(&*self.cluster.blobs, helper, tree).await {
+            Ok(()) => return Ok(()),
+            Err(Stopped::Broken(error)) if seen.tries < TRIES => {
+                warn!(task = %self.name, %error, "a workspace did not come in; it is sent again");
+                seen.tries += 1;
+                seen.hears("unknown");
+                tokio::time::sleep(PAUSE * seen.tries).await;
+                return Ok(());
+            }
+            Err(Stopped::Broken(error)) => error.to_string(),
+            Err(Stopped::Refused(problem)) => problem,
+        };
+        let words = format!("the workspace {tree} cannot be put in place: {problem:.1000}");
+        let waiting = Waiting { reason: EndingReason::Unschedulable, words, hopeless: true };
+        self.cluster.give_up(&name::pod(self.name), &waiting).await
     }
 
     async fn pod(&self) -> Result<Option<Pod>, TaskError> {
@@ -219,6 +246,25 @@ impl Tending<'_> {
     }
 }
 
+/// What whoever tends a pod has seen of it.
+struct Seen {
+    /// What the helper said last.
+    known: &'static str,
+    /// How often the tree did not come in.
+    tries: u32,
+    /// How often what it left did not come back.
+    fails: u32,
+    /// Since when its container is gone without a record.
+    gone: Option<Instant>,
+}
+
+impl Seen {
+    fn hears(&mut self, known: &'static str) -> Option<TaskState> {
+        (self.known, self.gone) = (known, None);
+        None
+    }
+}
+
 /// Where something that is collected lies.
 #[derive(Clone, Copy)]
 enum At<'a> {
@@ -248,13 +294,8 @@ pub(super) fn is_helped(pod: &Pod) -> bool {
 }
 
 /// An ending that only the pod's status tells: nothing could be collected.
-fn without(mut ending: TaskEnding, brief: &Brief) -> TaskState {
+fn without(mut ending: TaskEnding, brief: &Brief) -> TaskEnding {
     let why = "the pod was gone before it could be collected";
     ending.missing = brief.collect.keys().map(|name| (name.clone(), why.to_owned())).collect();
-    TaskState::Ended(Box::new(ending))
-}
-
-fn not_in_place(tree: &stageway_core::digest::Digest, problem: &str) -> Waiting {
-    let words = format!("the workspace {tree} cannot be put in place: {problem:.1000}");
-    Waiting { reason: EndingReason::Unschedulable, words, hopeless: true }
+    ending
 }

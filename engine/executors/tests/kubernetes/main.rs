@@ -5,6 +5,7 @@
 mod cluster;
 mod contract;
 mod cut;
+mod divided;
 mod own;
 mod services;
 mod workspace;
@@ -34,6 +35,8 @@ fn main() -> ExitCode {
         a_tree_whose_bytes_are_gone_is_said_in_words
         a_pod_with_a_workspace_that_somebody_deletes_is_lost
         root_is_who_the_operator_lets_be;
+    divided:
+        tasks_are_divided_by_what_they_are_and_found_where_they_are;
     services:
         a_service_is_reached_on_the_loopback
         the_second_service_waits_for_the_first

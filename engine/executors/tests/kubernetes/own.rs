@@ -33,7 +33,7 @@ pub fn image_root(reference: &str) -> Root {
     }))
 }
 
-fn of_image(mut spec: TaskSpec, reference: &str) -> TaskSpec {
+pub fn of_image(mut spec: TaskSpec, reference: &str) -> TaskSpec {
     spec.process.root = image_root(reference);
     spec
 }

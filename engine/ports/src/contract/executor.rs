@@ -52,6 +52,7 @@ pub fn spec(process: Process) -> TaskSpec {
         limits: TaskLimits::default(),
         network: Network::Loopback,
         unconfined: false,
+        identity: None,
     }
 }
 

@@ -15,6 +15,8 @@ type Play = dyn Fn(&TaskName, &TaskSpec) -> TaskScript + Send + Sync;
 #[derive(Clone)]
 pub struct MemoryExecutor {
     inner: Arc<Inner>,
+    /// The identities of a cluster whose nodes pull images; none is a machine that unpacks them.
+    identities: Option<Vec<String>>,
 }
 
 struct Inner {
@@ -95,7 +97,12 @@ impl MemoryExecutor {
     /// An executor whose tasks do what `play` says, asked once for each start.
     pub fn new(play: impl Fn(&TaskName, &TaskSpec) -> TaskScript + Send + Sync + 'static) -> Self {
         let inner = Inner { play: Box::new(play), tables: Mutex::default(), changed: watch::Sender::new(0) };
-        Self { inner: Arc::new(inner) }
+        Self { inner: Arc::new(inner), identities: None }
+    }
+
+    /// The same tasks on a cluster: it pulls images by itself, and has these identities.
+    pub fn of_a_cluster(self, identities: &[&str]) -> Self {
+        Self { identities: Some(identities.iter().map(|&name| name.to_owned()).collect()), ..self }
     }
 
     /// How often each task was started, forgotten ones included. More than one is the mistake that this port must not make.
@@ -276,6 +283,14 @@ impl Executor for MemoryExecutor {
 
     async fn toolbox(&self) -> Result<BTreeMap<String, String>, TaskError> {
         Ok([("memory".to_owned(), "1".to_owned())].into())
+    }
+
+    fn unpacks(&self, _: bool) -> bool {
+        self.identities.is_none()
+    }
+
+    fn has_identity(&self, name: &str, _: bool) -> bool {
+        self.identities.iter().flatten().any(|one| one == name)
     }
 
     async fn sweep(&self) -> Result<Vec<TaskName>, TaskError> {

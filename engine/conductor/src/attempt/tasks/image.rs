@@ -1,4 +1,4 @@
-//! The image of a task: resolved once when `start` is performed, then brought into the blobs.
+//! The image of a task: resolved once when `start` is performed, then brought into the blobs if the executor unpacks it.
 
 use super::super::images::{CONFIG_BYTES, parts, told};
 use super::super::{Attempt, Halt, invalid};
@@ -31,8 +31,8 @@ impl Attempt {
             .ok_or_else(|| Halt::Tell(HostError::NotFound(format!("no image `{reference:.200}`"))))
     }
 
-    /// The image with all its layers in the blobs.
-    pub(super) async fn image_root(&self, reference: &str, state: &Json) -> Result<Root, Halt> {
+    /// The image as it was resolved, with all its layers in the blobs where it is to be unpacked.
+    pub(super) async fn image_root(&self, reference: &str, state: &Json, unpack: bool) -> Result<Root, Halt> {
         let digest = state["images"][reference].as_str().and_then(|text| text.parse::<Digest>().ok());
         let digest = digest.ok_or_else(|| invalid(format!("`{reference:.200}` was not resolved")))?;
         let (repository, _) = split(reference)?;
@@ -42,7 +42,11 @@ impl Attempt {
         let named = parts(&manifest)?;
         let mut layers = Vec::new();
         for layer in &named.layers {
-            let content = registry.pull_blob(path, &layer.content.digest, blobs).await.map_err(told)?;
+            let content = if unpack {
+                registry.pull_blob(path, &layer.content.digest, blobs).await.map_err(told)?
+            } else {
+                layer.content
+            };
             layers.push((content, layer.media_type.clone()));
         }
         let config = named.config.ok_or_else(|| invalid("the image has no configuration"))?.content.digest;

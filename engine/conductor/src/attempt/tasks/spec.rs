@@ -72,10 +72,11 @@ impl Attempt {
         for name in self.subject.planned().secrets.values() {
             grants.allows_secret_in_task(name.as_str(), image)?;
         }
-        if let Some(identity) = &command.identity {
+        let unknown = |name: &&String| !self.engine.executor.has_identity(name, command.image.is_some());
+        if let Some(identity) = command.identity.as_ref().filter(unknown) {
             return Err(Halt::Tell(HostError::NotFound(format!(
-                "identity `{identity:.200}`: tasks on this machine have none; identities are the service accounts of executors \
-                 on Kubernetes"
+                "identity `{identity:.200}`: tasks on this machine have none; those on Kubernetes have the service accounts that \
+                 the operator lists under `identities` of the executor"
             ))));
         }
         self.check_logins(command)
@@ -84,14 +85,16 @@ impl Attempt {
     /// The task, with everything that the stage adds to each of its tasks.
     pub(super) async fn spec(&self, command: &Command, state: &Json) -> Result<TaskSpec, Halt> {
         let planned = self.subject.planned();
-        let mut process = self.process(command, state).await?;
+        // Where the nodes pull the images themselves, only what is said about them is needed here.
+        let unpack = self.engine.executor.unpacks(command.image.is_some());
+        let mut process = self.process(command, state, unpack).await?;
         process.variables.extend(self.subject.env.clone());
         let secrets = planned.secrets.iter().map(|(variable, name)| (variable.clone(), name.to_string()));
         process.secret_variables.extend(secrets);
         Ok(TaskSpec {
             owner: self.owner(),
             process,
-            services: self.services(command, state).await?,
+            services: self.services(command, state, unpack).await?,
             workspace: self.mount(command).await?,
             caches: self.caches(command),
             collect: self.collect_of(command),
@@ -99,6 +102,7 @@ impl Attempt {
             limits: limits_of(command, &planned.task_limits),
             network: self.network(command),
             unconfined: self.engine.rules.unconfined,
+            identity: command.identity.clone(),
         })
     }
 
@@ -111,14 +115,14 @@ impl Attempt {
         }
     }
 
-    async fn process(&self, command: &Command, state: &Json) -> Result<Process, Halt> {
+    async fn process(&self, command: &Command, state: &Json, unpack: bool) -> Result<Process, Halt> {
         let mut secret_files = command.secret_files.clone();
         for (path, logins) in login::files_of(command) {
             secret_files.insert(path.to_owned(), login::name_of(&logins));
         }
         Ok(Process {
             arguments: command.arguments.clone(),
-            root: self.root(command.image.as_deref(), state).await?,
+            root: self.root(command.image.as_deref(), state, unpack).await?,
             directory: command.directory.clone(),
             variables: command.variables.clone(),
             secret_variables: command.secret_variables.clone(),
@@ -127,16 +131,21 @@ impl Attempt {
         })
     }
 
-    async fn services(&self, command: &Command, state: &Json) -> Result<Vec<ServiceSpec>, Halt> {
+    async fn services(
+        &self,
+        command: &Command,
+        state: &Json,
+        unpack: bool,
+    ) -> Result<Vec<ServiceSpec>, Halt> {
         let mut services = Vec::new();
         for (name, service) in &self.subject.services {
-            services.push(self.stage_service(name, service, state).await?);
+            services.push(self.stage_service(name, service, state, unpack).await?);
         }
         for Service { name, command, ready } in &command.services {
             let (ready, within_ms) = ready_of(ready).map_err(invalid)?;
             services.push(ServiceSpec {
                 name: name.clone(),
-                process: self.process(command, state).await?,
+                process: self.process(command, state, unpack).await?,
                 ready,
                 within_ms,
             });
@@ -149,10 +158,11 @@ impl Attempt {
         name: &str,
         service: &plan::Service,
         state: &Json,
+        unpack: bool,
     ) -> Result<ServiceSpec, Halt> {
         let process = Process {
             arguments: service.command.clone(),
-            root: self.root(service.image.as_deref(), state).await?,
+            root: self.root(service.image.as_deref(), state, unpack).await?,
             directory: None,
             variables: service.env.clone(),
             secret_variables: BTreeMap::new(),
@@ -167,10 +177,10 @@ impl Attempt {
         })
     }
 
-    async fn root(&self, image: Option<&str>, state: &Json) -> Result<Root, Halt> {
+    async fn root(&self, image: Option<&str>, state: &Json, unpack: bool) -> Result<Root, Halt> {
         match image {
             None => Ok(Root::Toolbox),
-            Some(reference) => self.image_root(reference, state).await,
+            Some(reference) => self.image_root(reference, state, unpack).await,
         }
     }
 

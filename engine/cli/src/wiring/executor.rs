@@ -1,0 +1,89 @@
+//! Where tasks run: on this machine, and as pods where the operator says so.
+
+use super::engine::THIS_PROGRAM;
+use crate::config::Settings;
+use anyhow::{Context, Result};
+use stageway_core::operator::{ClusterAccess, PodTasks, PodToleration, Pods};
+use stageway_executors::DividedExecutor;
+use stageway_executors::kubernetes::{KubernetesExecutor, KubernetesOptions, Toleration};
+use stageway_executors::local::{LocalExecutor, LocalOptions};
+use stageway_ports::{Blobs, Executor};
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long a supervisor may take until it answers.
+const START_WITHIN: Duration = Duration::from_secs(20);
+
+/// The executor of an installation whose state is in a directory.
+///
+/// # Errors
+/// When nothing says how the cluster is reached, or no client can be made of that.
+pub(crate) async fn executor(
+    settings: &Settings,
+    directory: &Path,
+    blobs: Arc<dyn Blobs>,
+) -> Result<Arc<dyn Executor>> {
+    let here = local(settings, &directory.join("tasks"));
+    let Some(pods) = &settings.executor else { return Ok(here) };
+    let access = settings.clusters.get(&pods.cluster).cloned().unwrap_or_default();
+    let options = options(pods, access, directory.join("scratch"));
+    std::fs::create_dir_all(&options.scratch)
+        .with_context(|| format!("{} cannot be made", options.scratch.display()))?;
+    let executor = KubernetesExecutor::open(options, blobs)
+        .await
+        .with_context(|| format!("tasks cannot run on the cluster `{}`", pods.cluster))?;
+    Ok(Arc::new(DividedExecutor::new(here, Arc::new(executor), pods.tasks == PodTasks::All)))
+}
+
+fn local(settings: &Settings, tasks: &Path) -> Arc<dyn Executor> {
+    Arc::new(LocalExecutor::new(LocalOptions {
+        state: tasks.to_owned(),
+        supervisor: supervisor(settings, tasks),
+        toolbox: settings.toolbox.clone(),
+        start_within: START_WITHIN,
+    }))
+}
+
+/// The command line of the supervisor; `commands::supervisor` reads it.
+fn supervisor(settings: &Settings, tasks: &Path) -> Vec<OsString> {
+    let mut words: Vec<OsString> = [THIS_PROGRAM, "supervisor", "serve"].map(OsString::from).into();
+    let mut option = |name: &str, value: OsString| {
+        words.push(name.into());
+        words.push(value);
+    };
+    option("--directory", tasks.into());
+    option("--blobs", (&settings.blobs).into());
+    for path in &settings.toolbox {
+        option("--toolbox", path.into());
+    }
+    if let Some(path) = &settings.cargo_home {
+        option("--cargo-home", path.into());
+    }
+    words
+}
+
+fn options(pods: &Pods, access: ClusterAccess, scratch: PathBuf) -> KubernetesOptions {
+    let usual = KubernetesOptions::new(&pods.namespace);
+    KubernetesOptions {
+        kubeconfig: access.kubeconfig.map(PathBuf::from),
+        context: access.context,
+        toolbox: pods.toolbox.clone(),
+        helper: pods.helper.clone(),
+        root_images: pods.root_images.clone(),
+        scratch,
+        registries: pods.registries.clone(),
+        service_account: pods.service_account.clone(),
+        identities: pods.identities.clone(),
+        pull_secrets: pods.pull_secrets.clone(),
+        node_selector: pods.node_selector.clone(),
+        tolerations: pods.tolerations.iter().cloned().map(toleration).collect(),
+        start_within: pods.start_within_ms.map_or(usual.start_within, Duration::from_millis),
+        ..usual
+    }
+}
+
+fn toleration(toleration: PodToleration) -> Toleration {
+    Toleration { key: toleration.key, value: toleration.value, effect: toleration.effect }
+}
