@@ -91,11 +91,8 @@ impl Task<'_> {
 
     /// Waits for the tree and for the services; answers when the first was there, and how long the others took.
     fn prepare(&self) -> Result<(u64, u64), Box<End>> {
-        let cancelled = || Box::new(never("cancelled", "cancelled before it started"));
         while self.order.tree && !self.place.tree().exists() {
-            if self.is_asked_to_end() {
-                return Err(cancelled());
-            }
+            self.is_wanted()?;
             std::thread::sleep(LOOK);
         }
         let (prepared_at_ms, began) = (now_ms(), Instant::now());
@@ -107,17 +104,23 @@ impl Task<'_> {
                     let end = End { prepared_at_ms, services_ms, ..never("unschedulable", problem) };
                     return Err(Box::new(end));
                 }
-                if self.is_asked_to_end() {
-                    return Err(cancelled());
-                }
+                self.is_wanted()?;
                 std::thread::sleep(LOOK);
             }
         }
         Ok((prepared_at_ms, milliseconds(began.elapsed())))
     }
 
-    fn is_asked_to_end(&self) -> bool {
-        self.terminated.load(Ordering::Relaxed) || self.place.cancel().exists()
+    /// Whether the task is still to be started.
+    fn is_wanted(&self) -> Result<(), Box<End>> {
+        if self.cancelled().is_some() {
+            return Err(Box::new(never("cancelled", "cancelled before it started")));
+        }
+        if self.terminated.load(Ordering::Relaxed) {
+            // Somebody deletes the pod, and it says why.
+            return Err(Box::new(never("lost", "asked to end before it started")));
+        }
+        Ok(())
     }
 
     fn process(&self, command: &[String]) -> io::Result<(End, Option<Output>, u8)> {
