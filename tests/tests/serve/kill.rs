@@ -1,7 +1,8 @@
 //! The server is killed at random moments while deliveries come, each of a branch of its own: whatever was answered 202 has its
 //! run, and none has two. `STAGEWAY_KILLS` says how often; 20 without it.
 
-use crate::world::{CONTEXT, SECRET, World, headers, request, sign};
+use crate::world::{CONTEXT, SECRET, World, headers, sign};
+use stageway_tests::server::request;
 use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 

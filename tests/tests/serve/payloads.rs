@@ -1,8 +1,9 @@
 //! Every example of `@octokit/webhooks-examples`, signed by `@octokit/webhooks-methods`, to a real server.
 
 use crate::signed;
-use crate::world::{SECRET, World, request};
+use crate::world::{SECRET, World};
 use stageway_tests::root;
+use stageway_tests::server::request;
 use std::collections::BTreeMap;
 
 #[test]

@@ -1,6 +1,7 @@
 //! What is turned away, and how.
 
-use crate::world::{SECRET, World, headers, request, sign};
+use crate::world::{SECRET, World, headers, sign};
+use stageway_tests::server::request;
 
 #[test]
 fn what_is_not_authentic_looks_the_same_and_leaves_nothing() {

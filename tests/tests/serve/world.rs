@@ -3,13 +3,11 @@
 use crate::forge::ScriptedForge;
 use serde_json::{Value as Json, json};
 use stageway_tests::Installation;
-pub(crate) use stageway_tests::server::{Answer, Server, request};
+pub(crate) use stageway_tests::server::{Answer, Server};
 use std::fs;
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::TcpStream;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::{Command, Stdio};
 use tempfile::TempDir;
 
 pub(crate) const SECRET: &str = "a secret of the tests";
