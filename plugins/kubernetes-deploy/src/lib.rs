@@ -13,7 +13,7 @@ mod yaml;
 
 use deployment::{Outputs, Wanted};
 use image::Taken;
-use manifest::{Object, Terms};
+use manifest::{File, Object, Terms};
 use outside::Host;
 use record::Record;
 use serde::Deserialize;
@@ -229,7 +229,7 @@ fn objects(configuration: &Configuration, deployment: &str) -> Result<Vec<Object
 }
 
 /// The files that the patterns name, and the patterns that name none.
-fn files(patterns: &[String]) -> Result<(Vec<(String, String)>, Vec<String>), Verdict> {
+fn files(patterns: &[String]) -> Result<(Vec<File>, Vec<String>), Verdict> {
     let (mut paths, mut problems, mut files) = (BTreeSet::new(), Vec::new(), Vec::new());
     for pattern in patterns {
         let found = workspace::find(std::slice::from_ref(pattern), MOST_FILES);
