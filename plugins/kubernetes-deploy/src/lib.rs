@@ -11,7 +11,7 @@ mod yaml;
 
 use deployment::{Outputs, Wanted};
 use image::Taken;
-use manifest::{Object, Terms};
+use manifest::{File, Object, Terms};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use stageway_deployment::{Host, KINDS, Record};
@@ -203,11 +203,8 @@ fn objects(configuration: &Configuration, deployment: &str) -> Result<Vec<Object
     Ok(objects)
 }
 
-/// Paths with what stands there.
-type Texts = Vec<(String, String)>;
-
 /// The files that the patterns name, and the patterns that name none.
-fn files(patterns: &[String]) -> Result<(Texts, Vec<String>), Verdict> {
+fn files(patterns: &[String]) -> Result<(Vec<File>, Vec<String>), Verdict> {
     let (mut paths, mut problems, mut files) = (BTreeSet::new(), Vec::new(), Vec::new());
     for pattern in patterns {
         let found = workspace::find(std::slice::from_ref(pattern), MOST_FILES);

@@ -26,6 +26,9 @@ impl Object {
     }
 }
 
+/// A file of the workspace: its path and its text.
+pub(crate) type File = (String, String);
+
 /// What is said about every object.
 pub(crate) struct Terms<'a> {
     /// Where objects go that name no namespace.
@@ -37,7 +40,7 @@ pub(crate) struct Terms<'a> {
 }
 
 /// The objects of some files, in order, and every problem as `FILE:LINE: …`.
-pub(crate) fn objects(files: &[(String, String)], terms: &Terms<'_>) -> (Vec<Object>, Vec<String>) {
+pub(crate) fn objects(files: &[File], terms: &Terms<'_>) -> (Vec<Object>, Vec<String>) {
     let (mut objects, mut problems) = (Vec::new(), Vec::new());
     for (file, text) in files {
         let (documents, wrong) = yaml::read(text, &|text| values::fill(text, terms.values));
