@@ -291,7 +291,7 @@ pub fn planned(component: Digest) -> PlannedStage {
 /// Every grant.
 pub fn everything() -> Grants {
     serde_json::from_value(json!({
-        "workspace": "write", "artifacts": "write", "source": "read", "tasks": {}, "approvals": true,
+        "workspace": "write", "artifacts": "write", "source": "read", "tasks": {"images": ["reg/*"]}, "approvals": true,
         "images": {"reg/*": ["read", "push", "tag", "move"]}, "http": ["a.example"],
         "secrets": {"TOKEN": ["http:a.example", "task:toolbox"]}, "environments": ["production"],
         "cluster": {"none": {"namespaces": ["default"], "kinds": ["Pod"], "actions": ["read"]}},
