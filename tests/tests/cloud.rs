@@ -28,7 +28,7 @@ struct Team {
     kubectl: PathBuf,
     gitea: Gitea,
     _server: Server,
-    _proxy: Proxy,
+    proxy: Proxy,
     installation: Installation,
     place: TempDir,
     clone: TempDir,
@@ -89,7 +89,7 @@ impl Team {
         gitea.webhook(&format!("http://127.0.0.1:{}/webhooks/orderbook", server.port));
         let proxy = Proxy::start(&kubectl, cluster.kubeconfig());
         let clone = orderbook();
-        Self { cluster, kubectl, gitea, _server: server, _proxy: proxy, installation, place, clone }
+        Self { cluster, kubectl, gitea, _server: server, proxy: proxy, installation, place, clone }
     }
 
     /// The example with its two pipelines for a cluster, as the team has them.
@@ -163,11 +163,7 @@ impl Team {
     }
 
     fn kubectl(&self, arguments: &[&str]) -> Json {
-        let mut command = Command::new(&self.kubectl);
-        command.args(["kubectl", "--kubeconfig"]).arg(self.cluster.kubeconfig());
-        let output =
-            command.args(["--namespace", "orderbook", "get", "--output", "json"]).args(arguments).output();
-        serde_json::from_slice(&output.expect("kubectl runs").stdout).unwrap_or(Json::Null)
+        kubectl(&self.kubectl, self.cluster.kubeconfig(), arguments)
     }
 
     /// The image that the Deployment asks for.
@@ -180,7 +176,7 @@ impl Team {
     /// What every pod that runs answers.
     fn answers(&self, path: &str) -> Vec<u16> {
         let pods = self.kubectl(&["pods", "--selector", "app=orderbook"]);
-        answers(self._proxy.port, &pods, path)
+        answers(self.proxy.port, &pods, path)
     }
 
     /// The tags of a repository in one of the registries.
@@ -192,6 +188,14 @@ impl Team {
         let tags = answer.json()["tags"].as_array().cloned().unwrap_or_default();
         tags.iter().filter_map(|tag| tag.as_str().map(str::to_owned)).collect()
     }
+}
+
+/// Objects of the team's namespace.
+fn kubectl(kubectl: &Path, kubeconfig: &Path, arguments: &[&str]) -> Json {
+    let mut command = Command::new(kubectl);
+    command.args(["kubectl", "--kubeconfig"]).arg(kubeconfig);
+    command.args(["--namespace", "orderbook", "get", "--output", "json"]).args(arguments);
+    serde_json::from_slice(&command.output().expect("kubectl runs").stdout).unwrap_or(Json::Null)
 }
 
 fn answers(proxy: u16, pods: &Json, path: &str) -> Vec<u16> {
@@ -263,20 +267,14 @@ vars:
 /// Somebody who uses the service all the time.
 fn use_it(team: &Team) -> Arc<AtomicBool> {
     let over = Arc::<AtomicBool>::default();
-    let (until, proxy) = (over.clone(), team._proxy.port);
+    let (until, proxy) = (over.clone(), team.proxy.port);
+    let (program, kubeconfig) = (team.kubectl.clone(), team.cluster.kubeconfig().clone());
     thread::spawn(move || {
-        let list = "/api/v1/namespaces/orderbook/pods?labelSelector=app%3Dorderbook";
         while !until.load(Ordering::Relaxed) {
-            if let Ok(pods) = request(proxy, "GET", list, &[], b"")
-                && let Some(pods) =
-                    pods.body.find('{').and_then(|at| serde_json::from_str(&pods.body[at..]).ok())
-            {
-                for _ in 0..5 {
-                    answers(proxy, &pods, "/trades?after=424242");
-                    thread::sleep(Duration::from_millis(100));
-                }
-            } else {
-                thread::sleep(Duration::from_millis(200));
+            let pods = kubectl(&program, &kubeconfig, &["pods", "--selector", "app=orderbook"]);
+            for _ in 0..5 {
+                answers(proxy, &pods, "/trades?after=424242");
+                thread::sleep(Duration::from_millis(150));
             }
         }
     });
