@@ -89,7 +89,7 @@ impl Team {
         gitea.webhook(&format!("http://127.0.0.1:{}/webhooks/orderbook", server.port));
         let proxy = Proxy::start(&kubectl, cluster.kubeconfig());
         let clone = orderbook();
-        Self { cluster, kubectl, gitea, _server: server, proxy: proxy, installation, place, clone }
+        Self { cluster, kubectl, gitea, _server: server, proxy, installation, place, clone }
     }
 
     /// The example with its two pipelines for a cluster, as the team has them.
