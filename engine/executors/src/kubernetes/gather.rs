@@ -163,7 +163,7 @@ mod tests {
     use stageway_ports::memory::DirectoryBlobs;
 
     fn block_on<T>(future: impl Future<Output = T>) -> T {
-        tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(future)
+        tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
     }
 
     fn sent(root: &Path, path: &str) -> Vec<u8> {
