@@ -62,6 +62,9 @@ const QUICK: &str =
     "#!/bin/sh\necho $2 >> /count/starts\necho one\necho two\necho collected > out-$2\nexit $1\n";
 const ENDLESS: &str = "#!/bin/sh\necho $1 >> /count/starts\necho goes on\nexec sleep 600\n";
 
+/// A cluster that has a name and does not answer, in the same words in every life.
+const UNREACHED: &str = "clusters: { none: { kubeconfig: /nonexistent/kubeconfig } }\n";
+
 /// What all lives share.
 struct World {
     tree: TempDir,
@@ -95,7 +98,11 @@ impl World {
         let warm = Installation::of_guests();
         // What a plan has compiled, no life compiles again.
         let url = format!("url=http://{}/plan", receiver.authority());
-        let planned = warm.output(tree.path(), &["plan", "--param", "seed=0", "--param", &url]);
+        let config = warm.state().join("config.yaml");
+        std::fs::write(&config, UNREACHED).unwrap();
+        let config = config.display().to_string();
+        let planned =
+            warm.output(tree.path(), &["plan", "--config", &config, "--param", "seed=0", "--param", &url]);
         assert!(planned.status.success(), "{planned:?}");
         Self { tree, images, receiver, warm }
     }
@@ -127,7 +134,7 @@ impl<'a> Life<'a> {
         let copied =
             Command::new("cp").arg("-r").arg(world.images.path()).arg(images.join("reg")).status().unwrap();
         assert!(copied.success());
-        let opened = format!("egress: {{ allow: [\"{}\"] }}\n", world.receiver.authority());
+        let opened = format!("egress: {{ allow: [\"{}\"] }}\n{UNREACHED}", world.receiver.authority());
         std::fs::write(installation.state().join("config.yaml"), opened).unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let (doubts, killed) = (BTreeSet::new(), Vec::new());
