@@ -1,6 +1,7 @@
 //! `stageway replay`
 
 use super::Context;
+use crate::config::Settings;
 use crate::exit::{Exit, Refused};
 use crate::terminal::{Look, Style, count, duration};
 use crate::wiring::{Blueprint, Nowhere, Origin, RunRef, find};
@@ -32,7 +33,9 @@ pub(crate) struct Args {
 
 /// Runs an attempt again: every call is answered from its journal.
 pub(crate) async fn run(context: &Context, args: Args) -> Result<Exit> {
-    let blueprint = Blueprint::new(context.settings()?).await?;
+    // Nothing is reached, so no cluster must be there to be reached.
+    let settings = Settings { executor: None, ..context.settings()? };
+    let blueprint = Blueprint::new(settings).await?;
     let home = &blueprint.home;
     let found = find(&*home.store, &home.tenant, &args.run).await?;
     let loaded = load(&*home.store, &home.tenant, &found.id).await?;
