@@ -67,18 +67,14 @@ impl Stage for ImageAssemble {
 
     fn validate(configuration: &Configuration) -> Vec<Issue> {
         let mut issues = Vec::new();
-        if !images::is_repository(&configuration.repository) {
-            issues.push(Issue::at("/repository", "is not a repository: write CONNECTION/PATH"));
-        }
+        issues.extend(images::check_repository("/repository", &configuration.repository));
         for (place, path) in &configuration.files {
             let pointer = format!("/files/{}", place.replace('~', "~0").replace('/', "~1"));
             let inside = place.trim_start_matches('/');
             issues.extend(testing::check_path(&pointer, path));
             issues.extend((!inside.is_empty()).then(|| testing::check_path(&pointer, inside)).flatten());
         }
-        for (index, tag) in configuration.tags.iter().enumerate().filter(|(_, tag)| !images::is_tag(tag)) {
-            issues.push(Issue::at(&format!("/tags/{index}"), format!("`{tag}` is not a tag")));
-        }
+        issues.extend(images::check_tags("/tags", &configuration.tags));
         issues
     }
 
@@ -113,9 +109,7 @@ fn push(
     }
     let digest =
         images::push(repository, manifest, MANIFEST_TYPE).doing(format_args!("pushing to {repository}"))?;
-    for tag in &configuration.tags {
-        images::tag(repository, &digest, tag, None).map_err(|error| tag_failed(repository, tag, error))?;
-    }
+    images::put_tags(repository, &digest, &configuration.tags)?;
     let reference = Reference::by_digest(repository, &digest).to_string();
     log::info(format!("assembled {reference}"));
     let size = base.layers.iter().map(|layer| layer.size).sum::<u64>() + layer.size;
@@ -129,15 +123,6 @@ fn missing_file(error: HostError) -> Verdict {
             "stageway/file-missing",
             format!("the files cannot be taken: {why}; look at `files`, `inputs` and `from` of the stage"),
         ),
-        other => other.into(),
-    }
-}
-
-fn tag_failed(repository: &str, tag: &str, error: HostError) -> Verdict {
-    match error {
-        HostError::Conflict(why) => {
-            Verdict::failed("stageway/tag-conflict", format!("{repository}:{tag}: {why}"))
-        }
         other => other.into(),
     }
 }

@@ -95,15 +95,11 @@ impl Configuration {
         let repositories =
             [("/repository".to_owned(), &self.repository)].into_iter().chain(cache).chain(bases);
         for (pointer, repository) in repositories {
-            if !images::is_repository(repository) {
-                issues.push(Issue::at(&pointer, "is not a repository: write CONNECTION/PATH"));
-            }
+            issues.extend(images::check_repository(&pointer, repository));
         }
         issues.extend(testing::check_path("/dockerfile", &self.build.dockerfile));
         issues.extend(self.build.context.as_ref().and_then(|path| testing::check_path("/context", path)));
-        for (index, tag) in self.tags.iter().enumerate().filter(|(_, tag)| !images::is_tag(tag)) {
-            issues.push(Issue::at(&format!("/tags/{index}"), format!("`{tag}` is not a tag")));
-        }
+        issues.extend(images::check_tags("/tags", &self.tags));
         match (self.login, &self.identity) {
             (Login::Identity, None) => issues.push(Issue::at("/identity", "is needed by `login: identity`")),
             (Login::Connection | Login::None, Some(_)) => {

@@ -110,14 +110,7 @@ fn finish(
     provenance: Option<String>,
 ) -> Result<Outputs, Verdict> {
     let repository = configuration.repository.clone();
-    for tag in &configuration.tags {
-        images::tag(&repository, &digest, tag, None).map_err(|error| match error {
-            HostError::Conflict(why) => {
-                Verdict::failed("stageway/tag-conflict", format!("{repository}:{tag}: {why}"))
-            }
-            other => other.into(),
-        })?;
-    }
+    images::put_tags(&repository, &digest, &configuration.tags)?;
     let reference = Reference::by_digest(&repository, &digest).to_string();
     log::info(format!("{} {reference}", if built { "built" } else { "found" }));
     Ok(Outputs { reference, repository, digest, built, provenance })

@@ -72,17 +72,11 @@ impl Stage for Promote {
                 "is a tag: name the image by digest, as the stage that built it answers it",
             ));
         }
-        if !images::is_repository(&configuration.to) {
-            issues.push(Issue::at("/to", "is not a repository: write CONNECTION/PATH"));
-        }
-        for (index, tag) in configuration.tags.iter().enumerate() {
-            if !images::is_tag(tag) {
-                issues.push(Issue::at(&format!("/tags/{index}"), format!("`{tag}` is not a tag")));
-            }
-        }
+        issues.extend(images::check_repository("/to", &configuration.to));
+        issues.extend(images::check_tags("/tags", &configuration.tags));
         if let Some(tag) = &configuration.moving_tag {
-            if !images::is_tag(tag) {
-                issues.push(Issue::at("/moving-tag", format!("`{tag}` is not a tag")));
+            if let Some(issue) = images::check_tag("/moving-tag", tag) {
+                issues.push(issue);
             } else if configuration.tags.contains(tag) {
                 issues.push(Issue::at(
                     "/moving-tag",

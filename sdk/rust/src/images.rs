@@ -11,7 +11,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::bindings::stageway::host::images as raw;
 pub use crate::bindings::stageway::host::images::{Image, Outcome};
-use crate::{HostError, wire};
+use crate::{HostError, Issue, Verdict, wire};
 
 /// `CONNECTION/PATH@DIGEST` or `CONNECTION/PATH:TAG`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,6 +85,38 @@ fn parse(text: &str) -> Option<Reference> {
         }
     };
     is_repository(repository).then(|| Reference { repository: repository.to_owned(), version })
+}
+
+/// What is wrong with a repository.
+pub fn check_repository(pointer: &str, repository: &str) -> Option<Issue> {
+    (!is_repository(repository)).then(|| Issue::at(pointer, "is not a repository: write CONNECTION/PATH"))
+}
+
+/// What is wrong with a tag.
+pub fn check_tag(pointer: &str, tag: &str) -> Option<Issue> {
+    (!is_tag(tag)).then(|| Issue::at(pointer, format!("`{tag}` is not a tag")))
+}
+
+/// What is wrong with a list of tags.
+pub fn check_tags(pointer: &str, tags: &[String]) -> Vec<Issue> {
+    let each = tags.iter().enumerate();
+    each.filter_map(|(index, tag)| check_tag(&format!("{pointer}/{index}"), tag)).collect()
+}
+
+/// Puts tags that name an image for good.
+///
+/// # Errors
+/// Failed, `stageway/tag-conflict`, for a tag that names another image; errored for what the registry does not say or do.
+pub fn put_tags(repository: &str, digest: &str, tags: &[String]) -> Result<(), Verdict> {
+    for tag in tags {
+        self::tag(repository, digest, tag, None).map_err(|error| match error {
+            HostError::Conflict(why) => {
+                Verdict::failed("stageway/tag-conflict", format!("{repository}:{tag}: {why}"))
+            }
+            other => other.into(),
+        })?;
+    }
+    Ok(())
 }
 
 /// Whether the text is `CONNECTION/PATH`, with a path as the OCI distribution specification has it.
