@@ -1,7 +1,11 @@
 //! How a cluster is reached: what pods and objects have in common.
 
+use futures::StreamExt as _;
+use kube::api::WatchParams;
 use kube::config::{KubeConfigOptions, Kubeconfig};
-use kube::{Client, Config};
+use kube::{Api, Client, Config};
+use serde::de::DeserializeOwned;
+use std::fmt::Debug;
 use std::path::Path;
 use std::time::Duration;
 use thiserror::Error;
@@ -40,4 +44,23 @@ async fn configuration(kubeconfig: Option<&Path>, context: Option<&str>) -> Resu
         (None, Some(_)) => Config::from_kubeconfig(&options).await.map_err(|error| error.to_string()),
         (None, None) => Config::infer().await.map_err(|error| error.to_string()),
     }
+}
+
+/// How long the server keeps a watch, in seconds; who watches may go earlier.
+const WATCH: u32 = 10;
+
+/// Returns when an object may have changed since a version of it, at the latest after a while; where no watch can be had, after
+/// `otherwise`.
+pub(crate) async fn changed<K>(api: &Api<K>, name: &str, version: &str, within: Duration, otherwise: Duration)
+where
+    K: Clone + DeserializeOwned + Debug,
+{
+    let parameters = WatchParams::default().fields(&format!("metadata.name={name}")).timeout(WATCH);
+    let watch = async {
+        match api.watch(&parameters, version).await {
+            Ok(events) => drop(Box::pin(events).next().await),
+            Err(_) => tokio::time::sleep(otherwise).await,
+        }
+    };
+    let _ = tokio::time::timeout(within, watch).await;
 }

@@ -5,10 +5,10 @@ use super::options::KubernetesOptions;
 use super::waiting::Waiting;
 use super::{name, pod};
 use crate::reach::{self, OpenError};
-use futures::{AsyncBufRead, StreamExt};
+use futures::AsyncBufRead;
 use k8s_openapi::api::core::v1::{Pod, Secret};
 use k8s_openapi::jiff::Timestamp;
-use kube::api::{DeleteParams, LogParams, Patch, PatchParams, PostParams, WatchParams};
+use kube::api::{DeleteParams, LogParams, Patch, PatchParams, PostParams};
 use kube::{Api, Error};
 use serde_json::{Value as Json, json};
 use stageway_core::name::TaskName;
@@ -77,15 +77,7 @@ impl Cluster {
     pub(super) async fn changed(&self, pod: &Pod, within: Duration) {
         let name = pod.metadata.name.as_deref().unwrap_or_default();
         let version = pod.metadata.resource_version.as_deref().unwrap_or_default();
-        let seconds = u32::try_from(LOOK.as_secs()).unwrap_or(10);
-        let parameters = WatchParams::default().fields(&format!("metadata.name={name}")).timeout(seconds);
-        let watch = async {
-            match self.pods.watch(&parameters, version).await {
-                Ok(events) => drop(Box::pin(events).next().await),
-                Err(_) => tokio::time::sleep(PAUSE).await,
-            }
-        };
-        let _ = tokio::time::timeout(within.min(LOOK), watch).await;
+        reach::changed(&self.pods, name, version, within.min(LOOK), PAUSE).await;
     }
 
     pub(super) async fn log(

@@ -1,19 +1,16 @@
 //! How far a workload is, by what its status says: the rules of `kubectl rollout status`.
 
 use super::typed;
-use futures::StreamExt as _;
+use crate::reach;
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, StatefulSet};
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
-use kube::api::{Api, ObjectMeta, WatchParams};
+use kube::api::{Api, ObjectMeta};
 use kube::{Client, Resource};
 use serde::de::DeserializeOwned;
 use stageway_ports::ClusterError;
 use std::fmt::Debug;
 use std::time::Duration;
-
-/// For how long a watch is asked for, in seconds; it is left sooner.
-const WATCH: u32 = 10;
 
 /// A workload that has rollouts.
 pub(super) struct Workload {
@@ -49,6 +46,26 @@ pub(super) struct Seen {
     pub(super) replica_set_revision: Option<String>,
     /// The controller cannot make pods, and why; since when.
     pub(super) creation_fails: Option<(String, Duration)>,
+}
+
+impl Seen {
+    /// A workload of which nothing is known yet.
+    fn nothing(kind: &'static str, namespace: &str, name: &str) -> Self {
+        Self {
+            kind,
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+            uid: String::new(),
+            version: String::new(),
+            counts: Counts::default(),
+            state: State::Going("its controller has not looked at it yet".to_owned()),
+            is_observed: false,
+            selector: String::new(),
+            revision: None,
+            replica_set_revision: None,
+            creation_fails: None,
+        }
+    }
 }
 
 /// How many pods there are to be, are of the newest revision, and are ready.
@@ -108,20 +125,9 @@ impl Workload {
             ClusterError::NotFound(format!("there is no {kind} `{name}` in namespace `{namespace}`"))
         })?;
         let meta: &ObjectMeta = object.meta();
-        let mut seen = Seen {
-            kind,
-            namespace: namespace.clone(),
-            name: name.clone(),
-            uid: meta.uid.clone().unwrap_or_default(),
-            version: meta.resource_version.clone().unwrap_or_default(),
-            counts: Counts::default(),
-            state: State::Going("its controller has not looked at it yet".to_owned()),
-            is_observed: false,
-            selector: String::new(),
-            revision: None,
-            replica_set_revision: None,
-            creation_fails: None,
-        };
+        let mut seen = Seen::nothing(kind, namespace, name);
+        seen.uid = meta.uid.clone().unwrap_or_default();
+        seen.version = meta.resource_version.clone().unwrap_or_default();
         read(&object, &mut seen);
         Ok(seen)
     }
@@ -142,15 +148,8 @@ async fn changed<K: Resource + Clone + DeserializeOwned + Debug>(
     seen: &Seen,
     within: Duration,
 ) {
-    let parameters = WatchParams::default().fields(&format!("metadata.name={}", seen.name)).timeout(WATCH);
-    let watch = async {
-        match api.watch(&parameters, &seen.version).await {
-            Ok(events) => drop(Box::pin(events).next().await),
-            Err(_) => tokio::time::sleep(within).await,
-        }
-    };
+    reach::changed(api, &seen.name, &seen.version, within, within).await;
     // A change may come with others: what follows within a moment is one look.
-    let _ = tokio::time::timeout(within, watch).await;
     tokio::time::sleep(within.min(Duration::from_millis(50))).await;
 }
 
@@ -298,20 +297,7 @@ mod tests {
     use serde_json::{Value as Json, json};
 
     fn seen<K: DeserializeOwned>(object: Json, read: fn(&K, &mut Seen)) -> Seen {
-        let mut seen = Seen {
-            kind: "",
-            namespace: String::new(),
-            name: "shop".to_owned(),
-            uid: String::new(),
-            version: String::new(),
-            counts: Counts::default(),
-            state: State::Going("its controller has not looked at it yet".to_owned()),
-            is_observed: false,
-            selector: String::new(),
-            revision: None,
-            replica_set_revision: None,
-            creation_fails: None,
-        };
+        let mut seen = Seen::nothing("", "", "shop");
         read(&serde_json::from_value(object).unwrap(), &mut seen);
         seen
     }
