@@ -178,13 +178,7 @@ impl EcrRegistry {
         manifest: &Manifest,
     ) -> Result<Vec<String>, RegistryError> {
         let parts = check::given(manifest)?;
-        let registry = self.registry().await?;
-        let mut missing = Vec::new();
-        for content in parts.blobs() {
-            if !registry.has_blob(repository, &content.digest).await? {
-                missing.push(content.digest.to_string());
-            }
-        }
+        let mut missing = self.registry().await?.missing_blobs(repository, &parts).await?;
         for child in &parts.children {
             let reference = ImageReference::Digest(child.content.digest);
             if self.read(repository, &reference).await?.is_none() {

@@ -34,7 +34,7 @@ impl OciRegistry {
         Call::new(method, url, auth::pull(repository.as_str()), format!("blob {repository}@{digest}"))
     }
 
-    pub(in crate::registry) async fn has_blob(
+    pub(super) async fn has_blob(
         &self,
         repository: &RepositoryPath,
         digest: &Digest,

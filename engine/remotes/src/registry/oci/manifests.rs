@@ -125,16 +125,26 @@ impl OciRegistry {
         repository: &RepositoryPath,
         parts: &ManifestParts,
     ) -> Result<Vec<String>, RegistryError> {
-        let mut missing = Vec::new();
-        for content in parts.blobs() {
-            if !self.has_blob(repository, &content.digest).await? {
-                missing.push(content.digest.to_string());
-            }
-        }
+        let mut missing = self.missing_blobs(repository, parts).await?;
         for child in &parts.children {
             let reference = ImageReference::Digest(child.content.digest);
             if self.resolve(repository, &reference).await?.is_none() {
                 missing.push(child.content.digest.to_string());
+            }
+        }
+        Ok(missing)
+    }
+
+    /// The blobs of a manifest that the repository does not have.
+    pub(in crate::registry) async fn missing_blobs(
+        &self,
+        repository: &RepositoryPath,
+        parts: &ManifestParts,
+    ) -> Result<Vec<String>, RegistryError> {
+        let mut missing = Vec::new();
+        for content in parts.blobs() {
+            if !self.has_blob(repository, &content.digest).await? {
+                missing.push(content.digest.to_string());
             }
         }
         Ok(missing)
