@@ -4,6 +4,7 @@ pub mod cluster;
 pub mod forge;
 mod guests;
 pub mod killing;
+pub mod kubectl;
 pub mod loopback;
 pub mod processes;
 pub mod prometheus;

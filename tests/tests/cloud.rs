@@ -3,18 +3,18 @@
 
 use serde_json::Value as Json;
 use stageway_tests::cluster::Cluster;
-use stageway_tests::forge::{Gitea, SECRET};
+use stageway_tests::forge::{Gitea, SECRET, WorkTree};
+use stageway_tests::kubectl::Kubectl;
 use stageway_tests::server::{Server, request};
 use stageway_tests::{Installation, orderbook, root};
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::{BufRead as _, BufReader};
-use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tempfile::TempDir;
 
 /// A push until its image is tested, on a machine that does much else.
@@ -25,13 +25,13 @@ const RELEASED: Duration = Duration::from_secs(240);
 /// Everything that the team has.
 struct Team {
     cluster: Cluster,
-    kubectl: PathBuf,
+    kubectl: Kubectl,
     gitea: Gitea,
     _server: Server,
     proxy: Proxy,
     installation: Installation,
     place: TempDir,
-    clone: TempDir,
+    clone: WorkTree,
 }
 
 /// `kubectl proxy`: the API server without credentials, on this machine's loopback.
@@ -48,10 +48,14 @@ impl Drop for Proxy {
 }
 
 impl Proxy {
-    fn start(kubectl: &Path, kubeconfig: &Path) -> Self {
-        let mut command = Command::new(kubectl);
-        command.args(["kubectl", "--kubeconfig"]).arg(kubeconfig).args(["proxy", "--port=0"]);
-        let mut process = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("kubectl runs");
+    fn start(kubectl: &Kubectl) -> Self {
+        let mut command = kubectl.command();
+        let mut process = command
+            .args(["proxy", "--port=0"])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("kubectl runs");
         let mut line = String::new();
         BufReader::new(process.stdout.take().expect("its output")).read_line(&mut line).expect("text");
         let port = line.trim().rsplit(':').next().and_then(|port| port.parse().ok());
@@ -59,23 +63,12 @@ impl Proxy {
     }
 }
 
-fn git(folder: &Path, arguments: &[&str]) -> String {
-    let author = ["-c", "user.name=test", "-c", "user.email=test@example.invalid"];
-    let output = Command::new("git").args(author).args(arguments).current_dir(folder).output();
-    let output = output.expect("git runs");
-    assert!(output.status.success(), "git {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8_lossy(&output.stdout).trim().to_owned()
-}
-
 impl Team {
     fn start() -> Self {
         let cluster = Cluster::start_with(&root(), &["registry", "kaniko", "prometheus"]);
-        let built = Command::new(root().join("tests/kubernetes/setup")).output().expect("the set-up runs");
-        let kubectl = PathBuf::from(String::from_utf8(built.stdout).expect("a path").trim());
+        let kubectl = Kubectl::of(&cluster, "orderbook");
         for namespace in ["ci", "orderbook"] {
-            let mut make = Command::new(&kubectl);
-            make.args(["kubectl", "--kubeconfig"]).arg(cluster.kubeconfig());
-            let made = make.args(["create", "namespace", namespace]).output().expect("kubectl runs");
+            let made = kubectl.run(&["create", "namespace", namespace]);
             assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
         }
         let (gitea, installation) = (Gitea::start(), Installation::new());
@@ -87,8 +80,8 @@ impl Team {
         stageway.envs([("TOKEN", gitea.token()), ("SECRET", SECRET)]);
         let server = Server::start(stageway);
         gitea.webhook(&format!("http://127.0.0.1:{}/webhooks/orderbook", server.port));
-        let proxy = Proxy::start(&kubectl, cluster.kubeconfig());
-        let clone = orderbook();
+        let proxy = Proxy::start(&kubectl);
+        let clone = WorkTree::of(orderbook());
         Self { cluster, kubectl, gitea, _server: server, proxy, installation, place, clone }
     }
 
@@ -111,28 +104,16 @@ impl Team {
 
     /// Commits everything and pushes it; answers the commit.
     fn push(&self, message: &str) -> String {
-        let folder = self.clone.path();
-        git(folder, &["add", "--all"]);
-        git(folder, &["commit", "--quiet", "--message", message]);
-        git(folder, &["push", "--quiet", &self.gitea.remote(), "main"]);
-        git(folder, &["rev-parse", "HEAD"])
+        self.clone.git(&["add", "--all"]);
+        self.clone.git(&["commit", "--quiet", "--message", message]);
+        self.clone.git(&["push", "--quiet", &self.gitea.remote(), "main"]);
+        self.clone.git(&["rev-parse", "HEAD"])
     }
 
     /// The state of a context of a commit once its run has ended.
     fn ended(&self, revision: &str, context: &str, within: Duration) -> String {
-        let begun = Instant::now();
-        loop {
-            let told =
-                self.gitea.api("GET", &format!("/repos/acme/demo/commits/{revision}/statuses"), None).body;
-            let mine = told.as_array().into_iter().flatten().filter(|status| status["context"] == context);
-            let mine = mine.max_by_key(|status| status["id"].as_u64());
-            match mine.and_then(|status| status["status"].as_str()) {
-                Some("pending") | None => {}
-                Some(state) => return state.to_owned(),
-            }
-            assert!(begun.elapsed() < within, "{context} of {revision}: {told:#}\n{}", self.newest());
-            thread::sleep(Duration::from_millis(200));
-        }
+        let ended = self.gitea.ended(revision, context, within);
+        ended.unwrap_or_else(|told| panic!("{context} of {revision}: {told:#}\n{}", self.newest()))
     }
 
     fn said(&self, arguments: &[&str]) -> String {
@@ -162,21 +143,17 @@ impl Team {
         (built, self.ended(revision, "stageway/release/pipeline", RELEASED))
     }
 
-    fn kubectl(&self, arguments: &[&str]) -> Json {
-        kubectl(&self.kubectl, self.cluster.kubeconfig(), arguments)
-    }
-
     /// The image that the Deployment asks for.
     fn deployed(&self) -> String {
-        let deployment = self.kubectl(&["deployment", "orderbook"]);
+        let deployment = self.kubectl.get(&["deployment", "orderbook"]);
         let image = deployment.pointer("/spec/template/spec/containers/0/image");
         image.and_then(Json::as_str).unwrap_or_default().to_owned()
     }
 
     /// What every pod that runs answers.
     fn answers(&self, path: &str) -> Vec<u16> {
-        let pods = self.kubectl(&["pods", "--selector", "app=orderbook"]);
-        answers(self.proxy.port, &pods, path)
+        let ask = |pod: String| request(self.proxy.port, "GET", &format!("{pod}{path}"), &[], b"").ok();
+        self.kubectl.pods("orderbook").into_iter().filter_map(ask).map(|answer| answer.status).collect()
     }
 
     /// The tags of a repository in one of the registries.
@@ -188,30 +165,6 @@ impl Team {
         let tags = answer.json()["tags"].as_array().cloned().unwrap_or_default();
         tags.iter().filter_map(|tag| tag.as_str().map(str::to_owned)).collect()
     }
-}
-
-/// Objects of the team's namespace.
-fn kubectl(kubectl: &Path, kubeconfig: &Path, arguments: &[&str]) -> Json {
-    let mut command = Command::new(kubectl);
-    command.args(["kubectl", "--kubeconfig"]).arg(kubeconfig);
-    command.args(["--namespace", "orderbook", "get", "--output", "json"]).args(arguments);
-    serde_json::from_slice(&command.output().expect("kubectl runs").stdout).unwrap_or(Json::Null)
-}
-
-fn answers(proxy: u16, pods: &Json, path: &str) -> Vec<u16> {
-    let ask = |path: String| Some(request(proxy, "GET", &path, &[], b"").ok()?.status);
-    paths(pods, path).into_iter().filter_map(ask).collect()
-}
-
-/// Where the API server passes a path on to each pod that is ready.
-fn paths(pods: &Json, path: &str) -> Vec<String> {
-    let ready = |pod: &&Json| {
-        pod["metadata"]["deletionTimestamp"].is_null()
-            && pod["status"]["containerStatuses"][0]["ready"] == true
-    };
-    let pods = pods["items"].as_array().into_iter().flatten().filter(ready);
-    let names = pods.filter_map(|pod| pod["metadata"]["name"].as_str());
-    names.map(|name| format!("/api/v1/namespaces/orderbook/pods/{name}:8080/proxy{path}")).collect()
 }
 
 fn configuration(cluster: &Cluster, gitea: &Gitea) -> String {
@@ -270,12 +223,12 @@ vars:
 fn use_it(team: &Team) -> Arc<AtomicBool> {
     let over = Arc::<AtomicBool>::default();
     let (until, proxy) = (over.clone(), team.proxy.port);
-    let (program, kubeconfig) = (team.kubectl.clone(), team.cluster.kubeconfig().clone());
+    let kubectl = team.kubectl.clone();
     thread::spawn(move || {
         while !until.load(Ordering::Relaxed) {
-            let pods = kubectl(&program, &kubeconfig, &["pods", "--selector", "app=orderbook"]);
+            let pods = kubectl.pods("orderbook");
             for _ in 0..5 {
-                for path in paths(&pods, "/trades?after=424242") {
+                for path in pods.iter().map(|pod| format!("{pod}/trades?after=424242")) {
                     // A pod that goes away answers late or never, and holds up nobody.
                     thread::spawn(move || request(proxy, "GET", &path, &[], b""));
                 }

@@ -3,17 +3,16 @@
 
 use serde_json::Value as Json;
 use stageway_tests::cluster::Cluster;
+use stageway_tests::kubectl::Kubectl;
 use stageway_tests::{Installation, Told, assert_says, root, tree};
 use std::fs;
-use std::path::PathBuf;
-use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 /// An installation with a cluster, a namespace of it, and a pipeline that deploys there.
 struct World {
-    cluster: Cluster,
-    kubectl: PathBuf,
+    _cluster: Cluster,
+    kubectl: Kubectl,
     namespace: String,
     installation: Installation,
     tree: TempDir,
@@ -50,8 +49,6 @@ const EXTRA: &str = "apiVersion: v1\nkind: ConfigMap\nmetadata: { name: extra }\
 impl World {
     fn new() -> Self {
         let cluster = Cluster::start(&root());
-        let built = Command::new(root().join("tests/kubernetes/setup")).output().expect("the set-up runs");
-        let kubectl = PathBuf::from(String::from_utf8(built.stdout).expect("a path").trim());
         let digest = fs::read_to_string(cluster.kubeconfig().with_file_name("shell.digest"));
         let digest =
             digest.expect("the digest of the shell's image stands beside the kubeconfig").trim().to_owned();
@@ -59,10 +56,11 @@ impl World {
             format!("clusters: {{ test: {{ kubeconfig: {} }} }}\n", cluster.kubeconfig().display());
         let installation = Installation::configured(&configuration, &[]);
         let namespace = format!("shop-{}", std::process::id());
+        let kubectl = Kubectl::of(&cluster, &namespace);
         let tree = tree(&[("k8s/shop.yaml", SHOP), ("k8s/extra.yaml", EXTRA)]);
-        let world = Self { cluster, kubectl, namespace, installation, tree, digest };
+        let world = Self { _cluster: cluster, kubectl, namespace, installation, tree, digest };
         world.wants("one", 1, "true");
-        assert!(world.kubectl(&["create", "namespace", &world.namespace]).status.success());
+        assert!(world.kubectl.run(&["create", "namespace", &world.namespace]).status.success());
         world
     }
 
@@ -82,38 +80,15 @@ impl World {
         self.installation.run(self.tree.path(), &["--allow-dirty"])
     }
 
-    fn kubectl(&self, arguments: &[&str]) -> Output {
-        let mut command = Command::new(&self.kubectl);
-        command
-            .args(["kubectl", "--kubeconfig"])
-            .arg(self.cluster.kubeconfig())
-            .args(["--namespace", &self.namespace]);
-        command.args(arguments).output().expect("kubectl runs")
-    }
-
-    fn get(&self, arguments: &[&str]) -> Json {
-        let output = self.kubectl(&[&["get", "--output", "json"], arguments].concat());
-        serde_json::from_slice(&output.stdout).unwrap_or(Json::Null)
-    }
-
     /// What the pods that are ready answer.
     fn answers(&self) -> Vec<String> {
-        let pods = self.get(&["pods", "--selector", "app=shop"]);
-        let ready = |pod: &&Json| {
-            pod["metadata"]["deletionTimestamp"].is_null()
-                && pod["status"]["containerStatuses"][0]["ready"] == true
-        };
-        let pods = pods["items"].as_array().expect("pods").iter().filter(ready);
-        pods.map(|pod| {
-            let name = pod["metadata"]["name"].as_str().expect("a name");
-            let path = format!("/api/v1/namespaces/{}/pods/{name}:8080/proxy/", self.namespace);
-            String::from_utf8(self.kubectl(&["get", "--raw", &path]).stdout).expect("text").trim().to_owned()
-        })
-        .collect()
+        let ask = |pod: String| self.kubectl.run(&["get", "--raw", &format!("{pod}/")]).stdout;
+        let answers = self.kubectl.pods("shop").into_iter().map(ask);
+        answers.map(|answer| String::from_utf8(answer).expect("text").trim().to_owned()).collect()
     }
 
     fn has_config_map(&self, name: &str) -> bool {
-        !self.get(&["configmap", name]).is_null()
+        !self.kubectl.get(&["configmap", name]).is_null()
     }
 
     fn releases(&self) -> Vec<Json> {
@@ -141,7 +116,7 @@ fn a_service_is_deployed_changed_and_taken_back() {
     let first = world.run();
     assert_eq!(first.exit, 0, "{first:#?}");
     assert_eq!(world.answers(), ["one"]);
-    let pods = world.get(&["pods", "--selector", "app=shop"]);
+    let pods = world.kubectl.get(&["pods", "--selector", "app=shop"]);
     let image = pods["items"][0]["spec"]["containers"][0]["image"].as_str().expect("an image");
     assert_eq!(image, format!("stageway.test/shell@{}", world.digest));
 
@@ -168,7 +143,7 @@ fn a_service_is_deployed_changed_and_taken_back() {
     assert_says(failure(&bad), &["CrashLoopBackOff", "exit code 3", "rolled back to release", &release]);
     assert_says(&bad.lines("deploy").join("\n"), &["no database"]);
     assert_eq!(world.answers(), ["two"]);
-    assert_eq!(world.get(&["configmap", "settings"])["data"]["version"], "two");
+    assert_eq!(world.kubectl.get(&["configmap", "settings"])["data"]["version"], "two");
     until("what was new is deleted", || !world.has_config_map("new"));
     assert_eq!(world.releases()[0]["verdict"], "bad");
     fs::remove_file(world.tree.path().join("k8s/new.yaml")).expect("the file is there");
@@ -195,7 +170,7 @@ fn a_service_is_deployed_changed_and_taken_back() {
     let file = file.display().to_string();
     let by_hand =
         ["apply", "--server-side", "--force-conflicts", "--field-manager", "by-hand", "--filename", &file];
-    assert!(world.kubectl(&by_hand).status.success());
+    assert!(world.kubectl.run(&by_hand).status.success());
     let conflict = world.run();
     assert_eq!(conflict.exit, 10, "{conflict:#?}");
     assert_says(failure(&conflict), &["nothing was applied", "k8s/shop.yaml", "`spec.replicas` (`by-hand`)"]);

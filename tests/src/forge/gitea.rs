@@ -4,6 +4,7 @@ use std::fs;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::thread;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
@@ -164,6 +165,28 @@ impl Gitea {
             json!({"username": name, "email": email, "password": PASSWORD, "must_change_password": false});
         self.must("POST", "/admin/users", &body);
         PASSWORD
+    }
+
+    /// The state of a context of a commit of `acme/demo` once it is one of a run that has ended.
+    ///
+    /// # Errors
+    /// Every status of the commit, when the time is over.
+    pub fn ended(&self, revision: &str, context: &str, within: Duration) -> Result<String, Json> {
+        let begun = Instant::now();
+        loop {
+            let told = self.api("GET", &format!("/repos/acme/demo/commits/{revision}/statuses"), None).body;
+            let mine = told.as_array().into_iter().flatten().filter(|status| status["context"] == context);
+            // Those of one second are listed in any order.
+            let mine = mine.max_by_key(|status| status["id"].as_u64());
+            match mine.and_then(|status| status["status"].as_str()) {
+                Some("pending") | None => {}
+                Some(state) => return Ok(state.to_owned()),
+            }
+            if begun.elapsed() >= within {
+                return Err(told);
+            }
+            thread::sleep(Duration::from_millis(100));
+        }
     }
 
     /// A work tree whose origin is `acme/demo`.

@@ -16,6 +16,11 @@ impl WorkTree {
         tree
     }
 
+    /// A folder that is one already.
+    pub fn of(folder: TempDir) -> Self {
+        Self { folder }
+    }
+
     /// Its folder.
     pub fn path(&self) -> &Path {
         self.folder.path()

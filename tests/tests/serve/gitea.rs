@@ -65,20 +65,8 @@ webhooks: {{ demo: {{ repositories: demo, secrets: env:SECRET }} }}
 
     /// The state of a context of a commit once it is one of a run that has ended.
     fn ended(&self, revision: &str, context: &str, within: Duration) -> String {
-        let begun = Instant::now();
-        loop {
-            let told =
-                self.gitea.api("GET", &format!("/repos/acme/demo/commits/{revision}/statuses"), None).body;
-            let mine = told.as_array().into_iter().flatten().filter(|status| status["context"] == context);
-            // Those of one second are listed in any order.
-            let mine = mine.max_by_key(|status| status["id"].as_u64());
-            match mine.and_then(|status| status["status"].as_str()) {
-                Some("pending") | None => {}
-                Some(state) => return state.to_owned(),
-            }
-            assert!(begun.elapsed() < within, "{context} of {revision}: {told:#}");
-            std::thread::sleep(Duration::from_millis(100));
-        }
+        let ended = self.gitea.ended(revision, context, within);
+        ended.unwrap_or_else(|told| panic!("{context} of {revision}: {told:#}"))
     }
 
     /// Waits until there are so many runs; answers how many there are.
@@ -129,15 +117,9 @@ fn branches_tags_forced_pushes_and_pull_requests_have_their_runs() {
 #[test]
 fn a_push_of_the_example_ends_with_a_promoted_image() {
     let served = Served::start();
-    let example = orderbook();
-    let git = |arguments: &[&str]| {
-        let output =
-            Command::new("git").args(arguments).current_dir(example.path()).output().expect("git runs");
-        assert!(output.status.success(), "git: {}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8_lossy(&output.stdout).trim().to_owned()
-    };
-    let revision = git(&["rev-parse", "HEAD"]);
-    git(&["push", "--quiet", &served.gitea.remote(), "main"]);
+    let example = WorkTree::of(orderbook());
+    let revision = example.git(&["rev-parse", "HEAD"]);
+    example.git(&["push", "--quiet", &served.gitea.remote(), "main"]);
     assert_eq!(served.ended(&revision, "stageway/orderbook/push", Duration::from_secs(600)), "success");
     let layout =
         format!("oci:{}:production", served.place.path().join("images/production/orderbook").display());
