@@ -99,11 +99,13 @@ async fn what_is_attached_is_listed_where_the_registry_does_not_list_it() {
         });
         Manifest { bytes: manifest.to_string().into_bytes(), media_type: image.into() }
     };
-    let (one, two) = (attached("one"), attached("two"));
-    let (first, second) =
-        tokio::join!(registry.push_manifest("shop", &one), registry.push_manifest("shop", &two));
-    assert_eq!((first, second), (Ok(Outcome::Created), Ok(Outcome::Created)));
-    assert_eq!(registry.push_manifest("shop", &one).await, Ok(Outcome::Already));
+    let all: Vec<Manifest> = (0..16).map(|number| attached(&number.to_string())).collect();
+    // Each through a connection of its own, as attempts have them.
+    let pushed = all.iter().map(|manifest| async {
+        open(&real.address, Credentials::Anonymous).push_manifest("shop", manifest).await
+    });
+    assert_eq!(futures::future::join_all(pushed).await, vec![Ok(Outcome::Created); all.len()]);
+    assert_eq!(registry.push_manifest("shop", &all[0]).await, Ok(Outcome::Already));
 
     let list = format!("docker://{}/shop:{}", real.address, sample.digest.to_string().replace(':', "-"));
     let list: serde_json::Value =
@@ -111,7 +113,8 @@ async fn what_is_attached_is_listed_where_the_registry_does_not_list_it() {
     let mut found: Vec<String> =
         list["manifests"].as_array().unwrap().iter().map(|entry| entry["digest"].to_string()).collect();
     found.sort();
-    let mut expected = [&one, &two].map(|manifest| format!("\"{}\"", Digest::of(&manifest.bytes)));
+    let mut expected: Vec<String> =
+        all.iter().map(|manifest| format!("\"{}\"", Digest::of(&manifest.bytes))).collect();
     expected.sort();
     assert_eq!(found, expected);
     assert_eq!(list["manifests"][0]["artifactType"], "application/vnd.in-toto+json");

@@ -1,7 +1,9 @@
 //! What is attached to an image: a manifest that names it as its `subject`.
 //!
 //! A registry of version 1.1 of the distribution specification lists them by itself. In older ones an index under a tag that follows
-//! from the subject's digest lists them, and who pushes keeps it (section "Referrers Tag Schema").
+//! from the subject's digest lists them, and who pushes keeps it (section "Referrers Tag Schema"). Such a registry has no
+//! compare-and-set: of two engines that write one list in the same instant, one may lose its entry. Within an engine one writes after
+//! the other.
 
 use super::OciRegistry;
 use super::auth;
@@ -14,10 +16,14 @@ use serde_json::{Value as Json, json};
 use stageway_core::digest::Digest;
 use stageway_core::image::{ImageReference, RepositoryPath, TagName};
 use stageway_ports::{Manifest, RegistryError};
+use std::hash::{BuildHasher as _, BuildHasherDefault, DefaultHasher};
+use tokio::sync::Mutex;
 
 const INDEX: &str = "application/vnd.oci.image.index.v1+json";
 /// How often the list is written again when somebody else wrote it meanwhile.
 const TRIES: u32 = 5;
+/// Whose turn it is to write a list, over every connection of this process; a list belongs to one of them by its name.
+static TURNS: [Mutex<()>; 64] = [const { Mutex::const_new(()) }; 64];
 
 /// What a manifest says of itself as an attachment.
 #[derive(Deserialize)]
@@ -84,7 +90,7 @@ impl OciRegistry {
         }
     }
 
-    /// There is no compare-and-set: what was written is read again.
+    /// What was written is read again, because somebody else may have written meanwhile.
     async fn add_to_list(
         &self,
         repository: &RepositoryPath,
@@ -92,6 +98,8 @@ impl OciRegistry {
         descriptor: &Json,
     ) -> Result<(), RegistryError> {
         let reference = ImageReference::Tag(tag(subject)?);
+        let list = self.url(&format!("{repository}/manifests/{reference}"));
+        let _turn = turn(list.as_str()).lock().await;
         for _ in 0..TRIES {
             let found = self.read(repository, &reference).await?;
             let Some(index) = with(found.as_ref(), descriptor) else { return Ok(()) };
@@ -101,6 +109,12 @@ impl OciRegistry {
         let busy = format!("{repository}:{reference}: others write this list all the time");
         Err(RegistryError::Unavailable(busy))
     }
+}
+
+fn turn(list: &str) -> &'static Mutex<()> {
+    let hash = BuildHasherDefault::<DefaultHasher>::default().hash_one(list);
+    let [first, ..] = hash.to_le_bytes();
+    &TURNS[usize::from(first) % TURNS.len()]
 }
 
 fn tag(subject: &Digest) -> Result<TagName, RegistryError> {
