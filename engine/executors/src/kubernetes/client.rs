@@ -6,6 +6,7 @@ use super::helped::is_deserted;
 use super::helper::Helper;
 use super::log::{self, Place};
 use super::options::KubernetesOptions;
+use super::patient::patiently;
 use super::shepherd::Shepherds;
 use super::tend::{is_helped, kept};
 use super::waiting::waiting;
@@ -166,7 +167,8 @@ impl Executor for KubernetesExecutor {
         // The pod is the claim, so it comes first; its container waits for what it names.
         if let Some(values) = values.filter(|_| !Self::is_over(&pod)) {
             let object = secret::object(&name::pod(name), &known.0, values);
-            match self.cluster.secrets.create(&PostParams::default(), &object).await {
+            let parameters = PostParams::default();
+            match patiently(|| self.cluster.secrets.create(&parameters, &object)).await {
                 Err(Error::Api(status)) if status.is_already_exists() => {}
                 made => drop(made.map_err(refused)?),
             }

@@ -2,6 +2,7 @@
 
 use super::log::Place;
 use super::options::KubernetesOptions;
+use super::patient::patiently;
 use super::waiting::Waiting;
 use super::{name, pod};
 use crate::reach::{self, OpenError};
@@ -38,7 +39,8 @@ impl Cluster {
     }
 
     pub(super) async fn pod(&self, name: &TaskName) -> Result<Option<Pod>, TaskError> {
-        self.pods.get_opt(&name::pod(name)).await.map_err(unavailable)
+        let pod_name = name::pod(name);
+        patiently(|| self.pods.get_opt(&pod_name)).await.map_err(unavailable)
     }
 
     pub(super) async fn known(&self, name: &TaskName) -> Result<Pod, TaskError> {
@@ -46,7 +48,8 @@ impl Cluster {
     }
 
     pub(super) async fn create(&self, name: &TaskName, pod: &Pod) -> Result<Pod, TaskError> {
-        match self.pods.create(&PostParams::default(), pod).await {
+        let parameters = PostParams::default();
+        match patiently(|| self.pods.create(&parameters, pod)).await {
             // Somebody else's answer to the same question: another engine, or this one before it was killed.
             Err(Error::Api(status)) if status.is_already_exists() => self.known(name).await,
             made => made.map_err(refused),
@@ -58,12 +61,13 @@ impl Cluster {
     }
 
     pub(super) async fn patch(&self, pod: &str, patch: &Json) -> Result<(), TaskError> {
-        gone_is_fine(self.pods.patch(pod, &PatchParams::default(), &Patch::Merge(patch)).await.map(drop))
+        let (parameters, patch) = (PatchParams::default(), Patch::Merge(patch));
+        gone_is_fine(patiently(|| self.pods.patch(pod, &parameters, &patch)).await.map(drop))
     }
 
     pub(super) async fn delete(&self, pod: &str, grace_s: u32) -> Result<(), TaskError> {
         let parameters = DeleteParams::default().grace_period(grace_s);
-        gone_is_fine(self.pods.delete(pod, &parameters).await.map(drop))
+        gone_is_fine(patiently(|| self.pods.delete(pod, &parameters)).await.map(drop))
     }
 
     /// Ends a task that does not start, and keeps why.
@@ -100,7 +104,8 @@ impl Cluster {
         let version = &pod.metadata.resource_version;
         let patch =
             json!({ "metadata": { "resourceVersion": version, "annotations": { name::ENDING: ending } } });
-        match self.pods.patch(name, &PatchParams::default(), &Patch::Merge(&patch)).await {
+        let (parameters, patch) = (PatchParams::default(), Patch::Merge(&patch));
+        match patiently(|| self.pods.patch(name, &parameters, &patch)).await {
             Ok(_) => Ok(true),
             Err(Error::Api(status)) if status.is_conflict() || status.is_not_found() => Ok(false),
             Err(error) => Err(unavailable(error)),

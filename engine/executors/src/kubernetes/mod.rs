@@ -27,6 +27,7 @@ mod helper;
 mod log;
 mod name;
 mod options;
+mod patient;
 mod pod;
 mod secret;
 mod shepherd;
