@@ -17,8 +17,10 @@ use tokio::task::JoinHandle;
 const PIECE_BYTES: usize = 256 << 10;
 /// Lines of one transaction.
 const BATCH_LINES: usize = 512;
-/// After the end of a task, for how long its last lines are waited for.
+/// After the end of a task, for how long the next of its last lines are waited for.
 const DRAIN: Duration = Duration::from_secs(30);
+/// How often that is done, however much there is.
+const DRAINS: u32 = 40;
 
 /// Who follows the tasks of one attempt. They outlive its instances: what a task writes while its attempt is parked is in the
 /// log at once, and a line is told to the observer once, however often the attempt resumes.
@@ -91,14 +93,27 @@ impl Followers {
         follower.work = Some(tokio::spawn(stream.run()));
     }
 
-    /// Returns when every line of a task is stored, or after a while.
+    /// Returns when every line of a task is stored, or when no more come for a while.
     pub(super) async fn drained(&self, task: &TaskName) {
-        let work = self.table().get_mut(task).and_then(|follower| follower.work.take());
-        let Some(mut work) = work else { return };
-        if tokio::time::timeout(DRAIN, &mut work).await.is_err() {
-            work.abort();
-            tracing::warn!(task.name = %task, "the last lines of a task did not arrive in time");
+        let (mut work, progress) = {
+            let mut table = self.table();
+            let Some(follower) = table.get_mut(task) else { return };
+            let Some(work) = follower.work.take() else { return };
+            (work, follower.progress.clone())
+        };
+        let mut told = progress.told.load(Ordering::Acquire);
+        for _ in 0..DRAINS {
+            if tokio::time::timeout(DRAIN, &mut work).await.is_ok() {
+                return;
+            }
+            let now = progress.told.load(Ordering::Acquire);
+            if now == told {
+                break;
+            }
+            told = now;
         }
+        work.abort();
+        tracing::warn!(task.name = %task, "the last lines of a task did not arrive in time");
     }
 }
 
