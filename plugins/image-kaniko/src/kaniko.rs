@@ -48,6 +48,8 @@ impl Call<'_> {
             format!("--dockerfile={WORKSPACE}/{}", build.dockerfile),
             format!("--destination={}:{tag}", to.pull),
             format!("--digest-file={DIGEST}"),
+            // That check is made once, and a registry that is busy in that moment would end the build; a push is tried again.
+            "--skip-push-permission-check".to_owned(),
             "--push-retry=3".to_owned(),
             "--image-download-retry=3".to_owned(),
         ];
@@ -108,6 +110,7 @@ mod tests {
             "--dockerfile=/kaniko/workspace/app/Dockerfile",
             "--destination=10.0.0.1:5000/orderbook:inputs-0",
             "--digest-file=/dev/termination-log",
+            "--skip-push-permission-check",
             "--push-retry=3",
             "--image-download-retry=3",
             "--insecure-registry=10.0.0.1:5000",
