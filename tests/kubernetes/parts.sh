@@ -13,12 +13,10 @@ start_registry() { # name, port of the node
     outer=127.0.0.1:$(free_port)
     registry_configuration "$1" "$outer" >"$place/registry-$1-outer.yml"
     registry_configuration "$1" "$node:$2" >"$place/registry-$1-inner.yml"
-    docker-registry serve "$place/registry-$1-outer.yml" >"$place/registry-$1-outer.log" 2>&1 </dev/null &
-    processes+=($!)
+    beside "registry-$1-outer" docker-registry serve "$place/registry-$1-outer.yml"
     part "registry-$1-inner" docker-registry serve "$place/registry-$1-inner.yml"
-    processes+=($!)
     wait_for 30 "the registry $1" curl -sf "http://$outer/v2/"
-    printf '%s-engine=%s\n%s-nodes=%s\n' "$1" "$outer" "$1" "$node:$2" >>"$place/registry"
+    printf '%s-engine=%s\n%s-nodes=%s\n%s-storage=%s\n' "$1" "$outer" "$1" "$node:$2" "$1" "$place/registry-$1" >>"$place/registry"
 }
 
 registry_configuration() { # name, address
@@ -60,10 +58,8 @@ scrape_configs: [{ job_name: pods, file_sd_configs: [{ files: ["$place/targets.j
 END
     part targets python3 "$here/../prometheus/targets.py" "https://$node:6443" "$token" \
         "$place/certificates/apiserver.crt" "$place/targets.json"
-    processes=($! "${processes[@]}")
     part prometheus "$program" --config.file "$place/prometheus.yml" --storage.tsdb.path "$place/prometheus-data" \
         --web.listen-address "0.0.0.0:9090" --log.level warn
-    processes=($! "${processes[@]}")
     wait_for 30 Prometheus curl -sf "http://$inside:9090/-/ready"
-    printf 'url=http://%s:9090\npid=%s\n' "$inside" "$!" >"$place/prometheus"
+    printf 'url=http://%s:9090\npid=%s\n' "$inside" "${running[prometheus]}" >"$place/prometheus"
 }

@@ -1,13 +1,19 @@
 //! A Kubernetes of one node for tests: the one that `STAGEWAY_TEST_KUBECONFIG` names, or one that is started for them.
 
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::{Mutex, PoisonError};
 
 /// A cluster, and its process if it is ours.
 pub struct Cluster {
     kubeconfig: PathBuf,
-    served: Option<Child>,
+    served: Option<Served>,
+}
+
+struct Served {
+    child: Child,
+    talk: Mutex<(ChildStdin, BufReader<ChildStdout>)>,
 }
 
 impl Cluster {
@@ -33,14 +39,33 @@ impl Cluster {
         let spawned = Command::new(&script).args(parts).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
         let mut child = spawned.expect("the cluster's script runs");
         let mut line = String::new();
-        let output = child.stdout.take().expect("its output");
-        BufReader::new(output).read_line(&mut line).expect("text");
+        let input = child.stdin.take().expect("its input");
+        let mut output = BufReader::new(child.stdout.take().expect("its output"));
+        output.read_line(&mut line).expect("text");
         assert!(
             !line.is_empty(),
             "the cluster of the tests does not start: run `engine/setup --tests`, then {}",
             script.display()
         );
-        Self { kubeconfig: line.trim().into(), served: Some(child) }
+        let talk = Mutex::new((input, output));
+        Self { kubeconfig: line.trim().into(), served: Some(Served { child, talk }) }
+    }
+
+    /// Does something to one of its parts, as the script tells it, such as `kill` to `kubelet`; it is done when this returns.
+    ///
+    /// # Panics
+    /// When the cluster is not ours, or the script does not know that.
+    #[allow(dead_code, reason = "not every test that includes this file breaks something")]
+    pub fn tell(&self, what: &str, part: &str) {
+        let served = self
+            .served
+            .as_ref()
+            .expect("a cluster of the tests' own: STAGEWAY_TEST_KUBECONFIG names another");
+        let mut talk = served.talk.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut answer = String::new();
+        writeln!(talk.0, "{what} {part}").expect("the script listens");
+        talk.1.read_line(&mut answer).expect("text");
+        assert_eq!(answer, "done\n", "{what} {part}");
     }
 
     /// A line of the file of a part: `NAME=VALUE`.
@@ -64,8 +89,8 @@ impl Cluster {
 impl Drop for Cluster {
     /// Ends it and waits until nothing is left of it.
     fn drop(&mut self) {
-        if let Some(mut child) = self.served.take() {
-            drop(child.stdin.take());
+        if let Some(Served { mut child, talk }) = self.served.take() {
+            drop(talk);
             let _ = child.wait();
         }
     }
