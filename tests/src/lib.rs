@@ -6,6 +6,7 @@ mod guests;
 pub mod killing;
 pub mod kubectl;
 pub mod loopback;
+pub mod passage;
 pub mod processes;
 pub mod prometheus;
 pub mod server;
@@ -96,12 +97,17 @@ impl Installation {
     /// One with an operator's configuration, and files beside it such as a policy.
     pub fn configured(configuration: &str, beside: &[(&str, &str)]) -> Self {
         let installation = Self::new();
-        let folder = installation.configuration.path().join("stageway");
+        installation.configure(configuration, beside);
+        installation
+    }
+
+    /// Gives it an operator's configuration, and files beside it.
+    pub fn configure(&self, configuration: &str, beside: &[(&str, &str)]) {
+        let folder = self.configuration.path().join("stageway");
         fs::create_dir_all(&folder).expect("a folder");
         for (name, text) in [("config.yaml", configuration)].iter().chain(beside) {
             fs::write(folder.join(name), text).expect("a file");
         }
-        installation
     }
 
     /// Its state directory.
