@@ -342,10 +342,13 @@ impl Driver {
         let (engine, tenant, outbox) = (self.engine.clone(), self.writer.tenant.clone(), self.outbox.clone());
         self.tasks.spawn(async move {
             let mut seen = 0;
-            while outbox.send(Message::Look).await.is_ok() {
+            loop {
                 // Many writes in a row are looked at once.
                 tokio::time::sleep(Duration::from_millis(50)).await;
                 seen = engine.store.changed(&tenant, seen, Duration::from_secs(2)).await;
+                if outbox.send(Message::Look).await.is_err() {
+                    return;
+                }
             }
         });
     }

@@ -74,9 +74,7 @@ impl SqliteStore {
     async fn count(&self, tenant: &TenantId, since: u64) -> u64 {
         let count = async {
             let mut read = self.read(tenant).await?;
-            let count = read.changes().await?;
-            read.end().await?;
-            super::Result::Ok(count)
+            read.changes().await
         };
         count.await.unwrap_or(since)
     }

@@ -21,14 +21,12 @@ impl SqliteStore {
     }
 }
 
-/// One transaction that reads: `reading!(self, tenant, method(arguments))`.
+/// Statements that read: `reading!(self, tenant, method(arguments))`.
 macro_rules! reading {
     ($self:ident, $tenant:expr, $method:ident ( $($argument:expr),* )) => {{
         let done = async {
             let mut read = $self.read($tenant).await?;
-            let done = read.$method($($argument),*).await;
-            read.end().await?;
-            done
+            read.$method($($argument),*).await
         };
         $self.port(done.await)
     }};

@@ -37,18 +37,14 @@ impl SqliteStore {
 
     /// One server works on the file: nobody claims what it tells.
     pub(super) async fn pending_statuses(&self, now: u64, max: u32) -> Result<Vec<PendingStatus>> {
-        let mut sql = Transaction::begin(&self.inner.readers, "BEGIN").await?;
         let rows: Vec<StatusRow> =
-            sqlx::query_as(PENDING).bind(int(now)).bind(limit(max)).fetch_all(&mut *sql).await?;
-        sql.end("COMMIT").await?;
+            sqlx::query_as(PENDING).bind(int(now)).bind(limit(max)).fetch_all(&self.inner.readers).await?;
         rows.into_iter().map(pending).collect()
     }
 
     pub(super) async fn unfollowed_runs(&self, max: u32) -> Result<Vec<(TenantId, RunOrigin)>> {
-        let mut sql = Transaction::begin(&self.inner.readers, "BEGIN").await?;
-        let found = unfollowed(&mut sql, max).await;
-        sql.end("COMMIT").await?;
-        found
+        let mut sql = self.inner.readers.acquire().await?;
+        unfollowed(&mut sql, max).await
     }
 }
 

@@ -1,17 +1,17 @@
 //! The ports [`Store`](stageway_ports::Store) and [`Inbox`](stageway_ports::Inbox) over one SQLite file.
 //!
 //! # What is guaranteed
-//! Every method of the port is one transaction: all of it is there afterwards, or nothing. The file is in WAL mode with
-//! `synchronous=FULL`: when a method has answered, its transaction has been written to the log and the log flushed to the
-//! disk, so it survives a killed process, a killed machine and a power loss, as far as the disk keeps what it has
-//! acknowledged a flush of. Appends that wait at the same time share a flush (`group`). What was not acknowledged may be there or not, never half. A database whose directory was made
-//! by [`SqliteStore::open`] is itself flushed into it.
+//! Every method of the port that writes is one transaction: all of it is there afterwards, or nothing. The file is in WAL
+//! mode with `synchronous=FULL`: when a method has answered, its transaction has been written to the log and the log
+//! flushed to the disk, so it survives a killed process, a killed machine and a power loss, as far as the disk keeps what
+//! it has acknowledged a flush of. Appends that wait at the same time share a flush (`group`). What was not acknowledged
+//! may be there or not, never half. A database whose directory was made by [`SqliteStore::open`] is itself flushed into it.
 //!
 //! # Who may use the file
 //! Any number of processes of one machine, and any number of handles in each. One transaction writes at a time, over
-//! all of them; it waits at most [`BUSY`] for its turn, and answers then that the storage is busy. Readers wait for nobody
-//! and see one moment. The file must lie on a file system of this machine: WAL needs shared memory, which network file
-//! systems do not have.
+//! all of them; it waits at most [`BUSY`] for its turn, and answers then that the storage is busy. Readers wait for
+//! nobody: each statement sees one moment, and where a method needs two, the second is bound to what the first has read.
+//! The file must lie on a file system of this machine: WAL needs shared memory, which network file systems do not have.
 //!
 //! # The schema
 //! | table | a row is | key after the tenant |

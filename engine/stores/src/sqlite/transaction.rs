@@ -15,15 +15,11 @@ pub(super) struct Transaction {
 }
 
 impl Transaction {
-    pub(super) async fn begin(pool: &SqlitePool, statement: &'static str) -> Result<Self> {
-        let mut begun = Self { connection: pool.acquire().await?, over: false };
-        begun.run(statement).await?;
-        Ok(begun)
-    }
-
     /// Waits for its turn at once: a transaction that reads first and writes later could not.
     pub(super) async fn immediate(pool: &SqlitePool) -> Result<Self> {
-        Self::begin(pool, "BEGIN IMMEDIATE").await
+        let mut begun = Self { connection: pool.acquire().await?, over: false };
+        begun.run("BEGIN IMMEDIATE").await?;
+        Ok(begun)
     }
 
     pub(super) async fn run(&mut self, statement: &'static str) -> Result<()> {
@@ -61,9 +57,9 @@ impl DerefMut for Transaction {
     }
 }
 
-/// One moment of the database, as a tenant sees it.
+/// Statements of a tenant that read, each one moment of the database.
 pub(super) struct Read {
-    pub(super) sql: Transaction,
+    pub(super) sql: PoolConnection<Sqlite>,
     pub(super) tenant: TenantId,
 }
 
@@ -76,8 +72,7 @@ pub(super) struct Write {
 
 impl SqliteStore {
     pub(super) async fn read(&self, tenant: &TenantId) -> Result<Read> {
-        let sql = Transaction::begin(&self.inner.readers, "BEGIN").await?;
-        Ok(Read { sql, tenant: tenant.clone() })
+        Ok(Read { sql: self.inner.readers.acquire().await?, tenant: tenant.clone() })
     }
 
     pub(super) async fn write(&self, tenant: &TenantId) -> Result<Write> {
@@ -136,11 +131,6 @@ impl Write {
 }
 
 impl Read {
-    /// Gives the connection back.
-    pub(super) async fn end(mut self) -> Result<()> {
-        self.sql.end("COMMIT").await
-    }
-
     pub(super) async fn changes(&mut self) -> Result<u64> {
         let found: Option<u64> = sqlx::query_scalar("SELECT changes FROM tenant WHERE id = ?1")
             .bind(self.tenant.as_str())
