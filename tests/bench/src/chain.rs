@@ -1,7 +1,7 @@
 //! Chains of pure stages: counted commits, time and processor time a stage, and how they grow.
 
 use crate::commit::Appends;
-use crate::cost::{Paired, median};
+use crate::cost::Paired;
 use crate::instance::alone;
 use crate::raw::Raw;
 use crate::table::{Row, Target, Unit};
@@ -11,8 +11,10 @@ use anyhow::{Result, ensure};
 
 /// Stages of a chain, and how often it is run.
 const CHAINS: [(usize, usize); 4] = [(1, 21), (10, 11), (100, 5), (1_000, 3)];
-/// The chains whose growth is looked at.
+/// The chains whose growth is looked at, and how often: as many stages of the shorter before and after each longer one, because the
+/// disk is not the same all the time.
 const GROWN: (usize, usize) = (100, 1_000);
+const GROWTHS: usize = 3;
 /// Commits and instances of one turn of the floor.
 const TURN: u32 = 20;
 
@@ -20,8 +22,6 @@ struct Chain {
     stages: usize,
     /// Seconds a stage.
     time: Paired,
-    /// Processor seconds a stage.
-    processor: Vec<f64>,
     commits: u64,
 }
 
@@ -44,14 +44,31 @@ pub(crate) async fn measure(bench: &Bench) -> Result<Vec<Row>> {
     for Chain { stages, time, .. } in &chains {
         rows.push(Row::paired(format!("a chain of {stages}: a stage"), time, Target::Ratio(1.6)));
     }
-    let processor = |stages| {
-        let chain = chains.iter().find(|chain| chain.stages == stages);
-        chain.map_or(f64::NAN, |chain| median(chain.processor.clone()))
-    };
-    let (few, many) = (processor(GROWN.0), processor(GROWN.1));
     let name = format!("a chain of {}: processor time a stage", GROWN.1);
-    rows.push(Row::beside(name, Unit::Seconds, many, few, Target::Ratio(1.25)));
+    rows.push(Row::paired(name, &growth(bench, &world).await?, Target::Ratio(1.25)));
     Ok(rows)
+}
+
+/// Processor seconds a stage of the longer chains, beside those of the shorter ones around each.
+async fn growth(bench: &Bench, world: &World) -> Result<Paired> {
+    let engine = world.engine(false);
+    let (few, many) = GROWN;
+    let around = many / few / 2;
+    let mut paired = Paired::default();
+    let rounds = bench.rounds(GROWTHS, 1);
+    for round in 0..rounds {
+        bench.say(&format!("chain: growth, {} of {rounds}", round + 1));
+        let mut short = 0.0;
+        let mut long = 0.0;
+        for turn in 0..=around * 2 {
+            let stages = if turn == around { many } else { few };
+            let pipeline = plugins::pipeline("pure", stages, &format!("growth-{round}-{turn}"));
+            let processor = world.run(&engine, &pipeline).await?.processor;
+            *(if turn == around { &mut long } else { &mut short }) += processor;
+        }
+        paired.push(long / many as f64, short / (around * 2 * few) as f64);
+    }
+    Ok(paired)
 }
 
 async fn chain(
@@ -63,7 +80,7 @@ async fn chain(
 ) -> Result<Chain> {
     let engine = world.engine(false);
     let count = stages as f64;
-    let mut chain = Chain { stages, time: Paired::default(), processor: Vec::new(), commits: 0 };
+    let mut chain = Chain { stages, time: Paired::default(), commits: 0 };
     let mut before = floor(raw, appends).await?;
     for round in 0..rounds {
         let pipeline = plugins::pipeline("pure", stages, &format!("{stages}-{round}"));
@@ -74,13 +91,12 @@ async fn chain(
         // The start of the run is one commit more.
         let floor = ((count + 1.0) * commit + count * instance) / count;
         chain.time.push(driven.seconds / count, floor);
-        chain.processor.push(driven.processor / count);
         ensure!(
             round == 0 || driven.commits == chain.commits,
             "the same chain has another number of commits"
         );
         chain.commits = driven.commits;
-        if stages >= GROWN.1 {
+        if stages >= 1_000 {
             bench.say(&format!("chain: {} of {rounds}", round + 1));
         }
     }
