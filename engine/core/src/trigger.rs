@@ -69,9 +69,23 @@ pub struct ScheduleRule {
 pub struct PipelineRule {
     /// Which.
     pub name: PipelineName,
-    /// Patterns of the branch or tag that it ran for; empty takes every one.
+    /// Patterns of the branch that it ran for. Without these and those of tags it takes every branch and tag.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub branches: Vec<String>,
+    /// Patterns of the tag that it ran for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<String>,
+}
+
+impl PipelineRule {
+    /// Whether it takes what the other pipeline ran for. A tag is never taken for the branch of its name.
+    fn takes(&self, event: &Event) -> bool {
+        let (patterns, others, name) = match event.reference.strip_prefix("refs/tags/") {
+            Some(tag) => (&self.tags, &self.branches, tag),
+            None => (&self.branches, &self.tags, event.head()),
+        };
+        (!patterns.is_empty() || others.is_empty()) && takes(patterns, Some(name))
+    }
 }
 
 /// Patterns of branches and tags: `*` stays within a `/`.
@@ -119,8 +133,7 @@ impl Triggers {
             }),
             EventKind::Schedule => !self.schedule.is_empty(),
             EventKind::Pipeline => event.upstream.as_ref().is_some_and(|upstream| {
-                let after = |rule: &&PipelineRule| rule.name == upstream.pipeline;
-                self.pipeline.iter().filter(after).any(|rule| takes(&rule.branches, Some(event.head())))
+                self.pipeline.iter().any(|rule| rule.name == upstream.pipeline && rule.takes(event))
             }),
             EventKind::Manual => true,
         }
@@ -243,13 +256,18 @@ fn pipelines(reader: &mut Reader, node: &Node) -> Vec<PipelineRule> {
     let mut rules = Vec::new();
     for item in items {
         if let Value::Text(_) = &item.value {
-            rules.extend(name(reader, item).map(|name| PipelineRule { name, branches: Vec::new() }));
+            rules.extend(name(reader, item).map(|name| PipelineRule {
+                name,
+                branches: Vec::new(),
+                tags: Vec::new(),
+            }));
             continue;
         }
-        let Some(map) = reader.map(item, &item.place, &["name", "branches"]) else { continue };
+        let Some(map) = reader.map(item, &item.place, &["name", "branches", "tags"]) else { continue };
         let named = reader.needed(&map, "name").and_then(|node| name(reader, node));
         let branches = map.get("branches").map(|node| patterns(reader, node)).unwrap_or_default();
-        rules.extend(named.map(|name| PipelineRule { name, branches }));
+        let tags = map.get("tags").map(|node| patterns(reader, node)).unwrap_or_default();
+        rules.extend(named.map(|name| PipelineRule { name, branches, tags }));
     }
     rules
 }
@@ -302,8 +320,13 @@ mod tests {
 
     #[test]
     fn pipelines_follow_pipelines() {
-        let rule = PipelineRule { name: "build".parse().unwrap(), branches: vec!["main".into()] };
-        let triggers = Triggers { pipeline: vec![rule], ..Triggers::default() };
+        let rule = |branches: &[&str], tags: &[&str]| {
+            let texts = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
+            let rule =
+                PipelineRule { name: "build".parse().unwrap(), branches: texts(branches), tags: texts(tags) };
+            Triggers { pipeline: vec![rule], ..Triggers::default() }
+        };
+        let triggers = rule(&["main"], &[]);
         let after = |pipeline: &str, branch: &str| {
             let upstream = Upstream {
                 pipeline: pipeline.parse().unwrap(),
@@ -319,5 +342,13 @@ mod tests {
             !triggers.select(&after("build", "next"), None) && !triggers.select(&after("test", "main"), None)
         );
         assert!(!triggers.select(&Event::push("main", "abc", Trust::Member), None));
+
+        let tagged = |tag: &str| Event { reference: format!("refs/tags/{tag}"), ..after("build", "main") };
+        let both = rule(&["main"], &["v*"]);
+        assert!(both.select(&tagged("v1"), None) && both.select(&after("build", "main"), None));
+        assert!(!both.select(&tagged("main"), None) && !triggers.select(&tagged("main"), None));
+        let tags = rule(&[], &["v*"]);
+        assert!(tags.select(&tagged("v1"), None) && !tags.select(&after("build", "v1"), None));
+        assert!(rule(&[], &[]).select(&tagged("any"), None));
     }
 }
