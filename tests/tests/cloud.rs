@@ -210,6 +210,7 @@ fn policy(cluster: &Cluster) -> String {
     format!(
         "trust: {{ protected: {{ allow: \"*\" }} }}
 vars:
+  automatic: true
   kaniko: build/tools/kaniko:1
   prometheus: {}
   window: 24s

@@ -38,6 +38,11 @@ pub(crate) fn check_with(definition: &Definition, graph: &Graph) -> Vec<Diagnost
     }
     checker.texts("/env", &definition.env);
     for (name, stage) in &definition.stages {
+        // It is decided with the plan, before any stage has run.
+        if let Some(when) = stage.approval.as_ref().and_then(|approval| approval.when.as_ref()) {
+            checker.schema = graph.outside();
+            checker.condition(&format!("/stages/{name}/approval/when"), when, false);
+        }
         let texts = texts(stage);
         if !texts.is_empty() {
             checker.schema = graph.schema(name, texts);
@@ -77,7 +82,7 @@ impl Checker<'_> {
     fn stage(&mut self, name: &StageName, stage: &StageDef) {
         let at = format!("/stages/{name}");
         if let Some(when) = &stage.when {
-            self.when(&format!("{at}/when"), when);
+            self.condition(&format!("{at}/when"), when, true);
         }
         self.value(&format!("{at}/with"), &stage.with, "with", false);
         self.texts(&format!("{at}/env"), &stage.env);
@@ -92,8 +97,9 @@ impl Checker<'_> {
         }
     }
 
-    fn when(&mut self, pointer: &str, source: &str) {
-        let Some((_, checked)) = self.expression(pointer, source.trim(), 0, true) else { return };
+    /// A `when`, which may ask for the statuses of stages or not.
+    fn condition(&mut self, pointer: &str, source: &str, statuses: bool) {
+        let Some((_, checked)) = self.expression(pointer, source.trim(), 0, statuses) else { return };
         if checked.faults.is_empty() && !matches!(checked.of, Type::Bool | Type::Any) {
             let message = format!("`when` must be a bool, but this is {}", checked.of);
             let at = self.definition.places.value(pointer);
@@ -268,7 +274,9 @@ fn visit<'n>(node: &'n Node, path: &mut Vec<&'n str>, found: &mut Vec<Diagnostic
 fn allowed(path: &[&str]) -> bool {
     match path {
         ["env", _] | ["concurrency"] | ["concurrency", "group"] | ["parameters", _, "description"] => true,
-        ["stages", _, "with" | "when", ..] | ["stages", _, "env", _] => true,
+        ["stages", _, "with" | "when", ..] | ["stages", _, "env", _] | ["stages", _, "approval", "when"] => {
+            true
+        }
         ["stages", _, "services", _, "image" | "command" | "env", ..] => true,
         // An unknown key is told already.
         [first, ..] => !super::pipeline::PIPELINE_KEYS.contains(first),

@@ -70,7 +70,7 @@ fn triggers() -> Json {
                 { "type": "array", "items": { "anyOf": [
                     { "type": "string" },
                     { "type": "object", "additionalProperties": false, "required": ["name"],
-                        "properties": { "name": { "type": "string" }, "branches": paths } },
+                        "properties": { "name": { "type": "string" }, "branches": paths, "tags": paths } },
                 ] } },
             ] },
             "manual": true,
@@ -187,6 +187,7 @@ fn service() -> Json {
 
 fn approval() -> Json {
     json!({ "anyOf": [{ "type": "boolean" }, { "type": "object", "additionalProperties": false, "properties": {
+        "when": { "type": "string", "description": "Whether it is asked at all, by what is known when the run is planned." },
         "approvers": reference("texts"), "within": reference("duration"), "question": { "type": "string" },
     } }] })
 }

@@ -30,5 +30,5 @@ pub use needs::{order, reachable};
 pub(crate) use parameters::resolve as resolve_parameters;
 pub use parameters::{Parameter, ParameterType};
 pub(crate) use pipeline::vars;
-pub use types::{ConcurrencyDef, Definition, Limits, MAX_STAGES, StageDef};
+pub use types::{ApprovalDef, ConcurrencyDef, Definition, Limits, MAX_STAGES, StageDef};
 pub(crate) use types::{DAY, LIMIT_KEYS};

@@ -51,7 +51,7 @@ pub(super) fn read(reader: &mut Reader, name: &str, map: &Map<'_>) -> (StageDef,
         uses: uses.clone().unwrap_or_else(|| PluginRef::File("./unusable.wasm".into())),
         needs: map.get("needs").map(|node| needs(reader, node)).unwrap_or_default(),
         matrix: map.entry("matrix").map(|entry| matrix::read(reader, name, entry)),
-        when: map.get("when").and_then(|node| when(reader, node)),
+        when: map.get("when").and_then(|node| condition(reader, node)),
         with: map.get("with").map(|node| with(reader, node)).unwrap_or_else(|| Json::Object(Object::new())),
         inputs: map.get("inputs").map(|node| reader.globs(node)),
         from: map.get("from").map(|node| from(reader, node)).unwrap_or_default(),
@@ -106,7 +106,8 @@ fn needs(reader: &mut Reader, node: &Node) -> BTreeSet<StageName> {
     reader.parsed::<StageName>(node, codes::BAD_NAME).into_iter().collect()
 }
 
-fn when(reader: &mut Reader, node: &Node) -> Option<String> {
+/// A `when`: an expression without its braces.
+pub(super) fn condition(reader: &mut Reader, node: &Node) -> Option<String> {
     let text = reader.scalar_text(node)?;
     let trimmed = text.trim();
     if trimmed.starts_with("${{") && trimmed.ends_with("}}") {

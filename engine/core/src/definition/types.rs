@@ -78,6 +78,17 @@ pub struct ConcurrencyDef {
     pub when_newer: WhenNewer,
 }
 
+/// Who must agree before a stage starts, and when.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ApprovalDef {
+    /// An expression that says whether anybody is asked; it is decided with the plan. None: always.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub when: Option<String>,
+    /// What is asked then.
+    #[serde(flatten)]
+    pub approval: Approval,
+}
+
 /// One stage of the file.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -116,7 +127,7 @@ pub struct StageDef {
     pub environment: Option<EnvironmentName>,
     /// Who must agree before it starts.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub approval: Option<Approval>,
+    pub approval: Option<ApprovalDef>,
     /// What the file gives. Secrets have no sinks here: those stand in the policy.
     pub grants: Grants,
     /// The file says `tasks: { network: false }`, which wins over what the manifest asks for.

@@ -6,11 +6,11 @@ use super::environment;
 use super::expansion::{Part, expanded, laid_out};
 use super::limits::limits;
 use super::planner::{Planning, not_found};
-use super::types::{Cache, Condition, Found, LateGrant, PlannedPlugin, PlannedStage};
-use crate::definition::{Definition, Graph, StageDef};
+use super::types::{Approval, Cache, Condition, Found, LateGrant, PlannedPlugin, PlannedStage};
+use crate::definition::{ApprovalDef, Definition, Graph, StageDef};
 use crate::diagnostic::{Diagnostic, codes};
 use crate::event::Trust;
-use crate::expression::{Expression, Fill, Filled, Scope, Template, Type, check, fill};
+use crate::expression::{Expression, Fill, Filled, Scope, Template, Type, check, evaluate_known, fill};
 use crate::grant::{Asked, Ceiling, Decided, GrantProblem, decide};
 use crate::name::StageName;
 use crate::plugin::PluginRef;
@@ -55,7 +55,8 @@ pub(super) fn plan(
         planner.known_texts();
         planner.environment();
     }
-    Some(planner.planned(cell, condition, decided))
+    let approval = planner.approval(lives);
+    Some(planner.planned(cell, condition, approval, decided))
 }
 
 /// A configuration against its schema: what is known of it, and the types of what will stand in its holes.
@@ -219,7 +220,27 @@ impl Planner<'_> {
         rule.map(|(_, rule)| rule.grants)
     }
 
-    fn planned(&self, cell: Option<Cell>, condition: Condition, decided: Decided) -> PlannedStage {
+    /// The question before the stage, if it is to be asked. Where that cannot be decided yet, it is.
+    fn approval(&mut self, lives: bool) -> Option<Approval> {
+        let ApprovalDef { when, approval } = self.stage.approval.as_ref()?;
+        let Some(source) = when.as_ref().filter(|_| lives) else { return Some(approval.clone()) };
+        match Expression::parse(source.trim()).and_then(|when| evaluate_known(&when, self.scope)) {
+            Ok(asked) => (asked != Some(false)).then(|| approval.clone()),
+            Err(fault) => {
+                let problem = Diagnostic::error(fault.code, fault.message, fault.remedy);
+                self.tell(problem, "/approval/when", false);
+                None
+            }
+        }
+    }
+
+    fn planned(
+        &self,
+        cell: Option<Cell>,
+        condition: Condition,
+        approval: Option<Approval>,
+        decided: Decided,
+    ) -> PlannedStage {
         let (stage, manifest) = (self.stage, &self.found.manifest);
         let timeout_ms = stage.timeout_ms.or(manifest.timeout_ms).unwrap_or(TIMEOUT);
         let timeout_ms = if stage.finally { timeout_ms.min(FINALLY) } else { timeout_ms };
@@ -247,7 +268,7 @@ impl Planner<'_> {
             env: self.env(),
             secrets: stage.secrets.clone(),
             environment: stage.environment.clone(),
-            approval: stage.approval.clone(),
+            approval,
             grants: decided.grants,
             denied: decided.denied,
             late: decided.late.into_iter().map(|(wanted, required)| LateGrant { wanted, required }).collect(),

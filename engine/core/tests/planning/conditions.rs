@@ -53,3 +53,22 @@ fn changed_paths_decide_before_anything_runs() {
     assert_eq!(decided(Some(&["src/a".to_owned()])), None);
     assert_eq!(decided(None), None);
 }
+
+#[test]
+fn whether_somebody_is_asked_is_decided_with_the_plan() {
+    let file = |when: &str| {
+        format!(
+            "pipeline: x\nvars: {{ careful: true }}\nstages:\n  a: {{ uses: stageway/unit-test@1, approval: {{ when: {when}, question: go? }} }}\n"
+        )
+    };
+    let asked = |when: &str| planned(&file(when), &push()).plan.unwrap().stages["a"].approval.is_some();
+    assert!(asked("vars.careful") && asked("event.kind == 'push'"));
+    assert!(!asked("\"!vars.careful\"") && !asked("event.kind == 'tag'"));
+    let lacking = planned(&file("event.tag == 'v1'"), &push());
+    assert!(lacking.plan.is_none());
+    assert!(
+        told(&lacking.diagnostics)[0].contains("there is no `tag` here"),
+        "{:?}",
+        told(&lacking.diagnostics)
+    );
+}
