@@ -15,6 +15,7 @@ mod cost;
 mod guest;
 mod instance;
 mod plugins;
+mod pods;
 mod process;
 mod raw;
 mod replay;
@@ -30,8 +31,9 @@ use std::path::{Path, PathBuf};
 use table::{Row, Table};
 
 /// The measures by name.
-const ALL: &[&str] =
-    &["instance", "commit", "chain", "task", "replay", "start", "memory", "answers", "soon", "growth"];
+const ALL: &[&str] = &[
+    "instance", "commit", "chain", "task", "replay", "start", "memory", "answers", "soon", "growth", "pods",
+];
 
 /// Measures Stageway beside its floors
 #[derive(Debug, Parser)]
@@ -88,11 +90,14 @@ fn main() -> Result<()> {
         arguments.measures.is_empty() || arguments.measures.iter().any(|wanted| wanted == **name)
     };
     let mut table = Table::new(&bench.directory);
+    let mut failed = Vec::new();
     for name in ALL.iter().filter(wanted) {
         bench.say(name);
-        let rows =
-            runtime.block_on(measure(&bench, name)).with_context(|| format!("the measure `{name}`"))?;
-        table.extend(rows);
+        match runtime.block_on(measure(&bench, name)) {
+            Ok(rows) => table.extend(rows),
+            // What else was measured is shown.
+            Err(error) => failed.push(format!("the measure `{name}`: {error:#}")),
+        }
     }
     if arguments.json {
         println!("{:#}", table.json());
@@ -101,6 +106,7 @@ fn main() -> Result<()> {
     }
     // What still runs is left to the kernel.
     runtime.shutdown_background();
+    ensure!(failed.is_empty(), "{}", failed.join("; "));
     Ok(())
 }
 
@@ -116,6 +122,7 @@ async fn measure(bench: &Bench, name: &str) -> Result<Vec<Row>> {
         "answers" => service::answers(bench).await,
         "soon" => service::soon(bench).await,
         "growth" => service::growth(bench).await,
+        "pods" => pods::measure(bench).await,
         other => anyhow::bail!("there is no measure `{other}`"),
     }
 }

@@ -176,6 +176,7 @@ Floors, measured in turns with what stands beside them:
   the binary          the same that only says its version
   an answer           a bare axum route with HMAC, JSON and one durable insert, in this process
   a delivery's fetch  `git fetch` of as much, alone
+  a task as a pod     a pod of the same image and command, made and watched by kube alone, in turns with ours
   a run after many    a run of the first tenth
 ";
 

@@ -15,7 +15,7 @@ use stageway_core::workspace::Tree;
 use stageway_executors::local::{LocalExecutor, LocalOptions};
 use stageway_host::{CompileBy, Host, HostOptions};
 use stageway_ports::memory::{MemoryHttp, MemorySecrets, MemorySource};
-use stageway_ports::{Clock, Registry, Store as _, Writer};
+use stageway_ports::{Clock, Executor, Registry, Store as _, Writer};
 use stageway_stores::{FsBlobs, PluginDirectories, SqliteStore};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -29,7 +29,7 @@ pub(crate) struct World {
     pub(crate) directory: TempDir,
     pub(crate) store: SqliteStore,
     pub(crate) host: Arc<Host>,
-    blobs: Arc<FsBlobs>,
+    pub(crate) blobs: Arc<FsBlobs>,
     executor: Arc<LocalExecutor>,
     runs: AtomicU32,
 }
@@ -102,11 +102,16 @@ impl World {
 
     /// Its engine, with or without the sandbox.
     pub(crate) fn engine(&self, unconfined: bool) -> Arc<Engine> {
+        self.engine_with(self.executor.clone(), unconfined)
+    }
+
+    /// The same whose tasks run elsewhere.
+    pub(crate) fn engine_with(&self, executor: Arc<dyn Executor>, unconfined: bool) -> Arc<Engine> {
         Arc::new(Engine {
             guests: self.host.clone(),
             store: Arc::new(self.store.clone()),
             blobs: self.blobs.clone(),
-            executor: self.executor.clone(),
+            executor,
             registries: Arc::new(NoRegistries),
             http: Arc::new(MemoryHttp::default()),
             secrets: Arc::new(MemorySecrets::new([])),
