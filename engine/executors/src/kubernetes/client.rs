@@ -161,7 +161,7 @@ impl Executor for KubernetesExecutor {
         let values = secret::values(spec, secrets)?;
         let pod = match self.cluster.pod(name).await? {
             Some(pod) => pod,
-            None => self.cluster.create(name, &wanted).await?,
+            None => self.cluster.create_in_turn(name, &wanted).await?,
         };
         let known = incarnation(&pod);
         // The pod is the claim, so it comes first; its container waits for what it names.

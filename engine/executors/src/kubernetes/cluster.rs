@@ -9,13 +9,14 @@ use crate::reach::{self, OpenError};
 use futures::AsyncBufRead;
 use k8s_openapi::api::core::v1::{Pod, Secret};
 use k8s_openapi::jiff::Timestamp;
-use kube::api::{DeleteParams, LogParams, Patch, PatchParams, PostParams};
+use kube::api::{DeleteParams, LogParams, Patch, PatchParams};
 use kube::{Api, Error};
 use serde_json::{Value as Json, json};
 use stageway_core::name::TaskName;
 use stageway_ports::{Blobs, Incarnation, TaskError};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::Mutex;
 
 /// For how long a watch is believed before the pod is looked at again.
 const LOOK: Duration = Duration::from_secs(10);
@@ -28,6 +29,8 @@ pub(super) struct Cluster {
     pub(super) pods: Api<Pod>,
     pub(super) secrets: Api<Secret>,
     pub(super) blobs: Arc<dyn Blobs>,
+    /// Who asks for room in the namespace.
+    pub(super) turns: Mutex<()>,
 }
 
 impl Cluster {
@@ -35,7 +38,7 @@ impl Cluster {
         let client = reach::client(options.kubeconfig.as_deref(), options.context.as_deref()).await?;
         let pods = Api::namespaced(client.clone(), &options.namespace);
         let secrets = Api::namespaced(client, &options.namespace);
-        Ok(Self { options, pods, secrets, blobs })
+        Ok(Self { options, pods, secrets, blobs, turns: Mutex::default() })
     }
 
     pub(super) async fn pod(&self, name: &TaskName) -> Result<Option<Pod>, TaskError> {
@@ -45,15 +48,6 @@ impl Cluster {
 
     pub(super) async fn known(&self, name: &TaskName) -> Result<Pod, TaskError> {
         self.pod(name).await?.ok_or_else(|| TaskError::Unknown(name.clone()))
-    }
-
-    pub(super) async fn create(&self, name: &TaskName, pod: &Pod) -> Result<Pod, TaskError> {
-        let parameters = PostParams::default();
-        match patiently(|| self.pods.create(&parameters, pod)).await {
-            // Somebody else's answer to the same question: another engine, or this one before it was killed.
-            Err(Error::Api(status)) if status.is_already_exists() => self.known(name).await,
-            made => made.map_err(refused),
-        }
     }
 
     pub(super) async fn annotate(&self, pod: &str, annotation: &str, value: &str) -> Result<(), TaskError> {
@@ -118,9 +112,6 @@ pub(super) fn refused(error: Error) -> TaskError {
     match error {
         Error::Api(status) if matches!(status.code, 400 | 403 | 404 | 422) => {
             let remedy = match status.message.as_str() {
-                message if message.contains("exceeded quota") => {
-                    "raise the quota of the namespace, or wait for room in it"
-                }
                 message if message.contains("violates PodSecurity") => {
                     "relax the pod security of the namespace"
                 }

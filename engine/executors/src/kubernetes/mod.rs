@@ -29,6 +29,7 @@ mod name;
 mod options;
 mod patient;
 mod pod;
+mod room;
 mod secret;
 mod shepherd;
 mod tend;

@@ -52,7 +52,9 @@ fn main() -> ExitCode {
         secrets_and_files_reach_the_task_and_no_specification
         a_long_output_is_read_whole_and_in_order
         cancelling_and_forgetting_leave_nothing
-        an_image_without_a_place_is_refused;
+        an_image_without_a_place_is_refused
+        where_a_quota_is_full_tasks_wait_for_their_turn
+        room_that_does_not_come_is_said_in_words;
     };
     trials.extend(contract::trials());
     trials.extend(objects::trials());

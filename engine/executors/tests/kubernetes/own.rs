@@ -1,8 +1,8 @@
 //! What only a cluster does.
 
 use crate::cluster::{Place, shell};
-use k8s_openapi::api::core::v1::{Pod, Secret};
-use kube::api::{DeleteParams, ListParams};
+use k8s_openapi::api::core::v1::{Pod, ResourceQuota, Secret};
+use kube::api::{DeleteParams, ListParams, PostParams};
 use stageway_core::call::{Bytes, EndingReason};
 use stageway_core::name::TaskName;
 use stageway_core::task::{ImageRoot, Root, TaskSpec, TaskState};
@@ -149,5 +149,45 @@ pub async fn an_image_without_a_place_is_refused() {
     let refused = place.executor.ensure(&name, &spec, &SecretValues::default()).await.unwrap_err();
     assert!(matches!(&refused, TaskError::Refused(why) if why.contains("`registries`")), "{refused}");
     assert!(place.pods().await.is_empty());
+    place.end().await;
+}
+
+/// Room for so many pods.
+async fn quota(place: &Place, pods: u32) {
+    let quota = serde_json::json!({ "metadata": { "name": "small" }, "spec": { "hard": { "pods": pods.to_string() } } });
+    let quota: ResourceQuota = serde_json::from_value(quota).unwrap();
+    place.api::<ResourceQuota>().create(&PostParams::default(), &quota).await.unwrap();
+    // Until the controller has counted, nothing is let in at all.
+    for _ in 0..600 {
+        let found = place.api::<ResourceQuota>().get("small").await.unwrap();
+        if found.status.is_some_and(|status| status.used.is_some()) {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("nobody counts the quota");
+}
+
+pub async fn where_a_quota_is_full_tasks_wait_for_their_turn() {
+    let place = Place::new().await;
+    quota(&place, 2).await;
+    let names: Vec<TaskName> = (0..5).map(|number| named(&format!("turn.{number}"))).collect();
+    let ends = names.iter().map(|name| async {
+        ensure(&place, name, &shell("sleep 0.2")).await;
+        ending(&place.executor, name).await.code
+    });
+    assert_eq!(futures::future::join_all(ends).await, [Some(0); 5]);
+    place.end().await;
+}
+
+pub async fn room_that_does_not_come_is_said_in_words() {
+    let place = Place::within(Duration::from_secs(2)).await;
+    quota(&place, 0).await;
+    let answer = place.executor.ensure(&named("none"), &shell("true"), &SecretValues::default()).await;
+    let Err(TaskError::Refused(words)) = answer else { panic!("{answer:?}") };
+    assert!(
+        words.contains("no room for 2 s") && words.contains("exceeded quota") && words.contains("raise"),
+        "{words}"
+    );
     place.end().await;
 }

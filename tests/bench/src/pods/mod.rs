@@ -20,6 +20,7 @@ use crate::table::{Row, Target, Unit};
 use crate::world::World;
 use anyhow::Result;
 use futures::future::try_join_all;
+use futures::{StreamExt as _, TryStreamExt as _, stream};
 use place::{Place, SAYS_WHEN, Times};
 use stageway_core::task::{TaskSpec, WorkspaceMount};
 use stageway_core::workspace::{Node, Tree, WorkspacePath};
@@ -29,6 +30,8 @@ use std::time::Instant;
 
 /// Pods at once.
 const AT_ONCE: usize = 20;
+/// Pods of one quota, so many of them at once.
+const IN_TURN: usize = 100;
 /// Files of a small workspace.
 const FILES: usize = 10;
 /// Bytes of a large one.
@@ -113,5 +116,23 @@ async fn at_once(bench: &Bench, place: &Place) -> Result<Vec<Row>> {
         try_join_all((0..AT_ONCE).map(|_| place.task(&plain))).await?;
         paired.push(begun.elapsed().as_secs_f64(), raw);
     }
-    Ok(vec![Row::paired(format!("{AT_ONCE} at once, to the last end"), &paired, Target::Ratio(1.1))])
+    bench.say(&format!("pods: {IN_TURN} in turn"));
+    let begun = Instant::now();
+    let raw = stream::iter(0..IN_TURN).map(|_| place.raw()).buffer_unordered(AT_ONCE);
+    raw.try_for_each(|_| std::future::ready(Ok(()))).await?;
+    let raw = begun.elapsed().as_secs_f64();
+    place.quota(AT_ONCE).await?;
+    let begun = Instant::now();
+    try_join_all((0..IN_TURN).map(|_| place.task(&plain))).await?;
+    let ours = begun.elapsed().as_secs_f64();
+    Ok(vec![
+        Row::paired(format!("{AT_ONCE} at once, to the last end"), &paired, Target::Ratio(1.1)),
+        Row::beside(
+            format!("{IN_TURN} through a quota of {AT_ONCE}"),
+            Unit::Seconds,
+            ours,
+            raw,
+            Target::None,
+        ),
+    ])
 }

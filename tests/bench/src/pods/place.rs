@@ -4,7 +4,7 @@ use super::shared::Cluster;
 use crate::Bench;
 use anyhow::{Context as _, Result, bail, ensure};
 use futures::StreamExt as _;
-use k8s_openapi::api::core::v1::{Namespace, Pod, ServiceAccount};
+use k8s_openapi::api::core::v1::{Namespace, Pod, ResourceQuota, ServiceAccount};
 use kube::api::{DeleteParams, PostParams, WatchEvent, WatchParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Api, Client, Config};
@@ -41,6 +41,7 @@ pub(super) struct Times {
 pub(super) struct Place {
     _cluster: Cluster,
     pods: Api<Pod>,
+    quotas: Api<ResourceQuota>,
     pub(super) executor: Arc<KubernetesExecutor>,
     numbers: AtomicU32,
 }
@@ -68,10 +69,25 @@ impl Place {
         };
         Ok(Self {
             _cluster: cluster,
-            pods: Api::namespaced(client, &namespace),
+            pods: Api::namespaced(client.clone(), &namespace),
+            quotas: Api::namespaced(client, &namespace),
             executor: Arc::new(KubernetesExecutor::open(options, blobs).await?),
             numbers: AtomicU32::new(0),
         })
+    }
+
+    /// From now on at most so many pods at once.
+    pub(super) async fn quota(&self, pods: usize) -> Result<()> {
+        let quota =
+            json!({ "metadata": { "name": "bench" }, "spec": { "hard": { "pods": pods.to_string() } } });
+        self.quotas.create(&PostParams::default(), &serde_json::from_value(quota)?).await?;
+        for _ in 0..600 {
+            if self.quotas.get("bench").await?.status.is_some_and(|status| status.used.is_some()) {
+                return Ok(());
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        bail!("nobody counts the quota")
     }
 
     fn number(&self) -> u32 {
