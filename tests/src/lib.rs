@@ -9,6 +9,7 @@ pub mod loopback;
 pub mod passage;
 pub mod processes;
 pub mod prometheus;
+pub mod registry;
 pub mod server;
 
 pub use guests::{copy, from_wit, guest, guests};

@@ -2,71 +2,11 @@
 
 use serde_json::{Value as Json, json};
 use stageway_core::digest::Digest;
+use stageway_tests::registry::PrivateRegistry;
 use stageway_tests::{Installation, assert_says, plugins_with_probe, told, tree};
-use std::fs;
-use std::net::{TcpListener, TcpStream};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::Command;
 
-const PASSWORD: &str = "s3cret";
-/// The password of `robot`, hashed as `htpasswd -B` does.
-const HTPASSWD: &str = "robot:$2b$05$abcdefghijklmnopqrstuuLK7U1u6pVRmL7L1BBM2aS35PSZnDXlK\n";
-
-/// A registry that lets nobody in without the password.
-struct Registry {
-    process: Child,
-    address: String,
-    folder: tempfile::TempDir,
-}
-
-impl Registry {
-    fn start() -> Self {
-        let folder = tempfile::tempdir().expect("a temporary directory");
-        let path = folder.path().display();
-        let port =
-            TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a port").port();
-        let address = format!("127.0.0.1:{port}");
-        fs::write(folder.path().join("htpasswd"), HTPASSWD).expect("a file");
-        let configuration = format!(
-            "version: 0.1\nlog: {{ level: error }}\nstorage: {{ filesystem: {{ rootdirectory: {path}/data }} }}\n\
-             http: {{ addr: \"{address}\" }}\nauth: {{ htpasswd: {{ realm: test, path: {path}/htpasswd }} }}\n"
-        );
-        fs::write(folder.path().join("config.yml"), configuration).expect("a file");
-        let process = Command::new("docker-registry")
-            .arg("serve")
-            .arg(folder.path().join("config.yml"))
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("the registry runs: apt-get install docker-registry");
-        let deadline = Instant::now() + Duration::from_secs(20);
-        while TcpStream::connect(&address).is_err() {
-            assert!(Instant::now() < deadline, "the registry does not listen");
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        Self { process, address, folder }
-    }
-
-    /// What docker's own tools say of the tags of a repository that is not there, with this configuration.
-    fn tags(&self, configuration: &str) -> String {
-        let file = self.folder.path().join("auth.json");
-        fs::write(&file, configuration).expect("a file");
-        let output = Command::new("skopeo")
-            .args(["list-tags", "--tls-verify=false", "--authfile"])
-            .arg(&file)
-            .arg(format!("docker://{}/team/app", self.address))
-            .output()
-            .expect("skopeo runs: apt-get install skopeo");
-        String::from_utf8_lossy(&output.stderr).into_owned()
-    }
-}
-
-impl Drop for Registry {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
+const PASSWORD: &str = PrivateRegistry::PASSWORD;
 
 fn run(installation: &Installation, with: &Json) -> stageway_tests::Told {
     let pipeline = json!({
@@ -101,14 +41,14 @@ fn installation(address: &str) -> Installation {
 
 #[test]
 fn the_file_lets_dockers_tools_in_and_is_nowhere_but_in_the_task() {
-    let registry = Registry::start();
-    let installation = installation(&registry.address);
+    let registry = PrivateRegistry::start();
+    let installation = installation(registry.address());
     let auth = {
         let script = format!("printf %s 'robot:{PASSWORD}' | base64 -w0");
         let output = Command::new("sh").args(["-c", &script]).output().expect("base64 runs");
         String::from_utf8(output.stdout).expect("text")
     };
-    let expected = json!({"auths": {&registry.address: {"auth": auth}}}).to_string();
+    let expected = json!({"auths": {registry.address(): {"auth": auth}}}).to_string();
     let script = "sha256sum </kaniko/.docker/config.json; cat /kaniko/.docker/config.json; grep -c . /proc/mounts >/dev/null";
     let told = run(&installation, &login("team/app", &["sh", "-c", script]));
     assert_eq!(told.exit, 0, "{told:#?}");
@@ -116,7 +56,7 @@ fn the_file_lets_dockers_tools_in_and_is_nowhere_but_in_the_task() {
     let lines = told.lines("push");
     let digest = Digest::of(expected.as_bytes()).hex();
     assert!(lines[0].starts_with(&digest), "the file is another: {lines:?}");
-    assert_says(&lines[1], &["\"auths\"", &registry.address, "***"]);
+    assert_says(&lines[1], &["\"auths\"", registry.address(), "***"]);
     assert!(!lines[1].contains(&auth), "{lines:?}");
 
     assert_says(&registry.tags(&expected), &["404"]);

@@ -74,6 +74,7 @@ impl Command {
             | Self::Schema(_)
             | Self::Plugin(_)
             | Self::Serve(_)
+            | Self::Doctor(_)
             | Self::Token(_)
             | Self::Login(_)
             | Self::Completion(_)
@@ -123,6 +124,8 @@ pub(crate) enum Command {
     Plugin(commands::plugin::Args),
     /// Receive webhooks and run what they start, until SIGTERM
     Serve(commands::serve::Args),
+    /// Say what of this installation works, and what to change
+    Doctor(commands::doctor::Args),
     /// Make a token for a server's API
     Token(commands::token::Args),
     /// Keep the token of a server, for `--server`

@@ -63,6 +63,7 @@ async fn dispatch(context: &Context, command: Command) -> anyhow::Result<Exit> {
     match command {
         Command::Run(args) => commands::run::run(context, args).await,
         Command::Plan(args) => commands::plan::run(context, args).await,
+        Command::Doctor(args) => commands::doctor::run(context, args).await,
         Command::Preflight(args) => commands::preflight::run(context, args).await,
         Command::Resume(args) => commands::resume::run(context, args).await,
         Command::Runs(args) => commands::runs::run(context, args).await,

@@ -48,7 +48,7 @@ pub use inbox::{
 pub use mirror::{CommitFacts, Mirror, Mirrors};
 pub use plugins::{FoundPlugin, ListedPlugin, PluginError, Plugins};
 pub use queue::{PlaceWish, Queue, Queued, Turn, Turns};
-pub use registry::{BlobStatus, Login, LoginCredentials, Manifest, Registry, RegistryError};
+pub use registry::{BlobStatus, Login, LoginCredentials, Manifest, Registry, RegistryError, RegistryRight};
 pub use secrets::{SecretError, SecretValue, Secrets};
 pub use source::{Source, SourceError, page_of};
 pub use store::{

@@ -46,6 +46,29 @@ pub enum BlobStatus {
     Written,
 }
 
+/// Something that an account needs of a registry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RegistryRight {
+    /// As the registry calls it: `pull`, `push`, `ecr:BatchGetImage`.
+    pub action: &'static str,
+    /// Why the account may not, with what to change; none: it may.
+    pub refused: Option<String>,
+}
+
+impl RegistryRight {
+    /// What an answer says of it: only a refusal means that the account may not.
+    ///
+    /// # Errors
+    /// Errors of a registry that did not come to decide.
+    pub fn told<T>(action: &'static str, answer: Result<T, RegistryError>) -> Result<Self, RegistryError> {
+        match answer {
+            Err(RegistryError::Refused(why)) => Ok(Self { action, refused: Some(why) }),
+            Err(error @ (RegistryError::Unavailable(_) | RegistryError::Blobs(_))) => Err(error),
+            _ => Ok(Self { action, refused: None }),
+        }
+    }
+}
+
 /// Why a registry did not do what was asked.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum RegistryError {
@@ -159,6 +182,10 @@ pub trait Registry: Send + Sync {
     /// # Errors
     /// [`RegistryError::NotFound`] if the connection has none; [`RegistryError::Invalid`] if it is nothing to log in to.
     async fn login(&self, repository: &str) -> Result<Login, RegistryError>;
+
+    /// What the account may do with a repository, which need not exist. Each action is tried with nothing that stays; what cannot be
+    /// tried so is not among them.
+    async fn rights(&self, repository: &str) -> Result<Vec<RegistryRight>, RegistryError>;
 
     /// Compare-and-set of one tag. Names `digest` already: `Already`. `replaces` none: the tag must be absent; some: it
     /// must name that digest.

@@ -239,10 +239,29 @@ async fn refusals_name_the_permission_and_no_secret() {
     assert!(why.contains("`ecr:BatchGetImage`") && !why.contains("s3cret"), "{why}");
     assert_eq!(denied.requests().len(), 1, "a refusal is not tried again");
 
+    let rights = open(&denied.address, false).await.rights("shop").await.unwrap();
+    assert_eq!((rights.len(), rights[0].action), (1, "ecr:GetAuthorizationToken"), "{rights:?}");
+
     let throttled = Scripted::start(|_| refuse("ThrottlingException", "slow down")).await;
     let answer = open(&throttled.address, false).await.find("shop", "v1").await;
     assert!(matches!(answer, Err(RegistryError::Unavailable(_))), "{answer:?}");
     assert_eq!(throttled.requests().len(), 5, "tries have an end");
+}
+
+#[tokio::test]
+async fn what_a_role_may_not_is_told_by_its_action() {
+    if !with_credentials("what_a_role_may_not_is_told_by_its_action") {
+        return;
+    }
+    let face = Face::start().await;
+    face.deny("ListImages");
+    let rights = open(&face.address, false).await.rights("nobodys/shop").await.unwrap();
+    let allowed: Vec<_> =
+        rights.iter().filter(|right| right.refused.is_none()).map(|right| right.action).collect();
+    let reads = ["ecr:DescribeRepositories", "ecr:BatchGetImage", "ecr:DescribeImageScanFindings"];
+    assert_eq!(allowed, [&["ecr:GetAuthorizationToken"], &reads[..], &["pull", "push"]].concat());
+    let refused: Vec<_> = rights.iter().filter_map(|right| right.refused.as_deref()).collect();
+    assert!(refused.len() == 1 && refused[0].contains("needs `ecr:ListImages`"), "{refused:?}");
 }
 
 #[tokio::test]

@@ -160,6 +160,10 @@ async fn credentials_open_a_registry_and_wrong_ones_do_not() {
             other => panic!("{other:?}"),
         }
     }
+    let rights = open(&real.address, robot("wr0ng")).rights("private").await.unwrap();
+    let refused: Vec<_> =
+        rights.iter().filter(|right| right.refused.is_some()).map(|right| right.action).collect();
+    assert_eq!(refused, ["pull", "push"], "{rights:?}");
 }
 
 /// Runs itself again with the registry's certificate among the system's roots, because those are read once a process.

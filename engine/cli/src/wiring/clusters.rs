@@ -2,6 +2,7 @@
 
 use crate::config::Settings;
 use crate::exit::{Exit, Refused};
+use stageway_core::operator::ClusterAccess;
 use stageway_core::plan::Plan;
 use stageway_executors::cluster::{ClusterOptions, KubernetesClusters};
 use stageway_ports::Cluster;
@@ -12,11 +13,13 @@ pub(super) fn clusters(settings: &Settings) -> Option<Arc<dyn Cluster>> {
     if settings.clusters.is_empty() {
         return None;
     }
-    let options = settings.clusters.iter().map(|(name, access)| {
-        let kubeconfig = access.kubeconfig.as_ref().map(Into::into);
-        (name.clone(), ClusterOptions { kubeconfig, context: access.context.clone() })
-    });
+    let options = settings.clusters.iter().map(|(name, access)| (name.clone(), cluster_options(access)));
     Some(Arc::new(KubernetesClusters::new(options.collect())))
+}
+
+/// How a cluster is reached.
+pub(crate) fn cluster_options(access: &ClusterAccess) -> ClusterOptions {
+    ClusterOptions { kubeconfig: access.kubeconfig.as_ref().map(Into::into), context: access.context.clone() }
 }
 
 /// Refuses a plan that names a cluster which is not configured.

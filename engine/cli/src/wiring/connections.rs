@@ -34,6 +34,20 @@ impl Connections {
         Self { settings, ecr: Mutex::default() }
     }
 
+    /// The registry that a name means; none where no connection has it.
+    ///
+    /// # Errors
+    /// When it cannot be opened, such as for a password that is not there.
+    pub(crate) async fn named(&self, name: &str) -> Option<Result<Arc<dyn Registry>>> {
+        Some(match self.settings.connection(name)? {
+            Connection::Layout(directory) => Ok(Arc::new(LayoutRegistry::new(directory))),
+            Connection::Ecr(ecr) => Ok(self.ecr(name, ecr).await),
+            Connection::Registry(registry) => {
+                self.registry(&registry).await.map(|registry| Arc::new(registry) as Arc<dyn Registry>)
+            }
+        })
+    }
+
     async fn registry(&self, connection: &RegistryConnection) -> Result<OciRegistry> {
         let credentials = match &connection.login {
             None => Credentials::Anonymous,
@@ -80,17 +94,13 @@ async fn credentials(login: &Login, folder: &Path) -> Result<Credentials> {
 #[async_trait]
 impl Registries for Connections {
     async fn open(&self, _tenant: &TenantId, connection: &str) -> Option<Arc<dyn Registry>> {
-        match self.settings.connection(connection)? {
-            Connection::Layout(directory) => Some(Arc::new(LayoutRegistry::new(directory))),
-            Connection::Ecr(ecr) => Some(self.ecr(connection, ecr).await),
-            Connection::Registry(registry) => match self.registry(&registry).await {
-                Ok(registry) => Some(Arc::new(registry)),
-                Err(error) => {
-                    tracing::error!(connection.name = %connection, error = %format!("{error:#}"),
-                        "a connection cannot be opened");
-                    None
-                }
-            },
+        match self.named(connection).await? {
+            Ok(registry) => Some(registry),
+            Err(error) => {
+                tracing::error!(connection.name = %connection, error = %format!("{error:#}"),
+                    "a connection cannot be opened");
+                None
+            }
         }
     }
 }

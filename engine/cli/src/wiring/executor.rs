@@ -26,7 +26,7 @@ pub(crate) async fn executor(
     directory: &Path,
     blobs: Arc<dyn Blobs>,
 ) -> Result<Arc<dyn Executor>> {
-    let here = local(settings, &directory.join("tasks"));
+    let here = executor_here(settings, directory);
     let Some(pods) = &settings.executor else { return Ok(here) };
     let access = settings.clusters.get(&pods.cluster).cloned().unwrap_or_default();
     let mut options = options(pods, access, directory.join("scratch"));
@@ -39,7 +39,9 @@ pub(crate) async fn executor(
     Ok(Arc::new(DividedExecutor::new(here, Arc::new(executor), pods.tasks == PodTasks::All)))
 }
 
-fn local(settings: &Settings, tasks: &Path) -> Arc<dyn Executor> {
+/// The executor of this machine alone.
+pub(crate) fn executor_here(settings: &Settings, directory: &Path) -> Arc<dyn Executor> {
+    let tasks = &directory.join("tasks");
     Arc::new(LocalExecutor::new(LocalOptions {
         state: tasks.to_owned(),
         supervisor: supervisor(settings, tasks),

@@ -18,6 +18,7 @@ use crate::config::Settings;
 use crate::exit::Refused;
 use anyhow::{Context as _, Result};
 use stageway_core::name::TenantId;
+use stageway_core::policy::SecretSource;
 use stageway_ports::{Blobs, Freezes, Inbox, Queue, RunFilter, RunSummary, Store};
 use stageway_stores::{PostgresOptions, PostgresStore, SqliteStore};
 use std::os::unix::fs::DirBuilderExt;
@@ -59,6 +60,20 @@ pub(crate) fn blobs(settings: &Settings) -> Result<Arc<dyn Blobs>> {
     Ok(settings.blobs.open()?)
 }
 
+/// The database that the configuration names.
+///
+/// # Errors
+/// When its address cannot be read, or it cannot be used.
+pub(crate) async fn postgres(
+    settings: &Settings,
+    from: &SecretSource,
+    blobs: Arc<dyn Blobs>,
+) -> Result<PostgresStore> {
+    let address = secret(settings, from).await?;
+    let address = str::from_utf8(address.expose()).context("the database address is no text")?;
+    Ok(PostgresStore::connect(PostgresOptions::new(address.trim())?, blobs).await?)
+}
+
 impl Home {
     /// Opens the state directory, and makes it where there is none.
     ///
@@ -73,10 +88,7 @@ impl Home {
                 Ok(Self::of(directory, blobs, store))
             }
             Some(from) => {
-                let address = secret(settings, from).await?;
-                let address = str::from_utf8(address.expose()).context("the database address is no text")?;
-                let options = PostgresOptions::new(address.trim())?;
-                let store = PostgresStore::connect(options, blobs.clone()).await?;
+                let store = postgres(settings, from, blobs.clone()).await?;
                 Ok(Self::of(directory, blobs, store))
             }
         }

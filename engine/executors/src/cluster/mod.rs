@@ -8,7 +8,9 @@
 mod adapter;
 mod kinds;
 mod objects;
+mod rights;
 mod rollout;
 mod told;
 
 pub use adapter::{ClusterOptions, KubernetesClusters};
+pub use rights::{ClusterFacts, Right, TASKS, facts, missing};

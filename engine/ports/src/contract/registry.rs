@@ -86,6 +86,18 @@ pub async fn check(registry: &dyn Registry, prefix: &str) {
     says_what_is_not_there(registry, &format!("{prefix}/absent"), &blobs).await;
     refuses_bad_names(registry, &blobs).await;
     mounts(registry, &format!("{prefix}/mount"), &blobs).await;
+    tells_rights(registry, &format!("{prefix}/rights")).await;
+}
+
+/// Of whoever may pull and push; the repository is not there, and is not made.
+async fn tells_rights(registry: &dyn Registry, repository: &str) {
+    let rights = registry.rights(repository).await.expect("rights are answered");
+    for action in ["pull", "push"] {
+        let allowed = rights.iter().any(|right| right.action == action && right.refused.is_none());
+        assert!(allowed, "{action} of {rights:?}");
+    }
+    let there = registry.tags(repository, None, 1).await;
+    assert!(matches!(&there, Err(RegistryError::NotFound(_))) || there == Ok(Vec::new()), "{there:?}");
 }
 
 async fn pushes_and_pulls(registry: &dyn Registry, repository: &str, blobs: &MemoryBlobs) {

@@ -1,4 +1,4 @@
-use crate::{BlobStatus, Blobs, Login, Manifest, Registry, RegistryError};
+use crate::{BlobStatus, Blobs, Login, Manifest, Registry, RegistryError, RegistryRight};
 use async_trait::async_trait;
 use serde_json::{Value as Json, json};
 use stageway_core::call::{Content, Image, Outcome};
@@ -291,6 +291,11 @@ impl Registry for MemoryRegistry {
         }
         let label = format!("push-manifest {repository} {}", Digest::of(&manifest.bytes));
         self.act(label, |state| state.put_manifest(repository, manifest)).await
+    }
+
+    async fn rights(&self, repository: &str) -> Result<Vec<RegistryRight>, RegistryError> {
+        check_repository(repository)?;
+        Ok(["pull", "push"].map(|action| RegistryRight { action, refused: None }).into())
     }
 
     async fn tag(

@@ -27,6 +27,8 @@ struct State {
     repositories: BTreeMap<String, Repository>,
     throttled: usize,
     asked: Vec<String>,
+    /// An operation that nobody may call.
+    denied: Option<&'static str>,
 }
 
 /// A whole ECR on loopback; ended when dropped.
@@ -56,6 +58,11 @@ impl Face {
     /// So many calls are told to come later.
     pub(crate) fn throttle(&self, calls: usize) {
         self.state.lock().unwrap().throttled = calls;
+    }
+
+    /// Lets nobody call an operation.
+    pub(crate) fn deny(&self, operation: &'static str) {
+        self.state.lock().unwrap().denied = Some(operation);
     }
 
     /// How often an operation was called.
@@ -91,6 +98,9 @@ fn answer(state: &mut State, request: &Request, endpoint: &str, data: &std::path
         _ => return refuse("UnknownOperationException", &operation),
     };
     state.asked.push(operation.to_owned());
+    if state.denied == Some(operation) {
+        return refuse("AccessDeniedException", "not authorized");
+    }
     match operation {
         "GetAuthorizationToken" => return token(endpoint),
         "CreateRepository" => {

@@ -32,6 +32,17 @@ impl PostgresStore {
         connected.map_err(|failure| failure.at(&place))
     }
 
+    /// The database's own clock, in milliseconds since 1970 UTC.
+    ///
+    /// # Errors
+    /// [`StoreError::Storage`] if it does not answer.
+    pub async fn clock(&self) -> std::result::Result<u64, StoreError> {
+        let now =
+            sqlx::query_scalar::<_, i64>("SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint");
+        let now = now.fetch_one(&self.inner.pool).await;
+        now.map(i64::unsigned_abs).map_err(|error| Failure::from(error).at(&self.inner.place))
+    }
+
     /// Closes the connections of every handle to this store. A store that is dropped without it loses nothing.
     pub async fn close(&self) {
         self.inner.announcements.close().await;

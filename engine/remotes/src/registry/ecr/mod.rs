@@ -19,6 +19,7 @@ mod failure;
 mod images;
 mod open;
 mod port;
+mod rights;
 mod session;
 
 use session::Session;

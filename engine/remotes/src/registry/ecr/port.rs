@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use serde_json::Value as Json;
 use stageway_core::call::{Content, Image, Outcome};
 use stageway_core::digest::Digest;
-use stageway_ports::{BlobStatus, Blobs, Login, Manifest, Registry, RegistryError};
+use stageway_ports::{BlobStatus, Blobs, Login, Manifest, Registry, RegistryError, RegistryRight};
 
 #[async_trait]
 impl Registry for EcrRegistry {
@@ -89,6 +89,10 @@ impl Registry for EcrRegistry {
     async fn login(&self, repository: &str) -> Result<Login, RegistryError> {
         check::repository(repository)?;
         self.registry().await?.login(repository).await
+    }
+
+    async fn rights(&self, repository: &str) -> Result<Vec<RegistryRight>, RegistryError> {
+        self.tried(&check::repository(repository)?).await
     }
 
     async fn tag(

@@ -2,11 +2,12 @@ use super::file::{self, Incoming, failed};
 use super::index::Index;
 use super::lock::Lock;
 use crate::registry::check;
+use rustix::fs::Access;
 use serde_json::Value as Json;
 use stageway_core::call::{Content, Image, Outcome};
 use stageway_core::digest::Digest;
 use stageway_core::image::{ImageReference, MAX_MANIFEST, ManifestParts, RepositoryPath, TagName};
-use stageway_ports::{Manifest, RegistryError};
+use stageway_ports::{Manifest, RegistryError, RegistryRight};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -57,6 +58,18 @@ impl Folder {
                 }
             }
         }
+    }
+
+    /// Whether the images may be read and written: what the file system says of the directory, or of the one that it will be made in.
+    pub(super) fn rights(&self) -> Result<Vec<RegistryRight>, RegistryError> {
+        let there = self.path.ancestors().find(|folder| folder.exists()).unwrap_or(&self.path);
+        let right = |action, access| RegistryRight {
+            action,
+            refused: rustix::fs::access(there, access | Access::EXEC_OK)
+                .err()
+                .map(|error| format!("{}: {error}", there.display())),
+        };
+        Ok(vec![right("pull", Access::READ_OK), right("push", Access::WRITE_OK)])
     }
 
     /// A name for a file that is not whole yet.

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use serde_json::Value as Json;
 use stageway_core::call::{Content, Image, Outcome};
 use stageway_core::digest::Digest;
-use stageway_ports::{BlobStatus, Blobs, Login, Manifest, Registry, RegistryError};
+use stageway_ports::{BlobStatus, Blobs, Login, Manifest, Registry, RegistryError, RegistryRight};
 
 #[async_trait]
 impl Registry for LayoutRegistry {
@@ -93,6 +93,10 @@ impl Registry for LayoutRegistry {
         let problem = "the connection is a directory of image layouts, which nothing logs in to; \
                        use `images`, or let the operator give the connection a `registry`";
         Err(RegistryError::Invalid(problem.into()))
+    }
+
+    async fn rights(&self, repository: &str) -> Result<Vec<RegistryRight>, RegistryError> {
+        self.blocking(repository, |folder| folder.rights()).await
     }
 
     async fn tag(

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use serde_json::Value as Json;
 use stageway_core::call::{Content, Image, Outcome};
 use stageway_core::digest::Digest;
-use stageway_ports::{BlobStatus, Blobs, Login, Manifest, Registry, RegistryError};
+use stageway_ports::{BlobStatus, Blobs, Login, Manifest, Registry, RegistryError, RegistryRight};
 
 #[async_trait]
 impl Registry for OciRegistry {
@@ -76,6 +76,14 @@ impl Registry for OciRegistry {
     async fn login(&self, repository: &str) -> Result<Login, RegistryError> {
         check::repository(repository)?;
         self.own_login()
+    }
+
+    async fn rights(&self, repository: &str) -> Result<Vec<RegistryRight>, RegistryError> {
+        let path = check::repository(repository)?;
+        Ok(vec![
+            RegistryRight::told("pull", self.list_tags(&path, None, 1).await)?,
+            RegistryRight::told("push", self.may_push(&path).await)?,
+        ])
     }
 
     async fn tag(

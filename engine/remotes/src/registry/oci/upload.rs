@@ -66,14 +66,26 @@ impl OciRegistry {
         match self.begin(repository, &[("mount", digest.as_str()), ("from", from.as_str())]).await {
             Ok(Begun::Mounted) => Ok(true),
             Ok(Begun::Session(url)) => {
-                // It offers an upload instead; one that nobody uses is ended, and ends by itself if that fails.
-                let _ = self.send(&self.session_call(Method::DELETE, repository, url)).await;
+                self.give_up(repository, url).await;
                 Ok(false)
             }
             // Not every registry lets the credentials of one repository read another.
             Err(RegistryError::Refused(_) | RegistryError::NotFound(_)) => Ok(false),
             Err(error) => Err(error),
         }
+    }
+
+    /// Whether the account may push: an upload is begun and given up.
+    pub(super) async fn may_push(&self, repository: &RepositoryPath) -> Result<(), RegistryError> {
+        if let Begun::Session(url) = self.begin(repository, &[]).await? {
+            self.give_up(repository, url).await;
+        }
+        Ok(())
+    }
+
+    /// Ends an upload that nobody uses; it ends by itself if that fails.
+    async fn give_up(&self, repository: &RepositoryPath, session: Url) {
+        let _ = self.send(&self.session_call(Method::DELETE, repository, session)).await;
     }
 
     async fn begin(
