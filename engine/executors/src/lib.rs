@@ -11,4 +11,4 @@ pub mod kubernetes;
 pub mod local;
 mod reach;
 
-pub use divided::DividedExecutor;
+pub use divided::{DividedExecutor, PodExecutors};

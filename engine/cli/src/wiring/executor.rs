@@ -4,9 +4,9 @@ use super::engine::THIS_PROGRAM;
 use crate::config::Settings;
 use anyhow::{Context, Result};
 use stageway_core::operator::{ClusterAccess, Connection, PodTasks, PodToleration, Pods};
-use stageway_executors::DividedExecutor;
 use stageway_executors::kubernetes::{KubernetesExecutor, KubernetesOptions, Toleration};
 use stageway_executors::local::{LocalExecutor, LocalOptions};
+use stageway_executors::{DividedExecutor, PodExecutors};
 use stageway_ports::{Blobs, Executor};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -33,10 +33,16 @@ pub(crate) async fn executor(
     options.registries = registries(settings, pods);
     std::fs::create_dir_all(&options.scratch)
         .with_context(|| format!("{} cannot be made", options.scratch.display()))?;
-    let executor = KubernetesExecutor::open(options, blobs)
-        .await
-        .with_context(|| format!("tasks cannot run on the cluster `{}`", pods.cluster))?;
-    Ok(Arc::new(DividedExecutor::new(here, Arc::new(executor), pods.tasks == PodTasks::All)))
+    let open = async |namespace: &String| {
+        let options = KubernetesOptions { namespace: namespace.clone(), ..options.clone() };
+        let executor = KubernetesExecutor::open(options, blobs.clone()).await;
+        executor.map(Arc::new).with_context(|| format!("tasks cannot run on the cluster `{}`", pods.cluster))
+    };
+    let mut executors = PodExecutors { usual: open(&pods.namespace).await?, tenants: BTreeMap::new() };
+    for (tenant, namespace) in &pods.namespaces {
+        executors.tenants.insert(tenant.clone(), open(namespace).await?);
+    }
+    Ok(Arc::new(DividedExecutor::new(here, executors, pods.tasks == PodTasks::All)))
 }
 
 /// The executor of this machine alone.

@@ -3,11 +3,13 @@
 use super::types::{ClusterAccess, PodTasks, PodToleration, Pods};
 use crate::diagnostic::{codes, nearest};
 use crate::document::{Map, Node, Reader, reader::cut};
+use crate::name::TenantId;
 use std::collections::BTreeMap;
 
 const KEYS: &[&str] = &[
     "cluster",
     "namespace",
+    "namespaces",
     "tasks",
     "helper",
     "toolbox",
@@ -40,6 +42,7 @@ pub(super) fn pods(
     let pods = Pods {
         cluster: String::new(),
         namespace: String::new(),
+        namespaces: namespaces(reader, &map),
         tasks,
         helper: one(reader, "helper"),
         toolbox: one(reader, "toolbox"),
@@ -87,6 +90,20 @@ fn object(reader: &mut Reader, node: &Node) -> Option<String> {
     let remedy = "use lower-case letters, digits, `-` and `.`, and begin and end with a letter or digit";
     reader.error(codes::BAD_NAME, &node.place, message, remedy);
     None
+}
+
+/// Namespaces by tenant.
+fn namespaces(reader: &mut Reader, map: &Map<'_>) -> BTreeMap<TenantId, String> {
+    let Some(all) = map.get("namespaces").and_then(|node| reader.any_map(node, &node.place)) else {
+        return BTreeMap::new();
+    };
+    let mut found = BTreeMap::new();
+    for entry in all.entries() {
+        let tenant = reader.parse::<TenantId>(&entry.key, &entry.at, codes::BAD_NAME);
+        let namespace = object(reader, &entry.value);
+        found.extend(tenant.zip(namespace));
+    }
+    found
 }
 
 fn objects(reader: &mut Reader, map: &Map<'_>, key: &str) -> Vec<String> {
@@ -173,6 +190,7 @@ clusters: { work: {} }
 executor:
   cluster: work
   namespace: ci
+  namespaces: { acme: acme-ci }
   tasks: all
   helper: registry.example.com/stageway-pod@sha256:0
   toolbox: registry.example.com/toolbox:1
@@ -190,6 +208,7 @@ executor:
             (pods.cluster.as_str(), pods.namespace.as_str(), pods.tasks),
             ("work", "ci", PodTasks::All)
         );
+        assert_eq!(pods.namespaces["acme"], "acme-ci");
         assert_eq!(pods.registries["build"], "registry.example.com/team");
         assert_eq!((pods.pull_secrets, pods.identities), (vec!["registry".into()], vec!["deployer".into()]));
         assert_eq!(pods.tolerations[0].effect.as_deref(), Some("NoSchedule"));
@@ -204,6 +223,7 @@ executor:
 executor:
   cluster: wrok
   namespace: Ci
+  namespaces: { \"A b\": x, acme: Acme }
   tasks: all
   helper: \"https://x\"
   pull-secrets: [a, a]
@@ -215,9 +235,10 @@ executor:
 ";
         let found = Operator::parse("config.yaml", text.as_bytes()).unwrap_err();
         let lines: Vec<u32> = found.iter().map(|one| one.place.as_ref().unwrap().line).collect();
-        for line in [3, 4, 5, 6, 7, 8, 9, 10, 12] {
+        for line in [3, 4, 5, 6, 7, 8, 9, 10, 11, 13] {
             assert!(lines.contains(&line), "{line} {found:#?}");
         }
+        assert_eq!(lines.iter().filter(|line| **line == 5).count(), 2, "{found:#?}");
         assert!(found[0].remedy.contains("`work`"), "{}", found[0]);
     }
 }

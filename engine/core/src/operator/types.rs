@@ -2,6 +2,7 @@
 
 use super::service::Service;
 use crate::grant::ImagePattern;
+use crate::name::TenantId;
 use crate::policy::{Egress, SecretSource};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -117,6 +118,9 @@ pub struct Pods {
     pub cluster: String,
     /// The namespace of the pods; it exists.
     pub namespace: String,
+    /// Those of tenants that have one of their own.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub namespaces: BTreeMap<TenantId, String>,
     /// Which tasks become pods.
     pub tasks: PodTasks,
     /// The image of the helper, for tasks with a workspace, services or something to collect.

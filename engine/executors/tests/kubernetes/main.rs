@@ -38,7 +38,8 @@ fn main() -> ExitCode {
         a_pod_with_a_workspace_that_somebody_deletes_is_lost
         root_is_who_the_operator_lets_be;
     divided:
-        tasks_are_divided_by_what_they_are_and_found_where_they_are;
+        tasks_are_divided_by_what_they_are_and_found_where_they_are
+        a_tenant_with_a_namespace_of_its_own_is_nowhere_else;
     services:
         a_service_is_reached_on_the_loopback
         the_second_service_waits_for_the_first

@@ -6,6 +6,7 @@ use crate::wiring::cluster_options;
 use stageway_core::operator::{ClusterAccess, Pods};
 use stageway_executors::cluster::{ClusterFacts, Right, TASKS, facts, missing};
 use stageway_ports::ClusterError;
+use std::collections::BTreeSet;
 
 pub(super) async fn all(settings: &Settings) -> Vec<Finding> {
     let mut findings = Vec::new();
@@ -16,7 +17,12 @@ pub(super) async fn all(settings: &Settings) -> Vec<Finding> {
                 findings.push(Finding::good(what.clone(), format!("Kubernetes {version} answers")));
                 findings.extend(time_ms.and_then(|theirs| clock::beside(&what, theirs)));
                 if let Some(pods) = settings.executor.as_ref().filter(|pods| pods.cluster == *name) {
-                    findings.extend(tasks(access, pods).await);
+                    let namespaces: BTreeSet<_> =
+                        std::iter::once(&pods.namespace).chain(pods.namespaces.values()).collect();
+                    for namespace in namespaces {
+                        findings.push(tasks(access, name, namespace).await);
+                    }
+                    findings.extend(helper(pods));
                 }
             }
             Err(error) => {
@@ -28,29 +34,31 @@ pub(super) async fn all(settings: &Settings) -> Vec<Finding> {
 }
 
 /// What tasks need where they run as pods.
-async fn tasks(access: &ClusterAccess, pods: &Pods) -> Vec<Finding> {
-    let what = format!("pods in namespace {} of cluster {}", pods.namespace, pods.cluster);
-    let mut findings = vec![match missing(&cluster_options(access), &pods.namespace, &TASKS).await {
-        Ok(missing) if missing.is_empty() => Finding::good(&what, "the engine may do all that tasks need"),
+async fn tasks(access: &ClusterAccess, cluster: &str, namespace: &str) -> Finding {
+    let what = format!("pods in namespace {namespace} of cluster {cluster}");
+    match missing(&cluster_options(access), namespace, &TASKS).await {
+        Ok(missing) if missing.is_empty() => Finding::good(what, "the engine may do all that tasks need"),
         Ok(missing) => Finding::wrong(
-            &what,
+            what,
             format!("the engine may not {}", listed(&missing)),
             "give its account these rights by a Role and a RoleBinding in that namespace",
         ),
         Err(error) => Finding::wrong(
-            &what,
+            what,
             why(error),
             "let the engine ask for its own rights (`selfsubjectaccessreviews`)",
         ),
-    }];
-    if pods.helper.is_none() {
-        findings.push(Finding::notice(
-            what,
-            "no `helper` is named: tasks with a workspace, services or something to collect are refused",
-            "build it with `engine/executors/pod/setup`, push its image and name it",
-        ));
     }
-    findings
+}
+
+fn helper(pods: &Pods) -> Option<Finding> {
+    pods.helper.is_none().then(|| {
+        Finding::notice(
+            "helper of pods",
+            "none is named: tasks with a workspace, services or something to collect are refused",
+            "build it with `engine/executors/pod/setup`, push its image and name it",
+        )
+    })
 }
 
 /// The cluster's own words: what they are about stands before them.
