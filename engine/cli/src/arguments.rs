@@ -166,6 +166,7 @@ mod tests {
             "run",
             "run orderbook --event pull-request --target main --trust fork --param a=b --param c=",
             "run --no-sandbox --no-skip --allow-dirty --json --state s --plugins p --config c",
+            "run --file tools/image.yaml",
             "plan --revision HEAD~1",
             "resume",
             "resume 12",
@@ -210,6 +211,7 @@ mod tests {
         for (words, kind) in [
             ("run --json --plain", E::ArgumentConflict),
             ("run --param novalue", E::ValueValidation),
+            ("run one --file two.yaml", E::ArgumentConflict),
             ("run --trust everybody", E::ValueValidation),
             ("show a/b", E::ValueValidation),
             ("approve 12 Promote", E::ValueValidation),

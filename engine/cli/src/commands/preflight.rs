@@ -64,7 +64,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<Exit> {
     let repository = repository(&remote, &source, args.repository.as_ref()).await?;
     let known = remote.server.known(&remote.token.tenant, &repository.id).await.map_err(said_no)?;
     let source = source.with_limits(limits(known.limits));
-    let Snapshot { tree, files } = snapshot(&source, &*blobs).await?;
+    let Snapshot { tree, files } = snapshot(&source, &*blobs, None).await?;
     let wanted = wanted(&args, &source, &repository, &tree).await?;
     let about = json!({ "tree": told(&place.root, &tree, &repository, &wanted) });
     if !args.show.json {

@@ -24,6 +24,9 @@ pub(crate) struct PrepareArgs {
     /// The pipeline, where the tree has several
     #[arg(value_name = "PIPELINE")]
     pub(crate) pipeline: Option<String>,
+    /// The pipeline file, below this folder, which then is the tree: for one that is not found by itself
+    #[arg(long, value_name = "FILE", conflicts_with = "pipeline")]
+    pub(crate) file: Option<String>,
     /// A commit instead of the tree as it stands
     #[arg(long, value_name = "REVISION")]
     pub(crate) revision: Option<String>,
@@ -94,9 +97,12 @@ impl About {
 /// # Errors
 /// [`Invalid`] with every problem of the file; [`Refused`] for what the command line says.
 pub(crate) async fn prepare(context: &Context, blueprint: &Blueprint, args: &PrepareArgs) -> Result<Ready> {
-    let place = Place::find(&context.here()?)?;
+    let root = match &args.file {
+        Some(_) => context.here()?,
+        None => Place::find(&context.here()?)?.root,
+    };
     let mut origin = Origin {
-        root: place.root,
+        root,
         revision: args.revision.clone(),
         base: None,
         unconfined: args.no_sandbox,
@@ -108,7 +114,7 @@ pub(crate) async fn prepare(context: &Context, blueprint: &Blueprint, args: &Pre
         // A name such as HEAD may mean another commit when the run is resumed.
         origin.revision.clone_from(&facts.revision);
     }
-    let Snapshot { tree, files } = snapshot(&source, &*blueprint.home.blobs).await?;
+    let Snapshot { tree, files } = snapshot(&source, &*blueprint.home.blobs, args.file.as_deref()).await?;
     let event = event(&args.event, &facts, &tree.digest().to_string(), &context.user())?;
     origin.base.clone_from(&event.base);
     let source = source.with_base(event.base.clone());

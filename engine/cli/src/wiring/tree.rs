@@ -60,18 +60,24 @@ pub(crate) struct Snapshot {
     pub(crate) files: Vec<(String, Vec<u8>)>,
 }
 
-/// Takes the tree as it is now. The pipeline files are read out of it, so that the run is about one moment.
+/// Takes the tree as it is now. The pipeline files, or the one that was named, are read out of it, so that the run is about one moment.
 ///
 /// # Errors
-/// [`Refused`] when it has no pipeline file; the source's own errors.
-pub(crate) async fn snapshot(source: &dyn Source, blobs: &dyn Blobs) -> Result<Snapshot> {
+/// [`Refused`] when it has no such file; the source's own errors.
+pub(crate) async fn snapshot(
+    source: &dyn Source,
+    blobs: &dyn Blobs,
+    named: Option<&str>,
+) -> Result<Snapshot> {
     let tree = source.tree().await?;
+    let named = named.map(|named| named.trim_start_matches("./"));
+    let is_meant = |path: &str| named.map_or_else(|| is_pipeline_file(path), |named| path == named);
     let mut files = Vec::new();
-    for (path, node) in tree.iter().filter(|(path, _)| is_pipeline_file(path.as_str())) {
+    for (path, node) in tree.iter().filter(|(path, _)| is_meant(path.as_str())) {
         files.push((path.to_string(), bytes(path, node, blobs).await?));
     }
     if files.is_empty() {
-        let message = format!("the tree has no {FILE}");
+        let message = format!("the tree has no {}", named.unwrap_or(FILE));
         return Err(Refused::usage(
             message,
             "add the file; is it ignored by git, or not yet in that revision?",
