@@ -9,6 +9,7 @@ use crate::config::Settings;
 use crate::exit::{Exit, Refused};
 use anyhow::{Context, Result};
 use rustix::fs::{FlockOperation, flock};
+use rustix::system::uname;
 use stageway_conductor::engine::Rules;
 use stageway_conductor::intake::Intake;
 use stageway_conductor::scheduler::Scheduler;
@@ -92,7 +93,7 @@ impl Server {
     }
 
     /// Works until `stop` turns true: no delivery is taken then, what runs may end or park for a while, and the rest goes on
-    /// after the next start.
+    /// after the next start. The socket is closed last, so that whoever asks meanwhile hears that the server is about to stop.
     ///
     /// # Errors
     /// When the socket fails.
@@ -106,7 +107,8 @@ impl Server {
         let intake = self.intake(&wake, mirrors.clone());
         let reporter = self.reporter(&wake);
         let scheduler = self.scheduler(&wake, mirrors);
-        let answering = tokio::spawn(serve(Arc::new(app), listener, stopped(stop.clone())));
+        let (drained, is_drained) = watch::channel(false);
+        let answering = tokio::spawn(serve(Arc::new(app), listener, stopped(is_drained)));
         let intake = tokio::spawn(async move { intake.work().await });
         let reporting = tokio::spawn(async move { reporter.work().await });
         let stop_intake = intake.abort_handle();
@@ -123,6 +125,7 @@ impl Server {
         if let Err(error) = self.blueprint.home.inbox.forget_claims().await {
             tracing::warn!(%error, "what was being worked on waits until its claims end");
         }
+        drop(drained);
         match tokio::time::timeout(PATIENCE, answering).await {
             Ok(served) => Ok(served??),
             Err(_) => Ok(()),
@@ -227,7 +230,8 @@ impl Server {
             clock: Arc::new(SystemClock),
             wake: wake.clone(),
             tracer,
-            holder: format!("serve {}", ids()()),
+            // With the machine's name, which for a pod is its own: people look at leases too.
+            holder: format!("serve {} {}", uname().nodename().to_string_lossy(), ids()()),
             alone: self.blueprint.settings.database.is_none(),
             parallel_runs: usize::try_from(service.parallel_runs.unwrap_or(USUAL_PARALLEL_RUNS))
                 .unwrap_or(usize::MAX),
