@@ -1,6 +1,6 @@
 //! The engine's side: every call is one connection to the supervisor.
 
-use super::protocol::{self, Failure, Greeting, OUTPUT, Request, Response, SocketPath, VERSION};
+use super::protocol::{self, Failure, Greeting, OUTPUT, Request, Response, SocketPath, TASKS, VERSION};
 use super::{start, toolbox};
 use async_trait::async_trait;
 use stageway_core::call::Bytes;
@@ -45,6 +45,21 @@ impl LocalExecutor {
     /// An executor for a state directory. Nothing is started yet.
     pub fn new(options: LocalOptions) -> Self {
         Self { options, starting: Mutex::new(()) }
+    }
+
+    /// Whether there may be something of a task. Its claim is made before everything else, so without one no supervisor has to be
+    /// started to say that there is nothing: where all tasks are pods there never is one.
+    async fn may_know(&self, name: &TaskName) -> bool {
+        let claim = self.options.state.join(TASKS).join(name.as_str());
+        tokio::fs::try_exists(claim).await.unwrap_or(true)
+    }
+
+    /// One call about a task that is to be known.
+    async fn ask(&self, name: &TaskName, request: Request) -> Result<Response, TaskError> {
+        match self.may_know(name).await {
+            true => self.call(request).await,
+            false => Err(TaskError::Unknown(name.clone())),
+        }
     }
 
     async fn call(&self, request: Request) -> Result<Response, TaskError> {
@@ -146,15 +161,17 @@ impl Executor for LocalExecutor {
     ) -> Result<TaskState, TaskError> {
         let request =
             Request::State { name: name.clone(), known: known.cloned(), within_ms: milliseconds(within) };
-        match self.call(request).await? {
-            Response::State(state) => Ok(state),
-            _ => Err(unexpected()),
+        match self.ask(name, request).await {
+            Ok(Response::State(state)) => Ok(state),
+            Ok(_) => Err(unexpected()),
+            Err(TaskError::Unknown(_)) if known.is_some() => Ok(TaskState::Lost),
+            Err(error) => Err(error),
         }
     }
 
     async fn output(&self, name: &TaskName, from: &Cursor, max: usize) -> Result<Chunk, TaskError> {
         let request = Request::Output { name: name.clone(), from: from.clone(), max: max.min(OUTPUT) };
-        match self.call(request).await? {
+        match self.ask(name, request).await? {
             Response::Output { bytes, offset, next, end } => Ok(Chunk { bytes: bytes.0, offset, next, end }),
             _ => Err(unexpected()),
         }
@@ -162,11 +179,14 @@ impl Executor for LocalExecutor {
 
     async fn cancel(&self, name: &TaskName, grace: Duration) -> Result<(), TaskError> {
         let request = Request::Cancel { name: name.clone(), grace_ms: milliseconds(grace) };
-        self.call(request).await.map(drop)
+        self.ask(name, request).await.map(drop)
     }
 
     async fn forget(&self, name: &TaskName) -> Result<(), TaskError> {
-        self.call(Request::Forget { name: name.clone() }).await.map(drop)
+        match self.ask(name, Request::Forget { name: name.clone() }).await {
+            Ok(_) | Err(TaskError::Unknown(_)) => Ok(()),
+            Err(error) => Err(error),
+        }
     }
 
     async fn toolbox(&self) -> Result<BTreeMap<String, String>, TaskError> {
@@ -180,6 +200,9 @@ impl Executor for LocalExecutor {
     }
 
     async fn sweep(&self) -> Result<Vec<TaskName>, TaskError> {
+        if !tokio::fs::try_exists(self.options.state.join(TASKS)).await.unwrap_or(true) {
+            return Ok(Vec::new());
+        }
         match self.call(Request::Sweep).await? {
             Response::Names(names) => Ok(names),
             _ => Err(unexpected()),

@@ -26,6 +26,9 @@ const READ_AT_ONCE: u32 = 64 << 10;
 /// The most output in one response, in bytes.
 pub(super) const OUTPUT: usize = 1 << 20;
 
+/// Where the claims of tasks are, in the state directory.
+pub(super) const TASKS: &str = "tasks";
+
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Greeting {
     pub stageway_supervisor: u32,

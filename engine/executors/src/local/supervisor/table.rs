@@ -8,7 +8,7 @@ use super::output::{self, Output};
 use super::record::{Mark, Record};
 use super::task::Task;
 use super::vessel::Vessels;
-use crate::local::protocol::{Failure, OUTPUT, Response};
+use crate::local::protocol::{Failure, OUTPUT, Response, TASKS as CLAIMS};
 use crate::local::sandbox;
 use stageway_core::call::Bytes;
 use stageway_core::name::TaskName;
@@ -49,7 +49,7 @@ pub(super) struct Table {
 impl Table {
     /// Prepares the state directory, and clears what an earlier supervisor left half-removed.
     pub(super) fn open(options: SupervisorOptions) -> io::Result<Arc<Self>> {
-        for name in ["tasks", "trash", "images", "caches"] {
+        for name in [CLAIMS, "trash", "images", "caches"] {
             fs::DirBuilder::new().recursive(true).mode(0o700).create(options.state.join(name))?;
         }
         for entry in fs::read_dir(options.state.join("trash"))? {
@@ -235,7 +235,7 @@ impl Table {
 
     /// See [`stageway_ports::Executor::sweep`].
     pub(super) fn sweep(&self) -> Result<Vec<TaskName>, Failure> {
-        let entries = fs::read_dir(self.options.state.join("tasks")).map_err(unreadable)?;
+        let entries = fs::read_dir(self.options.state.join(CLAIMS)).map_err(unreadable)?;
         let names = entries.flatten().filter_map(|entry| TaskName::new(entry.file_name().to_str()?).ok());
         let mut names: Vec<_> = names.collect();
         names.sort();
@@ -257,7 +257,7 @@ impl Table {
     }
 
     fn record(&self, name: &TaskName) -> Record {
-        Record::of(&self.options.state.join("tasks"), name)
+        Record::of(&self.options.state.join(CLAIMS), name)
     }
 
     fn tasks(&self) -> MutexGuard<'_, HashMap<TaskName, Arc<Task>>> {
