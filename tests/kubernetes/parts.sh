@@ -56,10 +56,19 @@ start_prometheus() {
 global: { scrape_interval: 1s, scrape_timeout: 1s, evaluation_interval: 1s }
 scrape_configs: [{ job_name: pods, file_sd_configs: [{ files: ["$place/targets.json"], refresh_interval: 1s }] }]
 END
-    part targets python3 "$here/../prometheus/targets.py" "https://$node:6443" "$token" \
+    part targets python3 "$here/../prometheus/targets.py" "https://$node:443" "$token" \
         "$place/certificates/apiserver.crt" "$place/targets.json"
     part prometheus "$program" --config.file "$place/prometheus.yml" --storage.tsdb.path "$place/prometheus-data" \
         --web.listen-address "0.0.0.0:9090" --log.level warn
     wait_for 30 Prometheus curl -sf "http://$inside:9090/-/ready"
     printf 'url=http://%s:9090\npid=%s\n' "$inside" "${running[prometheus]}" >"$place/prometheus"
+}
+
+start_passages() { # all arguments of the cluster
+    local passages=() part
+    for part in "$@"; do
+        case $part in pass:*) passages+=("${part#pass:}") ;; esac
+    done
+    [ "${#passages[@]}" != 0 ] || return 0
+    beside passages python3 "$here/passage.py" "/run/netns/$netns" "$node" "${passages[@]}"
 }

@@ -80,6 +80,16 @@ impl Cluster {
         line.unwrap_or_else(|| panic!("no `{name}` in {text}")).to_owned()
     }
 
+    /// What service accounts asked the API server for, as its audit tells: one JSON object a line.
+    ///
+    /// # Panics
+    /// When nothing tells: a cluster that is named writes it beside the kubeconfig, too.
+    #[allow(dead_code, reason = "not every test that includes this file asks")]
+    pub fn audit(&self) -> String {
+        let path = self.kubeconfig.with_file_name("audit.log");
+        std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+    }
+
     /// The path of its kubeconfig.
     pub fn kubeconfig(&self) -> &PathBuf {
         &self.kubeconfig

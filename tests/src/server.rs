@@ -82,11 +82,18 @@ impl Server {
     ///
     /// # Panics
     /// When it is gone already.
-    pub fn terminate(mut self) -> (Option<i32>, Duration) {
+    pub fn terminate(self) -> (Option<i32>, Duration) {
         let begun = Instant::now();
         self.signal("-TERM");
-        let status = self.child.wait().expect("it ends");
-        (status.code(), begun.elapsed())
+        (self.ended(), begun.elapsed())
+    }
+
+    /// Waits for its end; answers how it ended.
+    ///
+    /// # Panics
+    /// When it is gone already.
+    pub fn ended(mut self) -> Option<i32> {
+        self.child.wait().expect("it ends").code()
     }
 
     /// One request on a connection of its own.

@@ -110,10 +110,7 @@ impl PostgresServer {
             // A process of the server that was killed may live for a moment, and the new one ends at once.
             let until = Instant::now() + Duration::from_secs(10);
             while Instant::now() < until {
-                if std::os::unix::net::UnixStream::connect(
-                    self.directory.join(format!(".s.PGSQL.{}", self.port)),
-                )
-                .is_ok()
+                if std::os::unix::net::UnixStream::connect(self.socket()).is_ok()
                     && self.postmaster().is_some_and(|(_, ready)| ready)
                 {
                     return;
@@ -155,6 +152,11 @@ impl PostgresServer {
         sqlx::raw_sql(sqlx::AssertSqlSafe(make)).execute(&mut admin).await.unwrap();
         let socket = self.directory.display().to_string().replace('/', "%2F");
         format!("postgres://postgres@{socket}:{}/{name}", self.port)
+    }
+
+    /// The socket that it listens on.
+    pub fn socket(&self) -> PathBuf {
+        self.directory.join(format!(".s.PGSQL.{}", self.port))
     }
 
     /// The address over `localhost` of the database of an address over the socket, and the certificate that vouches for it.
