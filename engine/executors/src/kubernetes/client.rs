@@ -41,7 +41,7 @@ const KEPT: &str = "kept;";
 ///
 /// # Assumptions
 /// The namespace exists, and the account may get, list, watch, create, patch and delete its pods, read their logs, run commands in
-/// them (`pods/exec`), and create its secrets.
+/// them (get and create `pods/exec`), and create its secrets: `engine/kubernetes/10-rights.yaml`.
 pub struct KubernetesExecutor {
     cluster: Arc<Cluster>,
     shepherds: Shepherds,
