@@ -18,7 +18,9 @@ pub(crate) struct Moto {
 impl Moto {
     /// Starts one and waits until it answers.
     pub(crate) fn start() -> Self {
-        let setup = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/moto/setup");
+        let above = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors();
+        let setup = above.map(|folder| folder.join("tests/moto/setup")).find(|file| file.exists());
+        let setup = setup.expect("the set-up lies in the project");
         let setup = Command::new(setup).stderr(Stdio::inherit()).output().expect("the set-up runs");
         assert!(setup.status.success(), "moto cannot be installed: tests/moto/setup says why");
         let server = String::from_utf8(setup.stdout).expect("a path");

@@ -4,7 +4,7 @@ use crate::cluster::Cluster;
 use crate::root;
 use serde_json::{Value as Json, json};
 use std::io::{BufRead as _, BufReader, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
 /// `kubectl` of one cluster and namespace.
@@ -28,12 +28,25 @@ impl Kubectl {
 
     /// The command, ready for its arguments.
     pub fn command(&self) -> Command {
+        let mut command = self.anywhere();
+        command.args(["--namespace", &self.namespace]);
+        command
+    }
+
+    fn anywhere(&self) -> Command {
         let mut command = Command::new(&self.program);
+        command.args(["kubectl", "--kubeconfig"]).arg(&self.kubeconfig);
         command
-            .args(["kubectl", "--kubeconfig"])
-            .arg(&self.kubeconfig)
-            .args(["--namespace", &self.namespace]);
-        command
+    }
+
+    /// Applies a file or a folder, whose objects say where they are.
+    ///
+    /// # Panics
+    /// When something of it is refused.
+    pub fn apply(&self, what: &Path) {
+        let output = self.anywhere().args(["apply", "--filename"]).arg(what).output().expect("kubectl runs");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{}: {said}", what.display());
     }
 
     /// Runs it to its end, which must be a good one; answers what it wrote.

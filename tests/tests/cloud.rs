@@ -4,13 +4,12 @@
 use serde_json::Value as Json;
 use stageway_tests::cluster::Cluster;
 use stageway_tests::forge::{Gitea, SECRET, WorkTree};
-use stageway_tests::kubectl::Kubectl;
+use stageway_tests::kubectl::{Kubectl, Proxy};
 use stageway_tests::server::{Server, request};
 use stageway_tests::{Installation, orderbook, root};
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::{BufRead as _, BufReader};
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -32,35 +31,6 @@ struct Team {
     installation: Installation,
     place: TempDir,
     clone: WorkTree,
-}
-
-/// `kubectl proxy`: the API server without credentials, on this machine's loopback.
-struct Proxy {
-    process: Child,
-    port: u16,
-}
-
-impl Drop for Proxy {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
-impl Proxy {
-    fn start(kubectl: &Kubectl) -> Self {
-        let mut command = kubectl.command();
-        let mut process = command
-            .args(["proxy", "--port=0"])
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("kubectl runs");
-        let mut line = String::new();
-        BufReader::new(process.stdout.take().expect("its output")).read_line(&mut line).expect("text");
-        let port = line.trim().rsplit(':').next().and_then(|port| port.parse().ok());
-        Self { process, port: port.unwrap_or_else(|| panic!("no port in {line:?}")) }
-    }
 }
 
 impl Team {
