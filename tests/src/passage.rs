@@ -140,7 +140,8 @@ fn read_head(stream: &mut TcpStream) -> io::Result<(String, Vec<u8>)> {
     let (mut bytes, mut buffer) = (Vec::new(), [0; 8192]);
     while bytes.len() < HEAD {
         let got = stream.read(&mut buffer)?;
-        if got == 0 {
+        // Somebody who tries TLS first must not wait until nothing comes.
+        if got == 0 || !buffer[0].is_ascii_uppercase() {
             break;
         }
         bytes.extend_from_slice(&buffer[..got]);
