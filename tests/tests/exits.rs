@@ -39,3 +39,13 @@ stages:
     }
     // 14 is what a cancelled run ends with: `leftovers.rs`.
 }
+
+#[test]
+fn a_file_that_is_named_is_the_pipeline_and_the_folder_is_the_tree() {
+    let installation = Installation::new();
+    let pipeline = one_stage("");
+    let files = [("tools/image.yaml", &pipeline[..]), ("check.sh", "#!/bin/sh\nexit 0\n")];
+    assert_eq!(exit(&installation, &files, &["run", "--file", "tools/image.yaml"]), Some(0));
+    assert_eq!(exit(&installation, &files, &["run", "--file", "tools/absent.yaml"]), Some(2));
+    assert_eq!(exit(&installation, &files, &["run"]), Some(2));
+}

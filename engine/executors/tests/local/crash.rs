@@ -5,7 +5,7 @@ use stageway_core::call::EndingReason;
 use stageway_core::name::TaskName;
 use stageway_core::task::TaskState;
 use stageway_ports::contract::executor::{ending, output};
-use stageway_ports::{Executor, SecretValues};
+use stageway_ports::{Executor, Incarnation, SecretValues, TaskError};
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -96,4 +96,17 @@ pub async fn two_engines_share_one_supervisor() {
     assert_eq!((ending.reason, local.starts("work")), (EndingReason::Exited, 1));
     let supervisor = local.supervisor().unwrap();
     kill(supervisor);
+}
+
+/// Where all tasks are pods, the engine may be somewhere that has no sandbox at all.
+pub async fn no_supervisor_is_started_for_what_was_never_claimed() {
+    let (local, name) = (Local::by(&["false"]), TaskName::new("elsewhere").unwrap());
+    let executor = &local.executor;
+    let unknown = executor.state(&name, None, Duration::ZERO).await.unwrap_err();
+    assert!(matches!(unknown, TaskError::Unknown(_)), "{unknown}");
+    let known = Incarnation("of a pod".into());
+    assert_eq!(executor.state(&name, Some(&known), Duration::ZERO).await.unwrap(), TaskState::Lost);
+    executor.forget(&name).await.unwrap();
+    assert!(executor.sweep().await.unwrap().is_empty());
+    assert!(!local.state().exists());
 }

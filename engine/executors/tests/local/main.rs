@@ -40,7 +40,8 @@ fn main() -> ExitCode {
             a_task_whose_supervisor_is_killed_is_lost_and_never_started_again
             a_claim_without_a_start_is_started
             a_supervisor_with_nothing_to_do_ends_and_its_tasks_are_remembered
-            two_engines_share_one_supervisor;
+            two_engines_share_one_supervisor
+            no_supervisor_is_started_for_what_was_never_claimed;
         hostile:
             a_task_sees_neither_home_nor_state_nor_sockets
             a_task_reaches_no_network
