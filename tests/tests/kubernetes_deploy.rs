@@ -1,5 +1,5 @@
-//! `stageway/kubernetes-deploy` as it is shipped, on a real cluster: the good and the bad, conflicts, what leaves the manifest, and an
-//! engine that is killed in a rollout.
+//! `stageway/kubernetes-deploy` as it is shipped, on a real cluster, with the rights of the example in `engine/kubernetes` and no others:
+//! the good and the bad, conflicts, what leaves the manifest, and an engine that is killed in a rollout.
 
 use serde_json::Value as Json;
 use stageway_tests::cluster::Cluster;
@@ -52,15 +52,15 @@ impl World {
         let digest = fs::read_to_string(cluster.kubeconfig().with_file_name("shell.digest"));
         let digest =
             digest.expect("the digest of the shell's image stands beside the kubeconfig").trim().to_owned();
-        let configuration =
-            format!("clusters: {{ test: {{ kubeconfig: {} }} }}\n", cluster.kubeconfig().display());
-        let installation = Installation::configured(&configuration, &[]);
         let namespace = format!("shop-{}", std::process::id());
         let kubectl = Kubectl::of(&cluster, &namespace);
+        kubectl.must(&["create", "namespace", &namespace]);
+        let account = account(&cluster, &kubectl, &namespace);
+        let configuration = "clusters: { test: { kubeconfig: account.yaml } }\n";
+        let installation = Installation::configured(configuration, &[("account.yaml", &account)]);
         let tree = tree(&[("k8s/shop.yaml", SHOP), ("k8s/extra.yaml", EXTRA)]);
         let world = Self { _cluster: cluster, kubectl, namespace, installation, tree, digest };
         world.wants("one", 1, "true");
-        assert!(world.kubectl.run(&["create", "namespace", &world.namespace]).status.success());
         world
     }
 
@@ -96,6 +96,22 @@ impl World {
         let lines = String::from_utf8(said).expect("text");
         lines.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
     }
+}
+
+/// The kubeconfig of the engine's account, which has the example's role in a namespace.
+fn account(cluster: &Cluster, kubectl: &Kubectl, namespace: &str) -> String {
+    let manifests = root().join("engine/kubernetes");
+    for name in ["00-namespaces.yaml", "10-rights.yaml"] {
+        kubectl.apply(&manifests.join(name));
+    }
+    let role = fs::read_to_string(manifests.join("deploying/shop.yaml")).expect("the example");
+    let role = role.replace("namespace: shop", &format!("namespace: {namespace}"));
+    kubectl.must_with(&["apply", "--filename", "-"], &role);
+    let who = "system:serviceaccount:stageway:stageway";
+    until("the rights hold", || {
+        kubectl.run(&["auth", "can-i", "patch", "deployments.apps", "--as", who, "--quiet"]).status.success()
+    });
+    Kubectl::of(cluster, "stageway").kubeconfig_of("stageway")
 }
 
 fn until(what: &str, is: impl Fn() -> bool) {
