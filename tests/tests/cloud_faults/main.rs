@@ -1,8 +1,8 @@
 //! What fails while the cloud works: engines that are killed, parts of a cluster that stand still, registries that say no; and a task
 //! that says much. One cluster with two registries, Kaniko and a Prometheus serves all of it, one test after the other.
 //!
-//! `CLOUD_KILLS=all` kills after every append and at fifty random moments, `CLOUD_SEED=17` takes the moments of that seed again, and
-//! `CLOUD_APPENDS=7` looks at one append.
+//! `CLOUD_KILLS=all` kills after every append and at fifty random moments, `CLOUD_SEED=17` takes the moments of that seed again,
+//! `CLOUD_APPENDS=7` looks at one append; `CLOUD_LINES=1000000` is how much is said.
 
 #![allow(unreachable_pub, clippy::unwrap_used, clippy::panic)]
 
@@ -41,7 +41,7 @@ fn main() -> ExitCode {
             a_promotion_that_is_refused_for_ever_is_errored_with_the_reason
             a_build_whose_push_is_refused_for_ever_is_errored_with_the_reason;
         long_log:
-            a_million_lines_arrive_whole_and_in_order;
+            a_very_long_log_arrives_whole_and_in_order;
     };
     // What is broken is broken for everybody.
     let arguments = Arguments { test_threads: Some(1), ..Arguments::from_args() };
