@@ -10,6 +10,8 @@ use std::io;
 
 /// The longest time of a line.
 const STAMP: usize = 64;
+/// How the kubelet begins, in the place of a log, when it has none: `unable to retrieve container logs for …`.
+const NO_LOG: &[u8] = b"unable";
 
 /// A place in a log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -65,6 +67,9 @@ pub(super) async fn read(
 
 /// How many bytes a log has.
 pub(super) async fn length(mut log: impl AsyncBufRead + Unpin) -> io::Result<u64> {
+    if log.fill_buf().await?.starts_with(NO_LOG) {
+        return Ok(0);
+    }
     let (mut total, mut in_stamp) = (0_u64, true);
     loop {
         let buffer = log.fill_buf().await?;
@@ -122,6 +127,9 @@ impl Reading {
                             return Err(io::Error::other("a line of the log has no time"));
                         }
                         continue;
+                    }
+                    if self.stamp == NO_LOG {
+                        return Ok(true);
                     }
                     let text = str::from_utf8(&self.stamp).map_err(io::Error::other)?;
                     let at: Timestamp = text.parse().map_err(io::Error::other)?;
@@ -182,6 +190,14 @@ mod tests {
             assert_eq!(String::from_utf8(all).unwrap(), "one\ntwo\nthree\nend", "{max}");
         }
         assert_eq!(block_on(length(LOG.as_bytes())).unwrap(), 17);
+    }
+
+    #[test]
+    fn a_log_that_the_node_has_not_got_is_empty() {
+        let told = "unable to retrieve container logs for containerd://0123";
+        let mut place = Place::default();
+        assert_eq!(block_on(read(told.as_bytes(), &mut place, 100)).unwrap(), (Vec::new(), true));
+        assert_eq!((place, block_on(length(told.as_bytes())).unwrap()), (Place::default(), 0));
     }
 
     #[test]

@@ -106,6 +106,29 @@ async fn a_turn_is_looked_up_in_an_index() {
     }
 }
 
+fn line(number: u64) -> Line {
+    let origin = Origin::Engine { key: number.to_string() };
+    Line { stage: None, attempt: 0, at: 1, level: LogLevel::Info, origin, text: number.to_string() }
+}
+
+/// More lines than one statement writes, and one of them stands already: the others get the next numbers, in order.
+#[tokio::test]
+async fn many_lines_are_numbered_without_gaps() {
+    let (_directory, store) = opened().await;
+    let (tenant, run) = (TenantId::local(), RunId::new("r1").unwrap());
+    store.create_run(&tenant, new_run("lines".into())).await.unwrap();
+    let fence = store.lease(&tenant, &run, "test", 1, 2, true).await.unwrap().unwrap().fence;
+    let writer = Writer { tenant: tenant.clone(), run: run.clone(), fence };
+    for lines in [vec![line(70)], (0..200).map(line).collect()] {
+        store.append(&writer, Batch { lines, ..Batch::default() }).await.unwrap();
+    }
+    let found = store.lines(&tenant, &run, None, 0, 999).await.unwrap();
+    let expected: Vec<Line> =
+        std::iter::once(70).chain((0..200).filter(|number| *number != 70)).map(line).collect();
+    assert_eq!(found.iter().map(|line| line.number).collect::<Vec<_>>(), (1..=200).collect::<Vec<_>>());
+    assert_eq!(found.into_iter().map(|line| line.line).collect::<Vec<_>>(), expected);
+}
+
 /// Sixteen appends at once, every second with a fence of the past: the others do not notice.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_refused_append_takes_nothing_of_its_group_with_it() {
@@ -119,10 +142,7 @@ async fn a_refused_append_takes_nothing_of_its_group_with_it() {
     for number in 0..16_u64 {
         let stale = number % 2;
         let writer = Writer { tenant: tenant.clone(), run: run.clone(), fence: lease.fence + stale };
-        let origin = Origin::Engine { key: number.to_string() };
-        let text = number.to_string();
-        let line = Line { stage: None, attempt: 0, at: 1, level: LogLevel::Info, origin, text };
-        let (store, batch) = (store.clone(), Batch { lines: vec![line], ..Batch::default() });
+        let (store, batch) = (store.clone(), Batch { lines: vec![line(number)], ..Batch::default() });
         appends.spawn(async move { (stale, store.append(&writer, batch).await) });
     }
     for (stale, answer) in appends.join_all().await {
