@@ -26,7 +26,7 @@ postgres=$1 directory=$2 port=$3
 shift 3
 while read -r line; do
     "$postgres" -D "$directory/data" -k "$directory" -p "$port" -c max_connections=200 -c shared_buffers=64MB \
-        -c autovacuum=off "$@" \
+        -c autovacuum=off -c 'log_line_prefix=%d ' "$@" \
         >>"$directory/log" 2>&1 &
     server=$!
 done
@@ -152,6 +152,14 @@ impl PostgresServer {
         sqlx::raw_sql(sqlx::AssertSqlSafe(make)).execute(&mut admin).await.unwrap();
         let socket = self.directory.display().to_string().replace('/', "%2F");
         format!("postgres://postgres@{socket}:{}/{name}", self.port)
+    }
+
+    /// What the server has logged of the database of an address.
+    pub fn log(&self, url: &str) -> Vec<String> {
+        let (_, name) = url.rsplit_once('/').expect("an address ends with its database");
+        let log = std::fs::read_to_string(self.directory.join("log")).unwrap_or_default();
+        let own = log.lines().filter_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        own.map(str::to_owned).collect()
     }
 
     /// The socket that it listens on.
