@@ -35,6 +35,25 @@ pub struct TaskSpec {
     pub identity: Option<String>,
 }
 
+impl TaskSpec {
+    /// A process with nothing beside it, in the sandbox, with the usual bounds.
+    pub fn plain(owner: Owner, process: Process) -> Self {
+        Self {
+            owner,
+            process,
+            services: Vec::new(),
+            workspace: None,
+            caches: Vec::new(),
+            collect: BTreeMap::new(),
+            message_file: None,
+            limits: TaskLimits::default(),
+            network: Network::Loopback,
+            unconfined: false,
+            identity: None,
+        }
+    }
+}
+
 /// Labels that let people and sweeps find a task's owner.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Owner {
@@ -66,6 +85,21 @@ pub struct Process {
     pub files: BTreeMap<String, Bytes>,
     /// Absolute path to the name of a secret; in memory only.
     pub secret_files: BTreeMap<String, String>,
+}
+
+impl Process {
+    /// A command of the toolbox, with nothing but its arguments.
+    pub fn of_toolbox(arguments: &[&str]) -> Self {
+        Self {
+            arguments: arguments.iter().map(|argument| (*argument).to_owned()).collect(),
+            root: Root::Toolbox,
+            directory: None,
+            variables: BTreeMap::new(),
+            secret_variables: BTreeMap::new(),
+            files: BTreeMap::new(),
+            secret_files: BTreeMap::new(),
+        }
+    }
 }
 
 /// Where a root file system comes from.

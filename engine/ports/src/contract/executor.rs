@@ -3,8 +3,7 @@
 use crate::{Cursor, Executor, Incarnation, SecretValues, TaskError};
 use stageway_core::call::EndingReason;
 use stageway_core::name::{RunId, StageName, TaskName, TenantId};
-use stageway_core::task::{Network, Owner, Process, Root, TaskEnding, TaskLimits, TaskSpec, TaskState};
-use std::collections::BTreeMap;
+use stageway_core::task::{Owner, Process, TaskEnding, TaskSpec, TaskState};
 use std::time::Duration;
 
 /// Long enough for anything that should happen.
@@ -36,37 +35,18 @@ pub trait ExecutorFixture {
 
 /// A specification with nothing but a process.
 pub fn spec(process: Process) -> TaskSpec {
-    TaskSpec {
-        owner: Owner {
-            tenant: TenantId::local(),
-            run: RunId::new("run").unwrap(),
-            stage: StageName::new("stage").unwrap(),
-            attempt: 1,
-        },
-        process,
-        services: vec![],
-        workspace: None,
-        caches: vec![],
-        collect: BTreeMap::new(),
-        message_file: None,
-        limits: TaskLimits::default(),
-        network: Network::Loopback,
-        unconfined: false,
-        identity: None,
-    }
+    let owner = Owner {
+        tenant: TenantId::local(),
+        run: RunId::new("run").unwrap(),
+        stage: StageName::new("stage").unwrap(),
+        attempt: 1,
+    };
+    TaskSpec::plain(owner, process)
 }
 
 /// A process with nothing but arguments.
 pub fn process(arguments: &[&str]) -> Process {
-    Process {
-        arguments: arguments.iter().map(|argument| (*argument).to_owned()).collect(),
-        root: Root::Toolbox,
-        directory: None,
-        variables: BTreeMap::new(),
-        secret_variables: BTreeMap::new(),
-        files: BTreeMap::new(),
-        secret_files: BTreeMap::new(),
-    }
+    Process::of_toolbox(arguments)
 }
 
 /// Waits for the end of a task.

@@ -4,9 +4,8 @@ use super::Finding;
 use crate::config::Settings;
 use crate::wiring::{Home, executor_here};
 use stageway_core::name::{RunId, StageName, TaskName, TenantId};
-use stageway_core::task::{Network, Owner, Process, Root, TaskLimits, TaskSpec, TaskState};
+use stageway_core::task::{Owner, Process, TaskSpec, TaskState};
 use stageway_ports::{Executor, SecretValues, TaskError};
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// For how long it is waited for.
@@ -39,27 +38,8 @@ async fn ran(executor: &dyn Executor) -> Result<TaskState, TaskError> {
     let run = RunId::new(format!("doctor-{}", std::process::id())).map_err(|error| unnamed(&error))?;
     let stage = StageName::new("doctor").map_err(|error| unnamed(&error))?;
     let name = TaskName::of(&run, &stage, 1, 1);
-    let spec = TaskSpec {
-        owner: Owner { tenant: TenantId::local(), run, stage, attempt: 1 },
-        process: Process {
-            arguments: vec!["true".into()],
-            root: Root::Toolbox,
-            directory: None,
-            variables: BTreeMap::new(),
-            secret_variables: BTreeMap::new(),
-            files: BTreeMap::new(),
-            secret_files: BTreeMap::new(),
-        },
-        services: Vec::new(),
-        workspace: None,
-        caches: Vec::new(),
-        collect: BTreeMap::new(),
-        message_file: None,
-        limits: TaskLimits::default(),
-        network: Network::Loopback,
-        unconfined: false,
-        identity: None,
-    };
+    let owner = Owner { tenant: TenantId::local(), run, stage, attempt: 1 };
+    let spec = TaskSpec::plain(owner, Process::of_toolbox(&["true"]));
     let incarnation = executor.ensure(&name, &spec, &SecretValues::default()).await?;
     let state = executor.state(&name, Some(&incarnation), WITHIN).await;
     executor.cancel(&name, Duration::ZERO).await?;
