@@ -4,7 +4,7 @@ use crate::left::{Left, left};
 use crate::place::{Place, Ways, cluster};
 use crate::release;
 use stageway_tests::Installation;
-use stageway_tests::killing::{Counts, Kill, Lived};
+use stageway_tests::killing::{Counts, Kill, Lived, random};
 use std::sync::Mutex;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -31,15 +31,6 @@ fn kills(counts: Counts, seed: u64) -> Vec<Kill> {
     let appends = (0..appends).map(|number| Kill::Append(between(number)));
     let moments = (0..moments).map(|_| Kill::Point(1 + random(&mut state) % counts.points));
     appends.chain(moments).collect()
-}
-
-/// splitmix64.
-fn random(state: &mut u64) -> u64 {
-    *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    let mut z = *state;
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
 }
 
 fn seed() -> u64 {

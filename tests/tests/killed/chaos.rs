@@ -14,7 +14,7 @@ use stageway_ports::memory::{MemoryBlobs, Step, steps};
 use stageway_ports::{Registry, RunFilter, RunSummary, Store};
 use stageway_remotes::registry::LayoutRegistry;
 use stageway_stores::{FsBlobs, SqliteStore};
-use stageway_tests::killing::{Counts, Kill, Lived};
+use stageway_tests::killing::{Counts, Kill, Lived, random};
 use stageway_tests::loopback::Receiver;
 use stageway_tests::processes::until;
 use stageway_tests::{Installation, committed, tree};
@@ -363,15 +363,6 @@ impl<'a> Life<'a> {
 
 fn in_doubt(answer: &Answer) -> bool {
     matches!(answer, Err(HostError::InDoubt(_)))
-}
-
-/// splitmix64.
-fn random(state: &mut u64) -> u64 {
-    *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    let mut z = *state;
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
 }
 
 /// A life without a death and one with many, compared; answers how many.
