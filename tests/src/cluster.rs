@@ -80,7 +80,7 @@ impl Cluster {
         line.unwrap_or_else(|| panic!("no `{name}` in {text}")).to_owned()
     }
 
-    /// What service accounts asked the API server for, as its audit tells: one JSON object a line.
+    /// The audit of the API server: what the cluster's script says of it, one JSON object a line.
     ///
     /// # Panics
     /// When nothing tells: a cluster that is named writes it beside the kubeconfig, too.

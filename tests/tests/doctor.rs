@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "helpers of tests are tests")]
 
-use serde_json::{Value as Json, json};
+use serde_json::Value as Json;
 use stageway_tests::cluster::Cluster;
 use stageway_tests::kubectl::Kubectl;
 use stageway_tests::registry::PrivateRegistry;
@@ -76,31 +76,21 @@ policy: policy.yaml
     says(about(&findings, "cluster far"), &["wrong", "nowhere", "kubeconfig"]);
 }
 
-/// A kubeconfig with which one enters as a service account.
-fn as_account(kubectl: &Kubectl, account: &str) -> Json {
-    let token = kubectl.run(&["create", "token", account]);
-    let token = String::from_utf8(token.stdout).expect("text");
-    let view = kubectl.run(&["config", "view", "--raw", "--flatten", "--output", "json"]);
-    let mut view: Json = serde_json::from_slice(&view.stdout).expect("a kubeconfig");
-    for user in view["users"].as_array_mut().expect("users") {
-        user["user"] = json!({ "token": token.trim() });
-    }
-    view
-}
-
 #[test]
 fn rights_that_tasks_lack_in_a_cluster_are_named() {
     let cluster = Cluster::start(&root());
     let kubectl = Kubectl::of(&cluster, "doctor");
-    let does = |words: &[&str]| {
-        let output = kubectl.run(words);
-        assert!(output.status.success(), "{words:?}: {}", String::from_utf8_lossy(&output.stderr));
-    };
-    does(&["create", "namespace", "doctor"]);
-    does(&["create", "serviceaccount", "engine"]);
-    does(&["create", "role", "some", "--verb=get,list,watch,create,delete", "--resource=pods,pods/log"]);
-    does(&["create", "rolebinding", "some", "--role=some", "--serviceaccount=doctor:engine"]);
-    let kubeconfig = as_account(&kubectl, "engine").to_string();
+    kubectl.must(&["create", "namespace", "doctor"]);
+    kubectl.must(&["create", "serviceaccount", "engine"]);
+    kubectl.must(&[
+        "create",
+        "role",
+        "some",
+        "--verb=get,list,watch,create,delete",
+        "--resource=pods,pods/log",
+    ]);
+    kubectl.must(&["create", "rolebinding", "some", "--role=some", "--serviceaccount=doctor:engine"]);
+    let kubeconfig = kubectl.kubeconfig_of("engine");
     let configuration = "clusters:\n  test: { kubeconfig: kubeconfig.json }\nexecutor: { cluster: test, namespace: doctor, tasks: all, toolbox: stageway.test/shell:1 }\n";
     let installation = Installation::configured(configuration, &[("kubeconfig.json", &kubeconfig)]);
     let (exit, findings) = doctor(&installation, &[]);
@@ -113,10 +103,9 @@ fn rights_that_tasks_lack_in_a_cluster_are_named() {
 
     // What is shipped for an engine in a cluster is enough.
     for file in ["00-namespaces.yaml", "10-rights.yaml"] {
-        let file = root().join("engine/kubernetes").join(file).display().to_string();
-        does(&["apply", "--namespace", "", "--filename", &file]);
+        kubectl.apply(&root().join("engine/kubernetes").join(file));
     }
-    let kubeconfig = as_account(&Kubectl::of(&cluster, "stageway"), "stageway").to_string();
+    let kubeconfig = Kubectl::of(&cluster, "stageway").kubeconfig_of("stageway");
     let configuration = configuration.replace("namespace: doctor", "namespace: stageway-tasks");
     let installation = Installation::configured(&configuration, &[("kubeconfig.json", &kubeconfig)]);
     let (exit, findings) = doctor(&installation, &[]);

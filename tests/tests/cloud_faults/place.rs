@@ -5,7 +5,6 @@ use stageway_tests::cluster::Cluster;
 use stageway_tests::kubectl::Kubectl;
 use stageway_tests::processes::until;
 use stageway_tests::{Installation, committed, root, tree};
-use std::fs;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -110,8 +109,7 @@ impl Place {
             &["create", "namespace", &name][..],
             &["wait", "--for=create", "serviceaccount/default", "--timeout=60s"],
         ] {
-            let done = kubectl.run(words);
-            assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+            kubectl.must(words);
         }
         Self { cluster, name, kubectl, installation, tree }
     }
@@ -138,8 +136,7 @@ impl Place {
 
     /// What was ever created in the namespace, as the API server recorded it: pods or secrets, each time by name.
     pub fn created(&self, resource: &str) -> Vec<String> {
-        let text = fs::read_to_string(self.cluster.kubeconfig().with_file_name("audit.log"));
-        let text = text.expect("what the API server recorded");
+        let text = self.cluster.audit();
         let entries = text.lines().filter_map(|line| serde_json::from_str::<Json>(line).ok());
         let ours = entries.filter(|entry| {
             let object = &entry["objectRef"];
