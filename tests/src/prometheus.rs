@@ -5,8 +5,8 @@ use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
@@ -100,20 +100,22 @@ impl Service {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = listener.local_addr().expect("its address").to_string();
         let bad = Arc::<AtomicU64>::default();
-        let (percent, totals) = (bad.clone(), [AtomicU64::new(0), AtomicU64::new(0)]);
-        let totals = Arc::new(totals);
+        let percent = bad.clone();
+        // Counted and told together: half a count would be a rate that never was.
+        let totals = Arc::new(Mutex::new([0, 0]));
         let counted = totals.clone();
         thread::spawn(move || {
             loop {
                 thread::sleep(Duration::from_millis(100));
                 let bad = percent.load(Ordering::Relaxed);
-                counted[0].fetch_add(100 - bad, Ordering::Relaxed);
-                counted[1].fetch_add(bad, Ordering::Relaxed);
+                let mut counted = counted.lock().expect("nobody panics holding it");
+                counted[0] += 100 - bad;
+                counted[1] += bad;
             }
         });
         thread::spawn(move || {
             for mut stream in listener.incoming().flatten() {
-                let [good, bad] = [0, 1].map(|index: usize| totals[index].load(Ordering::Relaxed));
+                let [good, bad] = *totals.lock().expect("nobody panics holding it");
                 let text = format!(
                     "# TYPE requests_total counter\n\
                      requests_total{{class=\"2xx\"}} {good}\nrequests_total{{class=\"5xx\"}} {bad}\n"
