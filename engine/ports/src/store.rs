@@ -76,6 +76,8 @@ pub struct RunRecord {
     pub version: u64,
     /// The newest fence; 0 when it was never leased.
     pub fence: u64,
+    /// The wish for its end, as [`Store::cancel_request`] has it.
+    pub cancel: Option<(String, String, u64)>,
 }
 
 /// A line of the list of runs.

@@ -60,7 +60,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<Exit> {
     let plan = Arc::new(prepared.plan);
     let mut state = RunState::new(plan.stages.keys());
     state.apply(&RunEvent::Created { at: engine.clock.now_ms(), plan: plan.digest(), tree });
-    let mut loaded = Loaded { number: 0, plan: plan.clone(), state, version: 0 };
+    let mut loaded = Loaded { number: 0, plan: plan.clone(), state, version: 0, cancel: None };
     let writer = Writer {
         tenant: home.tenant.clone(),
         run: RunId::new(format!("plan-{}", ulid::Ulid::generate()))?,

@@ -16,6 +16,8 @@ pub struct Loaded {
     pub state: RunState,
     /// How many events there are.
     pub version: u64,
+    /// The wish for its end: who, why, when.
+    pub cancel: Option<(String, String, u64)>,
 }
 
 /// Reads a run and folds it.
@@ -27,5 +29,6 @@ pub async fn load(store: &dyn Store, tenant: &TenantId, run: &RunId) -> Result<L
     let plan: Plan = serde_json::from_value(record.plan)
         .map_err(|e| DriveError::Unreadable { run: run.clone(), problem: e.to_string() })?;
     let state = RunState::fold(plan.stages.keys(), &record.events);
-    Ok(Loaded { number: record.number, plan: Arc::new(plan), state, version: record.version })
+    let (number, version, cancel) = (record.number, record.version, record.cancel);
+    Ok(Loaded { number, plan: Arc::new(plan), state, version, cancel })
 }

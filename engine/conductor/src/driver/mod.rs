@@ -128,7 +128,7 @@ impl Driver {
 
     async fn drive(mut self) -> Result<RunStatus, DriveError> {
         // Who was asked to end before anybody drove it takes nothing up.
-        self.look().await?;
+        self.wished(self.run.cancel.clone());
         self.permitted().await?;
         self.watch();
         self.resume().await?;
@@ -302,13 +302,17 @@ impl Driver {
 
     /// Something of the tenant was written: perhaps a wish for the end, perhaps a lock or an answer.
     async fn look(&mut self) -> Result<(), DriveError> {
-        if self.run.state.cancel.is_none()
-            && let Some((by, reason, at)) =
-                self.engine.store.cancel_request(&self.writer.tenant, &self.writer.run).await?
-        {
-            self.cancel(at, by, reason);
+        if self.run.state.cancel.is_none() {
+            self.wished(self.engine.store.cancel_request(&self.writer.tenant, &self.writer.run).await?);
         }
         Ok(())
+    }
+
+    /// Takes up a wish for the end, which the run may have taken up already.
+    fn wished(&mut self, wish: Option<(String, String, u64)>) {
+        if let (None, Some((by, reason, at))) = (&self.run.state.cancel, wish) {
+            self.cancel(at, by, reason);
+        }
     }
 
     /// An attempt is over: its end, and what follows from it, become durable together.

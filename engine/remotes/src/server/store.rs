@@ -113,6 +113,7 @@ impl Store for RemoteStore {
             version: events.len() as u64,
             events,
             fence: 0,
+            cancel: None,
         }))
     }
 

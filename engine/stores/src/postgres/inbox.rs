@@ -9,7 +9,7 @@ use super::statements::inbox::{StatusRow, free, pending, pending_rows, unfollowe
 use super::transaction::{Sql, Write};
 use super::{PostgresStore, Result};
 use crate::shared::{int, limit, name};
-use stageway_core::name::{RepositoryId, TenantId};
+use stageway_core::name::{RepositoryId, RunId, TenantId};
 use stageway_ports::{Claimed, PendingStatus, RunOrigin};
 
 /// Deliveries that look free, their lanes locked. What is not of a repository lies in a lane without a name.
@@ -141,6 +141,20 @@ impl Write {
             .execute(&mut *self.sql)
             .await?;
         Ok(())
+    }
+
+    /// Before a run ends: its group stays as it is until that is durable.
+    pub(super) async fn hold_group_of(&mut self, run: &RunId) -> Result<()> {
+        let lane: Option<Option<String>> =
+            sqlx::query_scalar("SELECT lane FROM run WHERE tenant = $1 AND id = $2")
+                .bind(self.tenant.as_str())
+                .bind(run.as_str())
+                .fetch_optional(&mut *self.sql)
+                .await?;
+        match lane.flatten() {
+            Some(lane) => self.hold_group(&lane).await,
+            None => Ok(()),
+        }
     }
 
     async fn locked_lane(&mut self, lane: &str) -> Result<bool> {

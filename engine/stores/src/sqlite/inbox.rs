@@ -4,7 +4,7 @@ use super::statements::inbox::{StatusRow, free, pending, pending_rows, unfollowe
 use super::transaction::{Transaction, Write};
 use super::{Result, SqliteStore};
 use crate::shared::{int, limit, name};
-use stageway_core::name::{RepositoryId, TenantId};
+use stageway_core::name::{RepositoryId, RunId, TenantId};
 use stageway_ports::{Claimed, PendingStatus, RunOrigin};
 
 const OPEN: &str =
@@ -69,6 +69,11 @@ impl Write {
 
     /// So it does of groups.
     pub(super) async fn hold_group(&mut self, _: &str) -> Result<()> {
+        Ok(())
+    }
+
+    /// And of the group of a run that ends.
+    pub(super) async fn hold_group_of(&mut self, _: &RunId) -> Result<()> {
         Ok(())
     }
 }

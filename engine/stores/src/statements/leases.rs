@@ -1,5 +1,5 @@
 use super::{Read, Result, Write, locking};
-use crate::shared::{LeaseWish, count, from_json, int, json, refusal};
+use crate::shared::{LeaseWish, Unreadable, count, from_json, int, json, refusal};
 use stageway_core::name::RunId;
 use stageway_ports::{Lease, Writer};
 
@@ -82,6 +82,11 @@ impl Read {
                 .fetch_optional(&mut *self.sql)
                 .await?;
         let wish = found.ok_or_else(|| refusal::no_run(run))?;
-        Ok(wish.map(|wish| from_json("the wish for the end of a run", &wish)).transpose()?)
+        Ok(wish.as_deref().map(cancel_wish).transpose()?)
     }
+}
+
+/// Who wishes the end of a run, why, and since when, out of its column.
+pub(super) fn cancel_wish(column: &str) -> std::result::Result<(String, String, u64), Unreadable> {
+    from_json("the wish for the end of a run", column)
 }

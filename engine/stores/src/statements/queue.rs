@@ -240,32 +240,15 @@ impl Write {
         Ok(())
     }
 
-    /// Before a run ends: its group stays as it is until that is durable.
-    pub(crate) async fn hold_group_of(&mut self, run: &RunId) -> Result<()> {
-        if let Some(lane) = self.lane_of(run).await? {
-            self.hold_group(&lane).await?;
-        }
-        Ok(())
-    }
-
-    async fn lane_of(&mut self, run: &RunId) -> Result<Option<String>> {
+    /// A run that has ended gives its place back, and the oldest of its group goes on.
+    pub(crate) async fn leave(&mut self, run: &RunId) -> Result<()> {
         let lane: Option<Option<String>> =
-            sqlx::query_scalar("SELECT lane FROM run WHERE tenant = $1 AND id = $2")
+            sqlx::query_scalar("UPDATE run SET turn = NULL WHERE tenant = $1 AND id = $2 RETURNING lane")
                 .bind(self.tenant.as_str())
                 .bind(run.as_str())
                 .fetch_optional(&mut *self.sql)
                 .await?;
-        Ok(lane.flatten())
-    }
-
-    /// A run that has ended gives its place back, and the oldest of its group goes on.
-    pub(crate) async fn leave(&mut self, run: &RunId) -> Result<()> {
-        sqlx::query("UPDATE run SET turn = NULL WHERE tenant = $1 AND id = $2")
-            .bind(self.tenant.as_str())
-            .bind(run.as_str())
-            .execute(&mut *self.sql)
-            .await?;
-        let Some(lane) = self.lane_of(run).await? else { return Ok(()) };
+        let Some(lane) = lane.flatten() else { return Ok(()) };
         let oldest: Option<(String, Option<i64>)> = sqlx::query_as(OLDEST)
             .bind(self.tenant.as_str())
             .bind(lane)

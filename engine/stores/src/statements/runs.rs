@@ -1,3 +1,4 @@
+use super::leases::cancel_wish;
 use super::{Read, Result, Write};
 use crate::shared::{SummaryRow, count, from_json, int, json, limit, name, refusal, summary, word};
 use stageway_core::name::RunId;
@@ -73,8 +74,8 @@ impl Write {
 
 impl Read {
     pub(crate) async fn run(&mut self, id: &RunId) -> Result<Option<RunRecord>> {
-        let found: Option<(i64, String, i64, i64, String)> = sqlx::query_as(
-            "SELECT number, pipeline, version, fence, body
+        let found: Option<(i64, String, i64, i64, String, Option<String>)> = sqlx::query_as(
+            "SELECT number, pipeline, version, fence, body, cancel
              FROM run JOIN plan ON plan.tenant = run.tenant AND plan.run = run.id
              WHERE run.tenant = $1 AND run.id = $2",
         )
@@ -82,7 +83,7 @@ impl Read {
         .bind(id.as_str())
         .fetch_optional(&mut *self.sql)
         .await?;
-        let Some((number, pipeline, version, fence, plan)) = found else { return Ok(None) };
+        let Some((number, pipeline, version, fence, plan, wish)) = found else { return Ok(None) };
         Ok(Some(RunRecord {
             id: id.clone(),
             number: count("the number of a run", number)?,
@@ -91,6 +92,7 @@ impl Read {
             events: self.events(id, version).await?,
             version: count("the version of a run", version)?,
             fence: count("the fence of a run", fence)?,
+            cancel: wish.as_deref().map(cancel_wish).transpose()?,
         }))
     }
 

@@ -95,6 +95,7 @@ pub async fn the_first_wish_for_the_end_stands(fixture: &dyn StoreFixture) {
     store.request_cancel(&one, &writer.run, "bob", "", 8).await.unwrap();
     let wish = fixture.open().await.cancel_request(&one, &writer.run).await.unwrap();
     assert_eq!(wish, Some(("ada".into(), "wrong branch".into(), 7)));
+    assert_eq!(store.run(&one, &writer.run).await.unwrap().unwrap().cancel, wish);
     let nowhere = store.request_cancel(&one, &run_id("none"), "ada", "", 1).await;
     assert!(matches!(nowhere, Err(StoreError::NotFound(_))));
 }

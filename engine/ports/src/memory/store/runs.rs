@@ -42,6 +42,7 @@ impl Tenant {
             version: run.events.len() as u64,
             events: run.events.clone(),
             fence: run.fence,
+            cancel: run.cancel.clone(),
         })
     }
 

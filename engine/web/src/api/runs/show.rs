@@ -121,7 +121,7 @@ async fn show(look: Look, State(app): State<Arc<App>>, At(at): At<RunAt>) -> Ans
 }
 
 fn shown(id: &RunId, loaded: &Loaded, origin: Option<RunOrigin>, waits: Option<String>) -> RunShown {
-    let Loaded { number, plan, state, version } = loaded;
+    let Loaded { number, plan, state, version, cancel: _ } = loaded;
     let planned = plan.stages.iter().filter_map(|(name, stage)| Some((name, stage, state.stages.get(name)?)));
     RunShown {
         id: id.to_string(),
