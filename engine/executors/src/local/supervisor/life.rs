@@ -4,6 +4,7 @@ use super::disk::blocking;
 use super::end;
 use super::environment::Environment;
 use super::machine::Machine;
+use super::places::Place;
 use super::proxy::Proxy;
 use super::pump::{self, Style};
 use super::services;
@@ -13,13 +14,13 @@ use super::task::Task;
 use super::vessel::Vessel;
 use crate::local::sandbox::{Exit, Gone, Order, ProcessOrder, Report};
 use stageway_core::call::{Bytes, EndingReason};
+use stageway_core::name::TenantId;
 use stageway_core::task::{Process, TaskEnding, TaskSpec, TaskTimes};
 use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant, SystemTime};
-use tokio::sync::SemaphorePermit;
 use tokio::task::JoinHandle;
 
 /// The number of the task's own process; services count from 1.
@@ -102,15 +103,15 @@ impl Life {
     /// Lives it to its end, and answers what is left to be taken down.
     pub(super) async fn live(mut self, queued: Instant) -> (TaskEnding, Vessel) {
         let table = self.table.clone();
-        let slot = place(&table, &self.task).await;
+        let place = place(&table, &self.task, &self.spec.owner.tenant).await;
         self.times.queued_ms = milliseconds(queued.elapsed());
         let mut site = None;
-        let outcome = match &slot {
-            Ok(_) => self.run(&mut site).await.unwrap_or_else(|early| early),
-            Err(_) => Outcome::never(EndingReason::Cancelled, "cancelled before it started"),
+        let outcome = match &place {
+            Some(_) => self.run(&mut site).await.unwrap_or_else(|early| early),
+            None => Outcome::never(EndingReason::Cancelled, "cancelled before it started"),
         };
         let ended = end::wind_up(self, site, outcome).await;
-        drop(slot);
+        drop(place);
         ended
     }
 
@@ -260,13 +261,18 @@ fn ended(exit: Exit) -> Outcome {
     Outcome { reason, code, message, ran: true }
 }
 
-/// A place among the tasks that run; a task that has to wait for it says so.
-async fn place<'t>(table: &'t Table, task: &Task) -> Result<Option<SemaphorePermit<'t>>, Outcome> {
-    if let Ok(place) = table.slots.try_acquire() {
-        return Ok(Some(place));
-    }
+/// A place among the tasks that run, unless the task is cancelled first; one that has to wait for it says so.
+async fn place(table: &Table, task: &Task, tenant: &TenantId) -> Option<Place> {
+    let coming = match table.places.ask(tenant) {
+        Ok(place) => return Some(place),
+        Err(coming) => coming,
+    };
+    let mut cancelled = task.cancelled.subscribe();
     task.queued.store(true, Ordering::Relaxed);
-    let place = unless_cancelled(task, async { Ok(table.slots.acquire().await.ok()) }).await;
+    let place = tokio::select! {
+        place = coming => place.ok(),
+        _ = cancelled.wait_for(Option::is_some) => None,
+    };
     task.queued.store(false, Ordering::Relaxed);
     place
 }

@@ -25,6 +25,7 @@ mod life;
 mod machine;
 mod materialise;
 mod output;
+mod places;
 mod proxy;
 mod pump;
 mod ready;

@@ -5,6 +5,7 @@ use super::busy::Busy;
 use super::claim;
 use super::disk::{self, Owner, blocking};
 use super::output::{self, Output};
+use super::places::Places;
 use super::record::{Mark, Record};
 use super::task::Task;
 use super::vessel::Vessels;
@@ -22,7 +23,6 @@ use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tokio::sync::Semaphore;
 
 /// The most tasks that live at the same time, waiting ones included.
 const TASKS: usize = 4096;
@@ -39,7 +39,7 @@ pub(super) struct Table {
     /// What tasks run in.
     pub vessels: Arc<Vessels>,
     /// A place for each task that runs at the same time.
-    pub slots: Semaphore,
+    pub places: Places,
     tasks: Mutex<HashMap<TaskName, Arc<Task>>>,
     /// Held while a claim is made or removed.
     claiming: tokio::sync::Mutex<()>,
@@ -58,7 +58,7 @@ impl Table {
         Ok(Arc::new(Self {
             owner: Owner { privileged: sandbox::privileged() },
             vessels: Vessels::new(&options)?,
-            slots: Semaphore::new(options.parallel.max(1)),
+            places: Places::new(options.parallel),
             tasks: Mutex::default(),
             claiming: tokio::sync::Mutex::default(),
             busy: Busy::default(),
