@@ -80,41 +80,53 @@ impl Committer {
 
     /// One transaction; a failure of the storage is everybody's, a refusal is its own.
     async fn commit(&self, jobs: &[Job]) -> Result<Vec<Answer>> {
-        let mut sql = Transaction::immediate(&self.writer).await?;
-        let mut answers = Vec::with_capacity(jobs.len());
-        let alone = jobs.len() == 1;
-        for job in jobs {
-            if !alone {
-                sql.run("SAVEPOINT append").await?;
-            }
-            let mut write = Write::within(sql, &job.writer.tenant);
-            let done = write.append(&job.writer, &job.batch, &job.rows).await;
-            let answer = match done {
-                Ok(version) => {
-                    write.count_change().await?;
-                    Ok(version)
-                }
-                Err(Failure::Refused(refusal)) => Err(refusal),
-                Err(failure) => return Err(failure),
-            };
-            sql = write.sql;
-            match (alone, answer.is_err()) {
-                (true, true) => {
-                    sql.end("ROLLBACK").await?;
-                    return Ok(vec![answer]);
-                }
-                (true, false) => {}
-                (false, refused) => {
-                    if refused {
-                        sql.run("ROLLBACK TO append").await?;
-                    }
-                    sql.run("RELEASE append").await?;
-                }
-            }
-            answers.push(answer);
+        let sql = Transaction::immediate(&self.writer).await?;
+        let answers = match jobs {
+            [job] => vec![alone(sql, job).await?],
+            jobs => together(sql, jobs).await?,
+        };
+        if answers.iter().any(Answer::is_ok) {
+            self.commits.fetch_add(1, Ordering::Relaxed);
         }
-        sql.end("COMMIT").await?;
-        self.commits.fetch_add(1, Ordering::Relaxed);
         Ok(answers)
     }
+}
+
+async fn alone(sql: Transaction, job: &Job) -> Result<Answer> {
+    let mut write = Write::within(sql, &job.writer.tenant);
+    match write.append(&job.writer, &job.batch, &job.rows).await {
+        Ok(version) => {
+            write.count_and_commit().await?;
+            Ok(Ok(version))
+        }
+        Err(Failure::Refused(refusal)) => {
+            write.sql.end("ROLLBACK").await?;
+            Ok(Err(refusal))
+        }
+        Err(failure) => Err(failure),
+    }
+}
+
+async fn together(mut sql: Transaction, jobs: &[Job]) -> Result<Vec<Answer>> {
+    let mut answers = Vec::with_capacity(jobs.len());
+    for job in jobs {
+        sql.run("SAVEPOINT append").await?;
+        let mut write = Write::within(sql, &job.writer.tenant);
+        let answer = match write.append(&job.writer, &job.batch, &job.rows).await {
+            Ok(version) => {
+                write.count_change().await?;
+                Ok(version)
+            }
+            Err(Failure::Refused(refusal)) => Err(refusal),
+            Err(failure) => return Err(failure),
+        };
+        sql = write.sql;
+        if answer.is_err() {
+            sql.run("ROLLBACK TO append").await?;
+        }
+        sql.run("RELEASE append").await?;
+        answers.push(answer);
+    }
+    sql.end("COMMIT").await?;
+    Ok(answers)
 }

@@ -100,6 +100,13 @@ impl SqliteStore {
     }
 }
 
+macro_rules! count_change {
+    () => {
+        "INSERT INTO tenant (id, runs, changes) VALUES (?1, 0, 1)
+         ON CONFLICT (id) DO UPDATE SET changes = changes + 1"
+    };
+}
+
 impl Write {
     pub(super) fn within(sql: Transaction, tenant: &TenantId) -> Self {
         Self { sql, tenant: tenant.clone(), changed: false }
@@ -111,21 +118,20 @@ impl Write {
     }
 
     async fn commit(&mut self) -> Result<()> {
-        if self.changed {
-            self.count_change().await?;
-        }
-        self.sql.end("COMMIT").await
+        if self.changed { self.count_and_commit().await } else { self.sql.end("COMMIT").await }
     }
 
     /// One more change of the tenant; [`Write::commit`] does it for what [`Write::changed`] told.
     pub(super) async fn count_change(&mut self) -> Result<()> {
-        sqlx::query(
-            "INSERT INTO tenant (id, runs, changes) VALUES (?1, 0, 1)
-             ON CONFLICT (id) DO UPDATE SET changes = changes + 1",
-        )
-        .bind(self.tenant.as_str())
-        .execute(&mut *self.sql)
-        .await?;
+        sqlx::query(count_change!()).bind(self.tenant.as_str()).execute(&mut *self.sql).await?;
+        Ok(())
+    }
+
+    /// The same as the last statement but one: each statement is a hand-over to the thread of the connection, and back.
+    pub(super) async fn count_and_commit(&mut self) -> Result<()> {
+        let both = concat!(count_change!(), "; COMMIT");
+        sqlx::query(both).bind(self.tenant.as_str()).execute(&mut *self.sql).await?;
+        self.sql.over = true;
         Ok(())
     }
 }

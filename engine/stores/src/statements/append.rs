@@ -25,25 +25,25 @@ impl Write {
         }
         self.insert_events(id, run.version, &batch.events).await?;
         run.apply(batch);
-        if !(batch.events.is_empty() && batch.lines.is_empty() && batch.reports.is_empty()) {
-            self.update_run(id, &run).await?;
-        }
         for (environment, stage) in &batch.release_claims {
             self.give_back(environment, id, stage).await?;
         }
-        if run.standing.ended_at().is_some() {
-            self.drop_claims(id).await?;
-            self.leave(id).await?;
+        if !(batch.events.is_empty() && batch.lines.is_empty() && batch.reports.is_empty()) {
+            self.update_run(id, &run).await?;
         }
         self.changed();
         Ok(run.version)
     }
 
-    /// Writes the projections of the run's events, and how many lines and reports it has.
+    /// Writes the projections of the run's events, and how many lines and reports it has. A run that has ended gives back what
+    /// it holds: its place, its locks, its turn in its group.
     async fn update_run(&mut self, id: &RunId, run: &HeldRun) -> Result<()> {
-        sqlx::query(
-            "UPDATE run SET version = $3, standing = $4, status = $5, ended_at = $6, lines = $7, reports = $8
-             WHERE tenant = $1 AND id = $2",
+        let (lane, holds): (Option<String>, i32) = sqlx::query_as(
+            "UPDATE run SET version = $3, standing = $4, status = $5, ended_at = $6, lines = $7, reports = $8,
+               turn = CASE WHEN $9 = 1 THEN NULL ELSE turn END
+             WHERE tenant = $1 AND id = $2
+             RETURNING lane,
+               CASE WHEN EXISTS (SELECT 1 FROM environment WHERE tenant = $1 AND run = $2) THEN 1 ELSE 0 END",
         )
         .bind(self.tenant.as_str())
         .bind(id.as_str())
@@ -53,8 +53,18 @@ impl Write {
         .bind(run.standing.ended_at().map(int))
         .bind(int(run.lines))
         .bind(int(run.reports))
-        .execute(&mut *self.sql)
+        .bind(i32::from(run.standing.ended_at().is_some()))
+        .fetch_one(&mut *self.sql)
         .await?;
-        Ok(())
+        if run.standing.ended_at().is_none() {
+            return Ok(());
+        }
+        if holds == 1 {
+            self.drop_claims(id).await?;
+        }
+        match lane {
+            Some(lane) => self.go_on(&lane).await,
+            None => Ok(()),
+        }
     }
 }

@@ -240,15 +240,8 @@ impl Write {
         Ok(())
     }
 
-    /// A run that has ended gives its place back, and the oldest of its group goes on.
-    pub(crate) async fn leave(&mut self, run: &RunId) -> Result<()> {
-        let lane: Option<Option<String>> =
-            sqlx::query_scalar("UPDATE run SET turn = NULL WHERE tenant = $1 AND id = $2 RETURNING lane")
-                .bind(self.tenant.as_str())
-                .bind(run.as_str())
-                .fetch_optional(&mut *self.sql)
-                .await?;
-        let Some(lane) = lane.flatten() else { return Ok(()) };
+    /// A run of the group has ended: the oldest that is left goes on.
+    pub(crate) async fn go_on(&mut self, lane: &str) -> Result<()> {
         let oldest: Option<(String, Option<i64>)> = sqlx::query_as(OLDEST)
             .bind(self.tenant.as_str())
             .bind(lane)

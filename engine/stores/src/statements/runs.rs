@@ -2,7 +2,7 @@ use super::leases::cancel_wish;
 use super::{Read, Result, Write};
 use crate::shared::{SummaryRow, count, from_json, int, json, limit, name, refusal, summary, word};
 use stageway_core::name::RunId;
-use stageway_core::run::{RunEvent, Standing};
+use stageway_core::run::Standing;
 use stageway_ports::{NewRun, RunFilter, RunRecord, RunSummary};
 
 impl Write {
@@ -72,41 +72,39 @@ impl Write {
     }
 }
 
+/// Of the run: 0, its number, pipeline, version, fence and the wish for its end, and its plan. Of an event: its version, and itself.
+type RunRow = (i64, Option<i64>, Option<String>, Option<i64>, Option<i64>, Option<String>, String);
+
 impl Read {
     pub(crate) async fn run(&mut self, id: &RunId) -> Result<Option<RunRecord>> {
-        let found: Option<(i64, String, i64, i64, String, Option<String>)> = sqlx::query_as(
-            "SELECT number, pipeline, version, fence, body, cancel
-             FROM run JOIN plan ON plan.tenant = run.tenant AND plan.run = run.id
-             WHERE run.tenant = $1 AND run.id = $2",
+        // One statement is one moment, so that the events are those of the version.
+        let found: Vec<RunRow> = sqlx::query_as(
+            "SELECT 0 AS place, run.number, run.pipeline, run.version, run.fence, run.cancel, plan.body
+               FROM run JOIN plan ON plan.tenant = run.tenant AND plan.run = run.id
+               WHERE run.tenant = $1 AND run.id = $2
+             UNION ALL SELECT version, NULL, NULL, NULL, NULL, NULL, body FROM event WHERE tenant = $1 AND run = $2
+             ORDER BY place",
         )
         .bind(self.tenant.as_str())
         .bind(id.as_str())
-        .fetch_optional(&mut *self.sql)
+        .fetch_all(&mut *self.sql)
         .await?;
-        let Some((number, pipeline, version, fence, plan, wish)) = found else { return Ok(None) };
+        let mut rows = found.into_iter();
+        let Some((_, Some(number), Some(pipeline), Some(version), Some(fence), wish, plan)) = rows.next()
+        else {
+            return Ok(None);
+        };
+        let events = rows.map(|(.., body)| from_json("an event of a run", &body));
         Ok(Some(RunRecord {
             id: id.clone(),
             number: count("the number of a run", number)?,
             pipeline: name("the pipeline of a run", pipeline)?,
             plan: from_json("the plan of a run", &plan)?,
-            events: self.events(id, version).await?,
+            events: events.collect::<std::result::Result<_, _>>()?,
             version: count("the version of a run", version)?,
             fence: count("the fence of a run", fence)?,
             cancel: wish.as_deref().map(cancel_wish).transpose()?,
         }))
-    }
-
-    /// Events up to a version: what was appended since the run was read is left out, so that the two are one moment.
-    async fn events(&mut self, run: &RunId, version: i64) -> Result<Vec<RunEvent>> {
-        let bodies: Vec<String> = sqlx::query_scalar(
-            "SELECT body FROM event WHERE tenant = $1 AND run = $2 AND version <= $3 ORDER BY version",
-        )
-        .bind(self.tenant.as_str())
-        .bind(run.as_str())
-        .bind(version)
-        .fetch_all(&mut *self.sql)
-        .await?;
-        bodies.iter().map(|body| Ok(from_json("an event of a run", body)?)).collect()
     }
 
     pub(crate) async fn runs(&mut self, filter: &RunFilter) -> Result<Vec<RunSummary>> {
