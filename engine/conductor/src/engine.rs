@@ -1,5 +1,6 @@
 //! What the conductor works with: every port, and the rules of this installation.
 
+use crate::trees::Trees;
 use async_trait::async_trait;
 use stageway_core::call::Call;
 use stageway_core::log::Line;
@@ -33,6 +34,8 @@ pub struct Engine {
     pub clock: Arc<dyn Clock>,
     /// Sees what happens while it happens.
     pub observer: Arc<dyn Observer>,
+    /// What stages start from, at hand.
+    pub trees: Trees,
     /// The rules of this installation.
     pub rules: Rules,
 }

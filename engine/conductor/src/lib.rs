@@ -9,3 +9,4 @@ pub mod planner;
 pub mod replay;
 pub mod scheduler;
 pub mod service;
+pub mod trees;

@@ -7,6 +7,7 @@ use super::{Home, Origin, SystemClock};
 use crate::config::Settings;
 use anyhow::{Context, Result};
 use stageway_conductor::engine::{Engine, Observer, Rules};
+use stageway_conductor::trees::Trees;
 use stageway_core::policy::Policy;
 use stageway_host::{CompileBy, Host, HostOptions};
 use stageway_ports::{Cluster, Executor, Guests, Secrets, Source};
@@ -125,6 +126,7 @@ impl Blueprint {
             cluster: self.clusters.clone(),
             clock: Arc::new(SystemClock),
             observer: parts.observer,
+            trees: Trees::default(),
             rules,
         }))
     }

@@ -8,7 +8,7 @@ use stageway_core::digest::Digest;
 use stageway_core::name::StageName;
 use stageway_core::task::Collected;
 use stageway_core::workspace::{Node, Tree, WorkspacePath, globs};
-use stageway_ports::{Writer, read_tree};
+use stageway_ports::Writer;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -26,7 +26,7 @@ pub async fn subject(
     let scope = run.plan.scope(name, &run.state);
     let resolved =
         run.plan.resolve(name, &scope).map_err(|problems| diagnosed("configuration", &problems))?;
-    let (tree, artifacts) = start_tree(engine, run, name).await?;
+    let (tree, tree_digest, artifacts) = start_tree(engine, run, name).await?;
     let mut subject = Subject {
         writer: writer.clone(),
         stage: name.clone(),
@@ -37,8 +37,8 @@ pub async fn subject(
         services: resolved.services.into_iter().collect(),
         grants: resolved.grants,
         upstream: run.plan.upstream(name, &run.state),
-        tree_digest: tree.digest(),
-        tree: Arc::new(tree),
+        tree_digest,
+        tree,
         artifacts,
         seed: [0; 32],
         signed: None,
@@ -47,20 +47,20 @@ pub async fn subject(
     Ok(Arc::new(subject))
 }
 
-/// The revision's tree, narrowed to `inputs`, with the artifacts named under `from`.
+/// The revision's tree, narrowed to `inputs`, with the artifacts named under `from`; with its digest.
 async fn start_tree(
     engine: &Engine,
     run: &Loaded,
     name: &StageName,
-) -> Result<(Tree, BTreeMap<Digest, Collected>), Failure> {
+) -> Result<(Arc<Tree>, Digest, BTreeMap<Digest, Collected>), Failure> {
     let planned = &run.plan.stages[name];
     let fault = |message: String| failure("workspace", message);
     let mut tree = match &run.state.tree {
-        None => Tree::default(),
+        None => Arc::default(),
         Some(digest) => tree_of(engine, digest).await?,
     };
     if let Some(inputs) = &planned.inputs {
-        tree = tree.narrowed(&globs(inputs).map_err(|e| fault(e.to_string()))?);
+        tree = Arc::new(tree.narrowed(&globs(inputs).map_err(|e| fault(e.to_string()))?));
     }
     let mut artifacts = BTreeMap::new();
     for (path, artifact) in &planned.from {
@@ -74,17 +74,24 @@ async fn start_tree(
         let path = WorkspacePath::new(path.as_str()).map_err(|e| fault(e.to_string()))?;
         artifacts.insert(what.digest(), what);
         match what {
-            Collected::File { content, executable } => tree.insert(path, Node::File { content, executable }),
+            Collected::File { content, executable } => {
+                Arc::make_mut(&mut tree).insert(path, Node::File { content, executable });
+            }
             Collected::Tree { digest, .. } => {
+                let tree = Arc::make_mut(&mut tree);
                 for (inner, node) in tree_of(engine, &digest).await?.iter() {
                     tree.insert(inner.below(&path), node.clone());
                 }
             }
         }
     }
-    Ok((tree, artifacts))
+    let digest = match run.state.tree {
+        Some(digest) if planned.inputs.is_none() && planned.from.is_empty() => digest,
+        _ => tree.digest(),
+    };
+    Ok((tree, digest, artifacts))
 }
 
-async fn tree_of(engine: &Engine, digest: &Digest) -> Result<Tree, Failure> {
-    read_tree(&*engine.blobs, digest).await.map_err(|e| failure("workspace", e.to_string()))
+async fn tree_of(engine: &Engine, digest: &Digest) -> Result<Arc<Tree>, Failure> {
+    engine.trees.read(&*engine.blobs, digest).await.map_err(|e| failure("workspace", e.to_string()))
 }
