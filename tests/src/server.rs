@@ -60,6 +60,11 @@ impl Server {
         Self { child, port: port.unwrap_or_else(|| panic!("no port in {line:?}")) }
     }
 
+    /// The id of its process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// `kill -9`.
     ///
     /// # Panics

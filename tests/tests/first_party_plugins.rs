@@ -8,6 +8,7 @@ use stageway_core::call::{
 };
 use stageway_core::digest::Digest;
 use stageway_core::limits::AttemptLimits;
+use stageway_core::name::TenantId;
 use stageway_host::{CompileBy, Host, HostOptions};
 use stageway_ports::memory::ScriptedCalls;
 use stageway_ports::{GuestEnd, GuestRun, Guests, Linking};
@@ -73,6 +74,7 @@ async fn run(
     let component = bench.host.prepare(&bytes).await.expect("a component that compiles");
     let granted = GRANTED.iter().map(|name| (*name).to_owned()).collect();
     let run = GuestRun {
+        tenant: TenantId::local(),
         component,
         linking: Linking { granted, ..Linking::default() },
         limits: AttemptLimits::default(),
@@ -313,8 +315,11 @@ async fn a_configuration_is_checked_beyond_its_schema() {
     let (_, built) = &bench.built[0];
     let bytes = std::fs::read(&built.path).expect("the component");
     let component = bench.host.prepare(&bytes).await.expect("a component");
-    let issues =
-        bench.host.validate(&component, &json!({"command": [""], "junit": "/abs"})).await.expect("an answer");
+    let issues = bench
+        .host
+        .validate(&TenantId::local(), &component, &json!({"command": [""], "junit": "/abs"}))
+        .await
+        .expect("an answer");
     let pointers: Vec<&str> = issues.iter().map(|issue| issue.pointer.as_str()).collect();
     assert_eq!(pointers, ["/command", "/junit"]);
 }

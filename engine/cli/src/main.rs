@@ -27,9 +27,10 @@ use terminal::{Look, Style};
 use tokio::runtime::Builder;
 
 fn main() -> ExitCode {
-    // These two become other programs: before any thread is started, and before anything is written.
+    // These become other programs: before any thread is started, and before anything is written.
     match std::env::args_os().nth(1).as_deref().and_then(|word| word.to_str()) {
         Some("compile") => return stageway_host::compile_child(std::env::args_os().skip(2)),
+        Some("worker") => return stageway_host::worker_child(),
         Some("supervisor") if std::env::args_os().nth(2).is_some_and(|word| word == "zygote") => {
             return stageway_executors::local::zygote();
         }

@@ -54,6 +54,7 @@ pub async fn replay(
     let mut attempt = Attempt::new(engine.clone(), subject.clone(), Mode::Replay, cursor, cancel);
     let entries = attempt.replayed();
     let run = GuestRun {
+        tenant: subject.writer.tenant.clone(),
         component: header.component,
         linking: linking(subject),
         limits: header.limits.clone(),

@@ -1,6 +1,6 @@
 //! The settings of wasmtime. Compiling and running share [`code`], so that what the child compiles is what is loaded.
 
-use crate::options::HostOptions;
+use crate::options::ComponentLimits;
 use std::num::NonZeroUsize;
 use wasmtime::{Config, Enabled, Engine, PoolingAllocationConfig, Result};
 
@@ -61,28 +61,27 @@ pub(crate) fn compiling() -> Result<Engine> {
 ///
 /// # Errors
 /// When the address space cannot be reserved.
-pub(crate) fn running(options: &HostOptions) -> Result<Engine> {
+pub(crate) fn running(instances: u32, bounds: &ComponentLimits) -> Result<Engine> {
     let mut config = code();
-    config.allocation_strategy(pool(options));
+    config.allocation_strategy(pool(instances, bounds));
     Engine::new(&config)
 }
 
-fn pool(options: &HostOptions) -> PoolingAllocationConfig {
-    let instances = options.instances.max(1);
-    let limits = &options.component;
+fn pool(instances: u32, bounds: &ComponentLimits) -> PoolingAllocationConfig {
+    let instances = instances.max(1);
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(instances)
         .total_stacks(instances)
         .total_core_instances(instances.saturating_mul(CORE_INSTANCES))
-        .total_memories(instances.saturating_mul(limits.memories))
-        .total_tables(instances.saturating_mul(limits.tables))
+        .total_memories(instances.saturating_mul(bounds.memories))
+        .total_tables(instances.saturating_mul(bounds.tables))
         .total_gc_heaps(0)
         .max_core_instances_per_component(CORE_INSTANCES)
-        .max_memories_per_component(limits.memories)
-        .max_tables_per_component(limits.tables)
-        .max_tables_per_module(limits.tables)
-        .max_memory_size(usize::try_from(limits.memory_bytes).unwrap_or(usize::MAX))
-        .table_elements(usize::try_from(limits.table_elements).unwrap_or(usize::MAX))
+        .max_memories_per_component(bounds.memories)
+        .max_tables_per_component(bounds.tables)
+        .max_tables_per_module(bounds.tables)
+        .max_memory_size(usize::try_from(bounds.memory_bytes).unwrap_or(usize::MAX))
+        .table_elements(usize::try_from(bounds.table_elements).unwrap_or(usize::MAX))
         .linear_memory_keep_resident(8 << 20)
         .table_keep_resident(1 << 20)
         .async_stack_keep_resident(STACK_KEPT)

@@ -1,12 +1,13 @@
 use crate::compile::Compiler;
 use crate::inspect;
-use crate::options::HostOptions;
+use crate::options::{ComponentLimits, HostOptions};
 use crate::prepared::{Prepared, Registry};
 use crate::{engine, pure, run, ticker};
 use async_trait::async_trait;
 use serde_json::Value as Json;
 use stageway_core::digest::Digest;
 use stageway_core::journal::canonical;
+use stageway_core::name::TenantId;
 use stageway_core::run::Usage;
 use stageway_ports::{Calls, Component, ConfigIssue, GuestEnd, GuestError, GuestRun, Guests};
 use std::io;
@@ -22,12 +23,18 @@ use wasmtime::Engine;
 /// error; guests that compute share their threads with everything else.
 ///
 /// # Assumptions
-/// It lives in a tokio runtime with its timer. One process per tenant where tenants do not trust each other.
+/// It lives in a tokio runtime with its timer. Where tenants do not trust each other, [`Workers`](crate::Workers) runs them in
+/// processes of their own.
 pub struct Host {
-    options: HostOptions,
-    engine: Engine,
+    runner: Runner,
     compiler: Compiler,
     registry: Registry,
+}
+
+/// What instances are made with.
+pub(crate) struct Runner {
+    pub(crate) engine: Engine,
+    pub(crate) bounds: ComponentLimits,
 }
 
 /// Why a host cannot be had.
@@ -60,26 +67,21 @@ impl Host {
     /// # Errors
     /// Every variant of [`SetupError`].
     pub fn new(options: HostOptions) -> Result<Self, SetupError> {
-        let engine = engine::running(&options).map_err(|error| SetupError::Engine {
-            instances: options.instances,
-            message: format!("{error:#}"),
+        let engine = engine::running(options.instances, &options.component).map_err(|error| {
+            SetupError::Engine { instances: options.instances, message: format!("{error:#}") }
         })?;
         let compiler = Compiler::new(&engine, &options)?;
         ticker::start(&engine).map_err(SetupError::Thread)?;
         let registry = Registry::new(options.prepared);
-        Ok(Self { options, engine, compiler, registry })
+        Ok(Self { runner: Runner { engine, bounds: options.component }, compiler, registry })
     }
 
     /// wasmtime's own engine with the settings of this host: what is measured against it is measured under the same ones.
     pub fn engine(&self) -> &Engine {
-        &self.engine
+        &self.runner.engine
     }
 
-    pub(crate) fn options(&self) -> &HostOptions {
-        &self.options
-    }
-
-    fn prepared(&self, component: &Digest) -> Result<Arc<Prepared>, GuestError> {
+    pub(crate) fn prepared(&self, component: &Digest) -> Result<Arc<Prepared>, GuestError> {
         self.registry.get(component).ok_or_else(|| {
             GuestError::Host(format!("the component {component} was not prepared in this process"))
         })
@@ -89,14 +91,14 @@ impl Host {
 #[async_trait]
 impl Guests for Host {
     fn inspect(&self, bytes: &[u8]) -> Result<Component, GuestError> {
-        inspect::inspect(bytes, &self.options.component)
+        inspect::inspect(bytes, &self.runner.bounds)
     }
 
     async fn prepare(&self, bytes: &[u8]) -> Result<Digest, GuestError> {
         let Component { digest, imports, .. } = self.inspect(bytes)?;
         if !self.registry.has(&digest) {
             let component = self.compiler.load(digest, bytes).await?;
-            self.registry.put(Prepared::new(&self.engine, &component, digest, imports)?);
+            self.registry.put(Prepared::new(&self.runner.engine, &component, digest, imports)?);
         }
         Ok(digest)
     }
@@ -107,20 +109,21 @@ impl Guests for Host {
 
     async fn describe(&self, component: &Digest) -> Result<String, GuestError> {
         let prepared = self.prepared(component)?;
-        pure::describe(self, &prepared).await
+        pure::describe(&self.runner, &prepared).await
     }
 
     async fn validate(
         &self,
+        _tenant: &TenantId,
         component: &Digest,
         configuration: &Json,
     ) -> Result<Vec<ConfigIssue>, GuestError> {
         let prepared = self.prepared(component)?;
-        pure::validate(self, &prepared, &canonical(configuration)).await
+        pure::validate(&self.runner, &prepared, &canonical(configuration)).await
     }
 
     async fn run(&self, run: GuestRun, calls: &mut dyn Calls) -> Result<(GuestEnd, Usage), GuestError> {
         let prepared = self.prepared(&run.component)?;
-        run::attempt(self, &prepared, &run, calls).await
+        run::attempt(&self.runner, &prepared, &run, calls).await
     }
 }

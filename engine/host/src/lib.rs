@@ -10,7 +10,8 @@
 //! * `linking` decides which imports are linked, and says why the others are not,
 //! * `link` has one file per interface of the contract,
 //! * `wasi` is the inert, deterministic baseline that language runtimes need,
-//! * `guest` is the state and the bounds of one instance, `run` its life.
+//! * `guest` is the state and the bounds of one instance, `run` its life,
+//! * `worker` runs the guests of a tenant in a process of their own.
 //!
 //! What it refuses to do: run guest code to learn about a component, load compiled code that it did not write itself,
 //! show a guest a fault of the engine, or link an import that was not granted.
@@ -30,7 +31,9 @@ mod pure;
 mod run;
 mod ticker;
 mod wasi;
+mod worker;
 
 pub use compile::compile_child;
 pub use host::Host;
 pub use options::{CompileBy, CompileLimits, ComponentLimits, HostOptions};
+pub use worker::{WorkerOptions, Workers, worker_child};

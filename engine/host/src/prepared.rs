@@ -15,6 +15,8 @@ use wasmtime::component::{Component, ComponentExportIndex, InstancePre, Linker};
 pub(crate) struct Prepared {
     /// Of the binary.
     pub(crate) digest: Digest,
+    /// What it imports.
+    pub(crate) imports: Vec<String>,
     /// Those of them that a run without any grant would be refused: only they are looked at again at each run.
     pub(crate) granted: Vec<String>,
     /// Absent while the component imports something unknown, which only a run refuses.
@@ -42,7 +44,7 @@ impl Prepared {
     ) -> Result<Self, GuestError> {
         let granted = imports.iter().filter(|import| !linking::is_free(import)).cloned().collect();
         if linking::check(&imports, &linking::everything()).is_err() {
-            return Ok(Self { digest, granted, plugin: None });
+            return Ok(Self { digest, imports, granted, plugin: None });
         }
         let wrong = |error: wasmtime::Error| GuestError::WrongWorld(format!("{error:#}"));
         check_stage(engine, component)?;
@@ -50,7 +52,17 @@ impl Prepared {
         linking::link(&mut linker, component, &imports).map_err(wrong)?;
         let instance = linker.instantiate_pre(component).map_err(wrong)?;
         let plugin = Some(Plugin::new(instance)?);
-        Ok(Self { digest, granted, plugin })
+        Ok(Self { digest, imports, granted, plugin })
+    }
+
+    /// Its machine code, for another process.
+    ///
+    /// # Errors
+    /// [`GuestError::Host`] when it has none, or there is no memory for it.
+    pub(crate) fn code(&self) -> Result<Vec<u8>, GuestError> {
+        let no_code = |why: String| GuestError::Host(format!("its machine code cannot be had: {why}"));
+        let plugin = self.plugin.as_ref().ok_or_else(|| no_code("its imports are unknown".to_owned()))?;
+        plugin.instance.component().serialize().map_err(|error| no_code(format!("{error:#}")))
     }
 }
 

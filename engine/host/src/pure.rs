@@ -1,6 +1,6 @@
 //! `describe` and `validate`: functions that compute their answer alone.
 
-use crate::host::Host;
+use crate::host::Runner;
 use crate::linking;
 use crate::prepared::Prepared;
 use crate::run::{Broke, Export, Said, call};
@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use serde_json::Value as Json;
 use stageway_core::call::{Call, Clock, Function, Log, LogLevel, Reply, Stop, Value};
 use stageway_core::limits::AttemptLimits;
+use stageway_core::name::TenantId;
 use stageway_ports::{Calls, ConfigIssue, GuestError, GuestRun};
 use std::time::Duration;
 
@@ -26,8 +27,8 @@ const CALLS: u64 = 10_000;
 ///
 /// # Errors
 /// [`GuestError::Trap`], [`GuestError::NotLinked`] and [`GuestError::Host`].
-pub(crate) async fn describe(host: &Host, prepared: &Prepared) -> Result<String, GuestError> {
-    match pure(host, prepared, "describe", Export::Describe).await? {
+pub(crate) async fn describe(runner: &Runner, prepared: &Prepared) -> Result<String, GuestError> {
+    match pure(runner, prepared, "describe", Export::Describe).await? {
         Said::Manifest(manifest) => Ok(manifest),
         _ => Err(GuestError::Host("`describe` answered what another function answers".to_owned())),
     }
@@ -38,18 +39,18 @@ pub(crate) async fn describe(host: &Host, prepared: &Prepared) -> Result<String,
 /// # Errors
 /// Those of [`describe`].
 pub(crate) async fn validate(
-    host: &Host,
+    runner: &Runner,
     prepared: &Prepared,
     configuration: &str,
 ) -> Result<Vec<ConfigIssue>, GuestError> {
-    match pure(host, prepared, "validate", Export::Validate(configuration)).await? {
+    match pure(runner, prepared, "validate", Export::Validate(configuration)).await? {
         Said::Issues(issues) => Ok(issues),
         _ => Err(GuestError::Host("`validate` answered what another function answers".to_owned())),
     }
 }
 
 async fn pure(
-    host: &Host,
+    runner: &Runner,
     prepared: &Prepared,
     function: &'static str,
     export: Export<'_>,
@@ -59,6 +60,7 @@ async fn pure(
     let limits =
         AttemptLimits { cpu_ms: CPU_MS, log_bytes: LOG_BYTES, host_calls: CALLS, ..AttemptLimits::default() };
     let run = GuestRun {
+        tenant: TenantId::local(),
         component: prepared.digest,
         linking,
         limits,
@@ -67,8 +69,8 @@ async fn pure(
         replayed: 0,
     };
     let mut calls = Alone::default();
-    let (said, _) = call(host, prepared, &run, WALL, export, &mut calls).await?;
-    said.map_err(|broke| GuestError::Trap { function, message: calls.explain(broke) })
+    let (said, _) = call(runner, prepared, &run, WALL, export, &mut calls).await?;
+    said.map_err(|broke| GuestError::Trap { function: function.to_owned(), message: calls.explain(broke) })
 }
 
 /// Answers only what needs no outside: log lines are kept for the message, time stands still.

@@ -9,6 +9,7 @@ use stageway_core::call::{
     LogLevel, Reply, Stop, Tasks, Value, Workspace,
 };
 use stageway_core::digest::Digest;
+use stageway_core::name::TenantId;
 use stageway_ports::memory::ScriptedCalls;
 use stageway_ports::{GuestEnd, GuestError, Guests, Linking};
 use support::{Bench, Plugin, outputs};
@@ -77,7 +78,7 @@ async fn describe_and_validate_answer_alone() {
     let digest = bench.host.prepare(&plugin.encode()).await.unwrap();
     assert!(bench.host.is_prepared(&digest));
     assert_eq!(bench.host.describe(&digest).await.unwrap(), "{}");
-    let issues = bench.host.validate(&digest, &json!({})).await.unwrap();
+    let issues = bench.host.validate(&TenantId::local(), &digest, &json!({})).await.unwrap();
     assert_eq!((issues[0].pointer.as_str(), issues[0].message.as_str()), ("/command", "is empty"));
 }
 
@@ -92,9 +93,10 @@ async fn describe_that_calls_is_refused_by_name() {
              (call $sleep (i32.const 5) (i32.const 128)) unreachable",
         );
     let digest = bench.host.prepare(&plugin.encode()).await.unwrap();
-    let Err(GuestError::Trap { function: "describe", message }) = bench.host.describe(&digest).await else {
+    let Err(GuestError::Trap { function, message }) = bench.host.describe(&digest).await else {
         panic!("a describe that sleeps is refused")
     };
+    assert_eq!(function, "describe");
     assert_eq!(message, "it called `clock.sleep`, but computes its answer alone\nabout to sleep");
 }
 

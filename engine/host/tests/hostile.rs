@@ -40,10 +40,10 @@ async fn an_endless_start_ends() {
 async fn an_endless_describe_ends() {
     let bench = Bench::new();
     let digest = bench.host.prepare(&Plugin::echo().describe(FOREVER).encode()).await.unwrap();
-    let Err(GuestError::Trap { function: "describe", message }) = bench.host.describe(&digest).await else {
+    let Err(GuestError::Trap { function, message }) = bench.host.describe(&digest).await else {
         panic!("an endless describe ends")
     };
-    assert_eq!(message, "it used up its limit `cpu-ms`");
+    assert_eq!((function.as_str(), message.as_str()), ("describe", "it used up its limit `cpu-ms`"));
     bench.neighbour_is_well().await;
 }
 

@@ -1,9 +1,11 @@
 use crate::Calls;
 use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 use stageway_core::call::{Failure, Stop};
 use stageway_core::digest::Digest;
 use stageway_core::limits::AttemptLimits;
+use stageway_core::name::TenantId;
 use stageway_core::run::Usage;
 use std::collections::BTreeSet;
 use thiserror::Error;
@@ -28,7 +30,8 @@ pub struct Component {
 }
 
 /// Why a component cannot be taken.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Error, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum GuestError {
     /// The bytes are no component, or break a limit of its binary.
     #[error("not a component this engine takes: {0}")]
@@ -46,7 +49,7 @@ pub enum GuestError {
     #[error("`{function}` broke off: {message}")]
     Trap {
         /// Which function.
-        function: &'static str,
+        function: String,
         /// What happened.
         message: String,
     },
@@ -56,7 +59,7 @@ pub enum GuestError {
 }
 
 /// A problem that the plugin's own `validate` found.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ConfigIssue {
     /// JSON pointer into the configuration.
     pub pointer: String,
@@ -65,7 +68,7 @@ pub struct ConfigIssue {
 }
 
 /// Which interfaces of `stageway:host` are linked, by their short names such as `tasks`.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 pub struct Linking {
     /// Linked for real. The interfaces that need no grant are always linked.
     pub granted: BTreeSet<String>,
@@ -74,8 +77,10 @@ pub struct Linking {
 }
 
 /// One attempt, as the host needs it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct GuestRun {
+    /// Whose guest it is: those of two tenants may run in two processes.
+    pub tenant: TenantId,
     /// A component that was prepared.
     pub component: Digest,
     /// What is linked.
@@ -91,7 +96,8 @@ pub struct GuestRun {
 }
 
 /// How a guest ended.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum GuestEnd {
     /// `run` answered the object of outputs.
     Succeeded(Json),
@@ -128,9 +134,10 @@ pub trait Guests: Send + Sync {
     /// Runs `describe`. Only plugin builds do that.
     async fn describe(&self, component: &Digest) -> Result<String, GuestError>;
 
-    /// Runs `validate`.
+    /// Runs `validate` for a tenant.
     async fn validate(
         &self,
+        tenant: &TenantId,
         component: &Digest,
         configuration: &Json,
     ) -> Result<Vec<ConfigIssue>, GuestError>;

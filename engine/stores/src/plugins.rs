@@ -292,6 +292,7 @@ impl Plugins for PluginDirectories {
 mod tests {
     use super::*;
     use serde_json::{Value as Json, json};
+    use stageway_core::name::TenantId;
     use stageway_core::run::Usage;
     use stageway_ports::{Calls, ConfigIssue, GuestEnd, GuestError, GuestRun};
 
@@ -331,7 +332,7 @@ mod tests {
             Err(GuestError::Host("nothing is run here".into()))
         }
 
-        async fn validate(&self, _: &Digest, _: &Json) -> Result<Vec<ConfigIssue>, GuestError> {
+        async fn validate(&self, _: &TenantId, _: &Digest, _: &Json) -> Result<Vec<ConfigIssue>, GuestError> {
             Ok(vec![])
         }
 

@@ -5,6 +5,7 @@
 use async_trait::async_trait;
 use serde_json::Value;
 use stageway_core::digest::Digest;
+use stageway_core::name::TenantId;
 use stageway_core::run::Usage;
 use stageway_ports::{Calls, Component, ConfigIssue, GuestEnd, GuestError, GuestRun, Guests};
 use stageway_workbench::Silent;
@@ -61,7 +62,7 @@ impl Guests for Scripted {
         Ok(self.answers[asked % 2].to_owned())
     }
 
-    async fn validate(&self, _: &Digest, _: &Value) -> Result<Vec<ConfigIssue>, GuestError> {
+    async fn validate(&self, _: &TenantId, _: &Digest, _: &Value) -> Result<Vec<ConfigIssue>, GuestError> {
         Err(GuestError::Host("nothing is validated here".to_owned()))
     }
 

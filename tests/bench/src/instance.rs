@@ -11,6 +11,7 @@ use serde_json::json;
 use stageway_core::call::{Call, Reply, Value};
 use stageway_core::digest::Digest;
 use stageway_core::limits::AttemptLimits;
+use stageway_core::name::TenantId;
 use stageway_host::Host;
 use stageway_ports::{Calls, GuestEnd, GuestRun, Guests as _, Linking};
 
@@ -61,6 +62,7 @@ async fn hosted(host: &Host, component: Digest, count: u32) -> Result<f64> {
     let begun = processor();
     for _ in 0..count {
         let run = GuestRun {
+            tenant: TenantId::local(),
             component,
             linking: Linking::default(),
             limits: AttemptLimits::default(),

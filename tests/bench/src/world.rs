@@ -130,6 +130,7 @@ impl World {
         let plugins = vec![self.directory.path().join("plugins")];
         let plugins = PluginDirectories::new(self.host.clone(), plugins, self.directory.path());
         let request = Request {
+            tenant: &TenantId::local(),
             file: "stageway.yaml",
             bytes: pipeline.as_bytes(),
             event: &Event::push("main", "0123456789abcdef0123456789abcdef01234567", Trust::Protected),

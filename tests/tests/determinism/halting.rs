@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use serde_json::Value as Json;
 use stageway_core::call::{Call, Reply};
 use stageway_core::digest::Digest;
+use stageway_core::name::TenantId;
 use stageway_core::run::Usage;
 use stageway_host::Host;
 use stageway_ports::{Calls, Component, ConfigIssue, GuestEnd, GuestError, GuestRun, Guests};
@@ -77,10 +78,11 @@ impl Guests for Halting {
 
     async fn validate(
         &self,
+        tenant: &TenantId,
         component: &Digest,
         configuration: &Json,
     ) -> Result<Vec<ConfigIssue>, GuestError> {
-        self.host.validate(component, configuration).await
+        self.host.validate(tenant, component, configuration).await
     }
 
     async fn run(&self, run: GuestRun, calls: &mut dyn Calls) -> Result<(GuestEnd, Usage), GuestError> {

@@ -13,5 +13,7 @@ mod refused;
 #[path = "../../../engine/remotes/tests/support/signed.rs"]
 mod signed;
 mod starts;
+mod tenants;
 mod traces;
+mod workers;
 mod world;

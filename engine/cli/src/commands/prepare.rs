@@ -147,6 +147,7 @@ async fn plan(
     let folder = root.join(name);
     let plugins = plugins(&blueprint.settings, blueprint.guests.clone(), folder.parent().unwrap_or(root));
     let request = Request {
+        tenant: &blueprint.home.tenant,
         file: name,
         bytes,
         event,

@@ -9,15 +9,20 @@ use anyhow::{Context, Result};
 use stageway_conductor::engine::{Engine, Observer, Rules};
 use stageway_conductor::trees::Trees;
 use stageway_core::policy::Policy;
-use stageway_host::{CompileBy, Host, HostOptions};
+use stageway_host::{CompileBy, Host, HostOptions, WorkerOptions, Workers};
 use stageway_ports::{Cluster, Executor, Guests, Secrets, Source};
 use stageway_remotes::secrets::DeclaredSecrets;
 use stageway_remotes::source::WorkTree;
 use std::ffi::OsString;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// The running executable, even if its file was replaced since.
 pub(crate) const THIS_PROGRAM: &str = "/proc/self/exe";
+
+/// How long the worker of a tenant waits for another guest.
+const WORKER_IDLE: Duration = Duration::from_secs(300);
+
 /// What engines of this installation are made of.
 pub(crate) struct Blueprint {
     /// Where everything is.
@@ -37,10 +42,27 @@ pub(crate) struct Blueprint {
 /// # Errors
 /// When its memory or its directory cannot be had.
 pub(crate) fn guests(settings: &Settings) -> Result<Arc<dyn Guests>> {
+    Ok(Arc::new(host(settings)?))
+}
+
+/// The same for a server: with more than one tenant, each one's guests run in a process of their own.
+///
+/// # Errors
+/// Those of [`guests`].
+pub(crate) fn guests_of_tenants(settings: &Settings) -> Result<Arc<dyn Guests>> {
+    if settings.service.tenant_names().len() < 2 {
+        return guests(settings);
+    }
+    let arguments = vec![OsString::from("worker")];
+    let options = WorkerOptions { program: THIS_PROGRAM.into(), arguments, idle: WORKER_IDLE };
+    Ok(Arc::new(Workers::new(host(settings)?, options)))
+}
+
+fn host(settings: &Settings) -> Result<Host> {
     let compile_by =
         CompileBy::Child { program: THIS_PROGRAM.into(), arguments: vec![OsString::from("compile")] };
     let options = HostOptions::new(settings.state.join("compiled"), compile_by);
-    Ok(Arc::new(Host::new(options).context("components cannot be run")?))
+    Host::new(options).context("components cannot be run")
 }
 
 /// What engines do not have in common.
@@ -66,8 +88,16 @@ impl Blueprint {
     /// # Errors
     /// Those of [`Home::open`], [`guests`] and [`executor()`].
     pub(crate) async fn new(settings: Settings) -> Result<Self> {
-        let home = Home::open(&settings).await?;
         let guests = guests(&settings)?;
+        Self::with(settings, guests).await
+    }
+
+    /// The same with these guests.
+    ///
+    /// # Errors
+    /// Those of [`Home::open`] and [`executor()`].
+    pub(crate) async fn with(settings: Settings, guests: Arc<dyn Guests>) -> Result<Self> {
+        let home = Home::open(&settings).await?;
         let executor = executor(&settings, &home.directory, home.blobs.clone()).await?;
         let clusters = clusters(&settings);
         Ok(Self { settings: Arc::new(settings), home, guests, executor, clusters })

@@ -1,6 +1,6 @@
 //! A server: its parts, their start, and their end.
 
-use super::engine::Blueprint;
+use super::engine::{Blueprint, guests_of_tenants};
 use super::fleet::Fleet;
 use super::mirrors::LocalMirrors;
 use super::site::{site, traces};
@@ -75,7 +75,8 @@ impl Server {
             let remedy = "describe `forges`, `repositories`, `webhooks` and `tokens` in the configuration";
             return Err(Refused::new(Exit::Invalid, "no webhook and no token is registered", remedy).into());
         }
-        let blueprint = Arc::new(Blueprint::new(settings).await?);
+        let guests = guests_of_tenants(&settings)?;
+        let blueprint = Arc::new(Blueprint::with(settings, guests).await?);
         let lock = lock(&blueprint.home)?;
         // Whoever had a claim of ours is dead.
         blueprint.home.inbox.forget_claims().await?;

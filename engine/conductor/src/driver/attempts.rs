@@ -224,6 +224,7 @@ impl Work {
         }
         let mut attempt = self.attempt(cursor);
         let run = GuestRun {
+            tenant: self.subject.writer.tenant.clone(),
             component: self.subject.planned().plugin.digest,
             linking: linking(&self.subject),
             limits: attempt.limits().clone(),

@@ -172,6 +172,7 @@ impl Intake {
 
     async fn plan(&self, known: &Known<'_>, file: &str, bytes: &[u8]) -> Result<Prepared, Vec<Diagnostic>> {
         let request = Request {
+            tenant: &known.about.claimed.tenant,
             file,
             bytes,
             event: &known.event,

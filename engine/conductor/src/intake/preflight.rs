@@ -68,6 +68,7 @@ impl Intake {
         let event = event(&wanted, (&reference, &revision), base);
         let policy = below_environments(&rules.policy);
         let request = Request {
+            tenant: &claimed.tenant,
             file,
             bytes,
             event: &event,

@@ -23,6 +23,8 @@ use thiserror::Error;
 
 /// Everything that a plan is made from.
 pub struct Request<'a> {
+    /// Whose run it becomes.
+    pub tenant: &'a TenantId,
     /// The pipeline file's path below the root of the tree.
     pub file: &'a str,
     /// Its bytes.
@@ -79,7 +81,7 @@ pub async fn make(
         diagnostics.extend(problems);
         std::mem::take(&mut diagnostics)
     })?;
-    let refused = validate(guests, &definition, &plan, &components).await;
+    let refused = validate((guests, request.tenant), &definition, &plan, &components).await;
     if !refused.is_empty() {
         return Err(refused);
     }
@@ -162,7 +164,7 @@ fn refused(error: &PluginError) -> Diagnostic {
 
 /// What the plugins themselves say of the configurations that are whole already.
 async fn validate(
-    guests: &dyn Guests,
+    (guests, tenant): (&dyn Guests, &TenantId),
     definition: &Definition,
     plan: &Plan,
     components: &BTreeMap<Digest, Vec<u8>>,
@@ -201,7 +203,7 @@ async fn validate(
         if has_expressions(&stage.with) {
             continue;
         }
-        match guests.validate(&stage.plugin.digest, &stage.with).await {
+        match guests.validate(tenant, &stage.plugin.digest, &stage.with).await {
             Ok(issues) => problems.extend(issues.into_iter().map(|issue| {
                 let remedy = "mend the value; the plugin's README says what it takes";
                 Diagnostic::error(codes::CONFIGURATION_REFUSED, issue.message, remedy)

@@ -57,6 +57,7 @@ pub async fn stage(engine: &Arc<Engine>, subject: &Arc<Subject>) -> Preview {
     let (_keep, cancel) = watch::channel(false);
     let mut attempt = Attempt::new(engine.clone(), subject.clone(), Mode::plan(), Cursor::default(), cancel);
     let run = GuestRun {
+        tenant: subject.writer.tenant.clone(),
         component: subject.planned().plugin.digest,
         linking: linking(subject),
         limits: attempt.limits().clone(),

@@ -1,7 +1,7 @@
 use super::ending::{self, Broke};
 use crate::bindings::exports::stageway::stage::stage::Verdict;
 use crate::guest::{Broken, Guest, Meter, Metered, OnThread, Port, Start, serve};
-use crate::host::Host;
+use crate::host::Runner;
 use crate::prepared::{Plugin, Prepared};
 use stageway_core::run::Usage;
 use stageway_ports::{Calls, ConfigIssue, GuestEnd, GuestError, GuestRun};
@@ -41,7 +41,7 @@ pub(crate) enum Said {
 /// # Errors
 /// [`GuestError::Host`] when there is no room for an instance.
 pub(crate) async fn call(
-    host: &Host,
+    runner: &Runner,
     prepared: &Prepared,
     run: &GuestRun,
     wall: Duration,
@@ -54,8 +54,7 @@ pub(crate) async fn call(
         .ok_or_else(|| GuestError::Host("a component with unknown imports has no instances".to_owned()))?;
     let meter = Meter::new(Duration::from_millis(run.limits.cpu_ms), run.replayed == 0);
     let (port, desk) = Port::pair();
-    let mut store =
-        store(host, Start { run, bounds: &host.options().component, port, meter: Arc::clone(&meter) });
+    let mut store = store(runner, Start { run, bounds: &runner.bounds, port, meter: Arc::clone(&meter) });
     let work = async {
         let said = invoke(plugin, &mut store, export).await;
         if said.as_ref().is_err_and(|error| matches!(error.downcast_ref(), Some(Broken::Stop(_)))) {
@@ -79,9 +78,9 @@ pub(crate) async fn call(
 }
 
 /// A store with every bound.
-fn store(host: &Host, start: Start<'_>) -> Store<Guest> {
+fn store(runner: &Runner, start: Start<'_>) -> Store<Guest> {
     let meter = Arc::clone(&start.meter);
-    let mut store = Store::new(host.engine(), Guest::new(start));
+    let mut store = Store::new(&runner.engine, Guest::new(start));
     store.limiter(|guest| &mut guest.memory);
     store.set_hostcall_fuel(CALL_BYTES);
     store.set_epoch_deadline(1);

@@ -6,7 +6,7 @@ mod instance;
 pub(crate) use ending::Broke;
 pub(crate) use instance::{Export, Said, call};
 
-use crate::host::Host;
+use crate::host::Runner;
 use crate::linking;
 use crate::prepared::Prepared;
 use stageway_core::journal::canonical_value;
@@ -22,7 +22,7 @@ use std::time::Duration;
 /// # Cancellation
 /// Drops the instance where it stands.
 pub(crate) async fn attempt(
-    host: &Host,
+    runner: &Runner,
     prepared: &Prepared,
     run: &GuestRun,
     calls: &mut dyn Calls,
@@ -30,7 +30,7 @@ pub(crate) async fn attempt(
     linking::check(&prepared.granted, &run.linking)?;
     let configuration = canonical_value(&run.configuration);
     let wall = Duration::from_millis(run.limits.wall_ms);
-    let (said, usage) = call(host, prepared, run, wall, Export::Run(&configuration), calls).await?;
+    let (said, usage) = call(runner, prepared, run, wall, Export::Run(&configuration), calls).await?;
     let end = match said {
         Ok(Said::Outputs(outputs)) => ending::outputs(&outputs, run.limits.outputs),
         Ok(Said::Verdict(end)) => end,

@@ -13,6 +13,7 @@ pub use guest::Plugin;
 
 use serde_json::{Value as Json, json};
 use stageway_core::limits::AttemptLimits;
+use stageway_core::name::TenantId;
 use stageway_core::run::Usage;
 use stageway_host::{CompileBy, Host, HostOptions};
 use stageway_ports::memory::ScriptedCalls;
@@ -52,6 +53,7 @@ impl Bench {
     ) -> Result<(GuestEnd, Usage), GuestError> {
         let component = self.host.prepare(&plugin.encode()).await?;
         let mut run = GuestRun {
+            tenant: TenantId::local(),
             component,
             linking: everything(),
             limits: AttemptLimits { cpu_ms: 300, wall_ms: 20_000, ..AttemptLimits::default() },

@@ -3,6 +3,7 @@ use async_trait::async_trait;
 use serde_json::Value as Json;
 use stageway_core::call::{Answer, Call, Failure, Function, Reply, Value};
 use stageway_core::digest::Digest;
+use stageway_core::name::TenantId;
 use stageway_core::run::Usage;
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -180,6 +181,7 @@ impl Guests for ScriptedGuests {
 
     async fn validate(
         &self,
+        _tenant: &TenantId,
         component: &Digest,
         _configuration: &Json,
     ) -> Result<Vec<ConfigIssue>, GuestError> {

@@ -3,6 +3,7 @@ use async_trait::async_trait;
 use serde_json::Value as Json;
 use stageway_core::call::{Call, Reply};
 use stageway_core::digest::Digest;
+use stageway_core::name::TenantId;
 use stageway_core::run::Usage;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -105,10 +106,11 @@ impl Guests for HaltingGuests {
 
     async fn validate(
         &self,
+        tenant: &TenantId,
         component: &Digest,
         configuration: &Json,
     ) -> Result<Vec<ConfigIssue>, GuestError> {
-        self.guests.validate(component, configuration).await
+        self.guests.validate(tenant, component, configuration).await
     }
 
     async fn run(&self, run: GuestRun, calls: &mut dyn Calls) -> Result<(GuestEnd, Usage), GuestError> {
