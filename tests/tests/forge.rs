@@ -111,6 +111,10 @@ fn every_way_to_move_a_ref() {
 fn next_pull(forge: &dyn Forge, receiver: &Receiver, action: PullRequestAction) -> PullRequest {
     for _ in 0..20 {
         if let Meaning::PullRequest(pull) = next(forge, receiver) {
+            // Gitea looks at a push when it comes to it: a pull request that was opened meanwhile is told of as updated, too.
+            if pull.action == PullRequestAction::Updated && action != PullRequestAction::Updated {
+                continue;
+            }
             assert_eq!(pull.action, action);
             return *pull;
         }
