@@ -91,7 +91,12 @@ impl KubernetesExecutor {
                     if left.is_zero() {
                         return Ok(now);
                     }
-                    self.cluster.changed(&pod, left).await;
+                    if let Some(told) = self.cluster.changed(&pod, left).await
+                        && incarnation(&told) == incarnation(&pod)
+                    {
+                        pod = (*told).clone();
+                        continue;
+                    }
                 }
             }
             match self.incarnated(name, known).await? {

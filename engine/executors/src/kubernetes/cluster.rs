@@ -4,6 +4,7 @@ use super::log::Place;
 use super::options::KubernetesOptions;
 use super::patient::patiently;
 use super::waiting::Waiting;
+use super::watched::Watched;
 use super::{name, pod};
 use crate::reach::{self, OpenError};
 use futures::AsyncBufRead;
@@ -18,8 +19,6 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Mutex;
 
-/// For how long a watch is believed before the pod is looked at again.
-const LOOK: Duration = Duration::from_secs(10);
 /// Between two looks where a watch cannot be had, and at an output that has nothing yet.
 pub(super) const PAUSE: Duration = Duration::from_millis(300);
 
@@ -29,6 +28,8 @@ pub(super) struct Cluster {
     pub(super) pods: Api<Pod>,
     pub(super) secrets: Api<Secret>,
     pub(super) blobs: Arc<dyn Blobs>,
+    /// What the cluster tells of the pods.
+    watched: Watched,
     /// Who asks for room in the namespace.
     pub(super) turns: Mutex<()>,
 }
@@ -38,7 +39,8 @@ impl Cluster {
         let client = reach::client(options.kubeconfig.as_deref(), options.context.as_deref()).await?;
         let pods = Api::namespaced(client.clone(), &options.namespace);
         let secrets = Api::namespaced(client, &options.namespace);
-        Ok(Self { options, pods, secrets, blobs, turns: Mutex::default() })
+        let watched = Watched::new(pods.clone());
+        Ok(Self { options, pods, secrets, blobs, watched, turns: Mutex::default() })
     }
 
     pub(super) async fn pod(&self, name: &TaskName) -> Result<Option<Pod>, TaskError> {
@@ -71,11 +73,9 @@ impl Cluster {
         self.delete(pod, 1).await
     }
 
-    /// Returns when the pod may have changed, at the latest after a while.
-    pub(super) async fn changed(&self, pod: &Pod, within: Duration) {
-        let name = pod.metadata.name.as_deref().unwrap_or_default();
-        let version = pod.metadata.resource_version.as_deref().unwrap_or_default();
-        reach::changed(&self.pods, name, version, within.min(LOOK), PAUSE).await;
+    /// Returns when the pod may have changed, at the latest after a while; with what it is now, where that is known.
+    pub(super) async fn changed(&self, pod: &Pod, within: Duration) -> Option<Arc<Pod>> {
+        self.watched.changed(pod, within).await
     }
 
     pub(super) async fn log(

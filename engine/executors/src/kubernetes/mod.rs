@@ -10,6 +10,8 @@
 //! output, ending and what is collected come back the same way, as often as a connection breaks. All that is known about a task lies
 //! in its pod, so an engine that is killed anywhere is followed by another one.
 //!
+//! Whoever waits for a pod hears of it by the one watch that an executor has of its namespace, and reads it from there.
+//!
 //! What is refused here, in words: tasks with caches, and tasks without a sandbox. Nothing here is a wall against the network: each
 //! pod carries the label `stageway.dev/network`, `none` or `granted`, for the policies of the cluster's operator to select by.
 //!
@@ -34,6 +36,7 @@ mod secret;
 mod shepherd;
 mod tend;
 mod waiting;
+mod watched;
 
 pub use crate::reach::OpenError;
 pub use client::KubernetesExecutor;

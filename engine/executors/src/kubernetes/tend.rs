@@ -21,6 +21,7 @@ use stageway_parcel::told::{End, Told};
 use stageway_ports::TaskError;
 use std::collections::BTreeMap;
 use std::io;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tracing::warn;
 
@@ -49,8 +50,15 @@ impl Tending<'_> {
         let pod_name = name::pod(self.name);
         let helper = Helper::of(&self.cluster.pods, &pod_name);
         let mut seen = Seen { known: "unknown", tries: 0, fails: 0, gone: None };
+        let mut told = None;
         loop {
-            let Some(pod) = self.pod().await? else { return Ok(TaskState::Lost) };
+            let pod = match told.take().filter(|pod: &Arc<Pod>| incarnation(pod).0 == self.uid) {
+                Some(pod) => pod,
+                None => match self.pod().await? {
+                    Some(pod) => Arc::new(pod),
+                    None => return Ok(TaskState::Lost),
+                },
+            };
             if let Some(ending) = kept(&pod) {
                 return Ok(TaskState::Ended(ending));
             }
@@ -67,7 +75,7 @@ impl Tending<'_> {
                 continue;
             }
             if is_queued {
-                self.cluster.changed(&pod, WAITS).await;
+                told = self.cluster.changed(&pod, WAITS).await;
                 continue;
             }
             let told = helper.wait(seen.known, WAITS).await;
