@@ -1,23 +1,37 @@
 use super::SqliteStore;
+use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
 use sqlx::SqliteConnection;
 use stageway_core::name::TenantId;
+use std::io;
+use std::path::Path;
 use std::time::Duration;
+use tokio::net::unix::pipe::Receiver;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tokio::time::MissedTickBehavior;
+use tokio::time::{Instant, sleep, timeout};
 
-/// How soon a write of another process is noticed.
+/// Between two looks, while something is written or nobody tells whether.
 const LOOK: Duration = Duration::from_millis(50);
+/// How long after a write it is looked: a transaction is seen when it was flushed.
+const FLUSHED: Duration = Duration::from_secs(1);
+/// How long it is believed that nothing is written.
+const BELIEVED: Duration = Duration::from_secs(2);
 
 /// Notices the writes of other processes while somebody waits for them.
 ///
-/// SQLite has no event between processes; `PRAGMA data_version` reads one number out of shared memory.
+/// SQLite has no event between processes, but the kernel has one of writes to the files of the database (inotify). `PRAGMA
+/// data_version` then reads out of shared memory whether that was a transaction.
 #[derive(Debug)]
 pub(super) struct Watcher(JoinHandle<()>);
 
 impl Watcher {
-    pub(super) fn start(connection: SqliteConnection, changes: watch::Sender<()>) -> Self {
-        Self(tokio::spawn(look(connection, changes)))
+    /// For the database in a directory.
+    pub(super) fn start(connection: SqliteConnection, directory: &Path, changes: watch::Sender<()>) -> Self {
+        let writes = Writes::to(directory);
+        if let Err(error) = &writes {
+            tracing::debug!(%error, "the kernel tells nothing of writes: they are looked for");
+        }
+        Self(tokio::spawn(look(connection, writes.ok(), changes)))
     }
 }
 
@@ -27,12 +41,17 @@ impl Drop for Watcher {
     }
 }
 
-async fn look(mut connection: SqliteConnection, changes: watch::Sender<()>) {
-    let mut tick = tokio::time::interval(LOOK);
-    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+async fn look(mut connection: SqliteConnection, writes: Option<Writes>, changes: watch::Sender<()>) {
     let mut last: Option<i64> = None;
+    let mut until = Instant::now();
     loop {
-        tick.tick().await;
+        if let Some(writes) = &writes
+            && Instant::now() >= until
+            && timeout(BELIEVED, writes.next()).await.is_ok()
+        {
+            until = Instant::now() + FLUSHED;
+        }
+        sleep(LOOK).await;
         if changes.receiver_count() == 0 {
             continue;
         }
@@ -48,6 +67,26 @@ async fn look(mut connection: SqliteConnection, changes: watch::Sender<()>) {
                 changes.send_replace(());
             }
         }
+    }
+}
+
+/// Writes to the files of a directory. What the kernel tells of them is read like a pipe.
+struct Writes(Receiver);
+
+impl Writes {
+    fn to(directory: &Path) -> io::Result<Self> {
+        let events = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK)?;
+        inotify::add_watch(&events, directory, WatchFlags::MODIFY)?;
+        Ok(Self(Receiver::from_owned_fd_unchecked(events)?))
+    }
+
+    /// Returns when there were some since the last time.
+    async fn next(&self) -> io::Result<()> {
+        self.0.readable().await?;
+        // What they are does not matter, only that they are taken.
+        let mut events = [0; 4096];
+        while self.0.try_read(&mut events).is_ok() {}
+        Ok(())
     }
 }
 

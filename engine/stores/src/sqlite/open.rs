@@ -57,7 +57,7 @@ async fn open(path: &Path, blobs: Arc<dyn Blobs>) -> Result<SqliteStore> {
     File::open(directory)?.sync_all()?;
     let changes = watch::Sender::new(());
     let reading = options.clone().pragma("query_only", "ON").create_if_missing(false);
-    let watcher = Watcher::start(reading.connect().await?, changes.clone());
+    let watcher = Watcher::start(reading.connect().await?, directory, changes.clone());
     let path: Arc<Path> = path.into();
     let writer = pool(options.create_if_missing(false), 1).await?;
     let commits = Arc::new(AtomicU64::new(0));
