@@ -10,13 +10,11 @@ use crate::{Bench, plugins};
 use anyhow::{Result, ensure};
 
 /// Stages of a chain, and how often it is run.
-const CHAINS: [(usize, usize); 4] = [(1, 21), (10, 11), (100, 5), (1_000, 3)];
+const CHAINS: [(usize, usize); 4] = [(1, 101), (10, 21), (100, 5), (1_000, 3)];
 /// The chains whose growth is looked at, and how often: as many stages of the shorter before and after each longer one, because the
 /// disk is not the same all the time.
 const GROWN: (usize, usize) = (100, 1_000);
 const GROWTHS: usize = 3;
-/// Commits and instances of one turn of the floor.
-const TURN: u32 = 20;
 
 struct Chain {
     stages: usize,
@@ -81,16 +79,13 @@ async fn chain(
     let engine = world.engine(false);
     let count = stages as f64;
     let mut chain = Chain { stages, time: Paired::default(), commits: 0 };
-    let mut before = floor(raw, appends).await?;
+    let mut before = floor(raw, appends, stages).await?;
     for round in 0..rounds {
         let pipeline = plugins::pipeline("pure", stages, &format!("{stages}-{round}"));
         let driven = world.run(&engine, &pipeline).await?;
-        let after = floor(raw, appends).await?;
-        let (commit, instance) = ((before.0 + after.0) / 2.0, (before.1 + after.1) / 2.0);
+        let after = floor(raw, appends, stages).await?;
+        chain.time.push(driven.seconds / count, (before + after) / 2.0 / count);
         before = after;
-        // The start of the run is one commit more.
-        let floor = ((count + 1.0) * commit + count * instance) / count;
-        chain.time.push(driven.seconds / count, floor);
         ensure!(
             round == 0 || driven.commits == chain.commits,
             "the same chain has another number of commits"
@@ -103,7 +98,9 @@ async fn chain(
     Ok(chain)
 }
 
-/// Seconds of one commit and of one instance.
-async fn floor(raw: &Raw, appends: &mut Appends) -> Result<(f64, f64)> {
-    Ok((appends.seconds(TURN).await?, alone(raw, TURN).await?))
+/// Seconds of as many commits and instances as a chain has: the start of the run is one commit more.
+async fn floor(raw: &Raw, appends: &mut Appends, stages: usize) -> Result<f64> {
+    let stages = u32::try_from(stages)?;
+    let commits = appends.seconds(stages + 1).await? * f64::from(stages + 1);
+    Ok(commits + alone(raw, stages).await? * f64::from(stages))
 }

@@ -28,6 +28,7 @@ use anyhow::{Context as _, Result, ensure};
 use clap::Parser;
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use table::{Row, Table};
 
 /// The measures by name.
@@ -80,11 +81,11 @@ fn main() -> Result<()> {
         !cfg!(debug_assertions),
         "the benchmark measures optimised code: start it with `tests/bench/run`"
     );
-    let bench = Bench {
+    let bench = Arc::new(Bench {
         binary: binary(arguments.binary.as_deref())?,
         directory: arguments.directory.clone().unwrap_or_else(std::env::temp_dir),
         quick: arguments.quick,
-    };
+    });
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let wanted = |name: &&&str| {
         arguments.measures.is_empty() || arguments.measures.iter().any(|wanted| wanted == **name)
@@ -93,7 +94,10 @@ fn main() -> Result<()> {
     let mut failed = Vec::new();
     for name in ALL.iter().filter(wanted) {
         bench.say(name);
-        match runtime.block_on(measure(&bench, name)) {
+        let bench = bench.clone();
+        // On a worker thread of the runtime, as a server drives its runs: this one would have to be woken for each answer.
+        let measured = runtime.spawn(async move { measure(&bench, name).await });
+        match runtime.block_on(measured)? {
             Ok(rows) => table.extend(rows),
             // What else was measured is shown.
             Err(error) => failed.push(format!("the measure `{name}`: {error:#}")),
@@ -110,7 +114,7 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-async fn measure(bench: &Bench, name: &str) -> Result<Vec<Row>> {
+async fn measure(bench: &Bench, name: &'static str) -> Result<Vec<Row>> {
     match name {
         "instance" => instance::measure(bench).await,
         "commit" => commit::measure(bench).await,

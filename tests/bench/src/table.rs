@@ -167,7 +167,7 @@ Floors, measured in turns with what stands beside them:
   an instance         wasmtime alone: the same engine, component and call, answered at once (processor time)
   an append           SQLite alone: one transaction with the same bodies in one table
   commits             one for the start of the run and one for the end of each stage
-  a stage of a chain  those commits of the same batches, and wasmtime alone
+  a stage of a chain  as many commits of the same batches, and wasmtime alone as often
   a stage of 1,000    as many stages in chains of 100 around it, in processor time: 1.0 is linear
   a stage with a task its own steps and no more: spawn and wait; claim (mkdir, fsync); start mark (write, fsync, fsync of
                       the directory); ending (write, fsync, rename, fsync of the directory); two commits

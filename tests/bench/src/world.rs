@@ -11,12 +11,12 @@ use stageway_conductor::trees::Trees;
 use stageway_core::event::{Event, Trust};
 use stageway_core::name::{RunId, TenantId};
 use stageway_core::policy::Policy;
-use stageway_core::run::RunStatus;
+use stageway_core::run::{RunEvent, RunStatus};
 use stageway_core::workspace::Tree;
 use stageway_executors::local::{LocalExecutor, LocalOptions};
 use stageway_host::{CompileBy, Host, HostOptions};
 use stageway_ports::memory::{MemoryHttp, MemorySecrets, MemorySource};
-use stageway_ports::{Clock, Executor, Registry, Store as _, Writer};
+use stageway_ports::{Clock, Executor, Lease, Registry, Store as _, Writer};
 use stageway_stores::{FsBlobs, PluginDirectories, SqliteStore};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -149,17 +149,61 @@ impl World {
 
     /// A run of that pipeline, from the lease to its end.
     pub(crate) async fn run(&self, engine: &Arc<Engine>, pipeline: &str) -> Result<Driven> {
-        let tenant = TenantId::local();
-        let run = RunId::new(format!("bench-{}", self.runs.fetch_add(1, Ordering::Relaxed)))?;
-        create(engine, &tenant, &run, self.plan(pipeline).await?, &Tree::default()).await?;
-        let now = engine.clock.now_ms();
-        let lease = self.store.lease(&tenant, &run, "bench", now, now + engine.rules.lease_ms, true).await?;
-        let lease = lease.ok_or_else(|| anyhow!("the run is held by another"))?;
-        let writer = Writer { tenant, run: run.clone(), fence: lease.fence };
+        let run = self.queued(engine, pipeline).await?;
+        let (writer, lease) = self.leased(engine, &run).await?;
         let (before, processor_before, begun) = (self.store.commits(), processor(), Instant::now());
         let status = drive(engine.clone(), writer, lease).await?;
         let (seconds, processor) = (since(begun), processor() - processor_before);
         ensure!(status == RunStatus::Succeeded, "the run {} {}", run, status.as_str());
         Ok(Driven { run, seconds, processor, commits: self.store.commits() - before })
+    }
+
+    /// The seconds of the same whose engine is gone so long after the second stage has started, and whose next one takes it up at
+    /// once.
+    pub(crate) async fn killed_in_the_second(
+        &self,
+        (engine, next): (&Arc<Engine>, &Arc<Engine>),
+        pipeline: &str,
+        after: Duration,
+    ) -> Result<f64> {
+        let run = self.queued(engine, pipeline).await?;
+        let (writer, lease) = self.leased(engine, &run).await?;
+        let begun = Instant::now();
+        let killed = async {
+            while self.started(&run).await? < 2 {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            tokio::time::sleep(after).await;
+            anyhow::Ok(())
+        };
+        // A driver that is dropped is an engine that has died.
+        tokio::select! {
+            ended = drive(engine.clone(), writer, lease) => anyhow::bail!("it ended before: {ended:?}"),
+            killed = killed => killed?,
+        }
+        let (writer, lease) = self.leased(next, &run).await?;
+        let status = drive(next.clone(), writer, lease).await?;
+        ensure!(status == RunStatus::Succeeded, "the run {} {}", run, status.as_str());
+        Ok(since(begun))
+    }
+
+    async fn queued(&self, engine: &Arc<Engine>, pipeline: &str) -> Result<RunId> {
+        let run = RunId::new(format!("bench-{}", self.runs.fetch_add(1, Ordering::Relaxed)))?;
+        create(engine, &TenantId::local(), &run, self.plan(pipeline).await?, &Tree::default()).await?;
+        Ok(run)
+    }
+
+    async fn leased(&self, engine: &Arc<Engine>, run: &RunId) -> Result<(Writer, Lease)> {
+        let (tenant, now) = (TenantId::local(), engine.clock.now_ms());
+        let lease = self.store.lease(&tenant, run, "bench", now, now + engine.rules.lease_ms, true).await?;
+        let lease = lease.ok_or_else(|| anyhow!("the run is held by another"))?;
+        Ok((Writer { tenant, run: run.clone(), fence: lease.fence }, lease))
+    }
+
+    /// How many attempts of it have started.
+    async fn started(&self, run: &RunId) -> Result<usize> {
+        let found =
+            self.store.run(&TenantId::local(), run).await?.ok_or_else(|| anyhow!("the run is gone"))?;
+        Ok(found.events.iter().filter(|event| matches!(event, RunEvent::AttemptStarted { .. })).count())
     }
 }

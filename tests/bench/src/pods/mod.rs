@@ -26,8 +26,11 @@ use stageway_core::task::{TaskSpec, WorkspaceMount};
 use stageway_core::workspace::{Node, Tree, WorkspacePath};
 use stageway_ports::Blobs;
 use stageway_ports::contract::executor::{process, spec};
-use std::time::Instant;
+use std::time::{Duration, Instant};
+use tokio::time::sleep;
 
+/// Its multiples spread evenly over each unit.
+const GOLDEN: f64 = 0.618_033_988_75;
 /// Pods at once.
 const AT_ONCE: usize = 20;
 /// Pods of one quota, so many of them at once.
@@ -73,12 +76,18 @@ async fn one(bench: &Bench, place: &Place, blobs: &dyn Blobs) -> Result<Vec<Row>
         (plain(), within(blobs, FILES, 1 << 10).await?, within(blobs, 1, LARGE).await?);
     let (mut begins, mut known) = (Paired::default(), Paired::default());
     let (mut later, mut prepared, mut told, mut rates) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-    let rounds = bench.rounds(15, 2);
+    let rounds = u32::try_from(bench.rounds(15, 2))?;
     // In the first turn connections are opened and images are unpacked.
     for round in 0..=rounds {
         bench.say(&format!("pods: one, {round} of {rounds}"));
+        // The node looks at its containers once a second, so whoever has waited for one begins right after such a look. In each round
+        // all begin at another moment of that second.
+        let moment = Duration::from_secs_f64((f64::from(round) * GOLDEN).fract());
+        sleep(moment).await;
         let raw: Times = place.raw().await?;
+        sleep(moment).await;
         let task = place.task(&plain).await?;
+        sleep(moment).await;
         let inside = place.task(&small).await?;
         let heavy = place.task(&large).await?;
         if round > 0 {

@@ -43,6 +43,8 @@ pub(super) struct Place {
     pods: Api<Pod>,
     quotas: Api<ResourceQuota>,
     pub(super) executor: Arc<KubernetesExecutor>,
+    options: KubernetesOptions,
+    blobs: Arc<dyn Blobs>,
     numbers: AtomicU32,
 }
 
@@ -71,9 +73,16 @@ impl Place {
             _cluster: cluster,
             pods: Api::namespaced(client.clone(), &namespace),
             quotas: Api::namespaced(client, &namespace),
-            executor: Arc::new(KubernetesExecutor::open(options, blobs).await?),
+            executor: Arc::new(KubernetesExecutor::open(options.clone(), blobs.clone()).await?),
+            options,
+            blobs,
             numbers: AtomicU32::new(0),
         })
+    }
+
+    /// The executor of an engine that has just started.
+    pub(super) async fn another(&self) -> Result<Arc<KubernetesExecutor>> {
+        Ok(Arc::new(KubernetesExecutor::open(self.options.clone(), self.blobs.clone()).await?))
     }
 
     /// From now on at most so many pods at once.
