@@ -69,7 +69,7 @@ impl Row {
 
     fn cells(&self) -> [String; 6] {
         let target = match self.target {
-            Target::Ratio(most) => format!("≤ {most} ×"),
+            Target::Ratio(most) => format!("≤ {} ×", (most * 100.0).round() / 100.0),
             Target::Most(most) => format!("≤ {}", shown(most, self.unit)),
             Target::None => String::new(),
         };

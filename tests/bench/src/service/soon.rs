@@ -37,25 +37,27 @@ async fn once(
     Ok(((at("attempt-started")? - begun) / 1e3, (at("ended")? - begun) / 1e3))
 }
 
-/// A commit that the mirror has already, told as the head of ever new branches; then one that has to be fetched.
+/// A commit that has to be fetched; then the one before it, which came along, told as the head of a new branch. Each has another
+/// pipeline, so that nothing is skipped.
 async fn of(bench: &Bench, plugin: &str, arguments: &[&str]) -> Result<[f64; 4]> {
     let (place, _) = Place::new(bench, &beside(plugin, 3, "start"))?;
     let server = place.start(arguments)?;
     let store = place.store().await?;
     let (mut number, mut mirrored, mut whole, mut fetched, mut fetch) = (0, vec![], vec![], vec![], vec![]);
     for round in 0..=bench.rounds(15, 3) {
+        let along = place.commit(&beside(plugin, 3, &format!("{round}, along")))?;
         let commit = place.commit(&beside(plugin, 3, &round.to_string()))?;
         number += 1;
         let body = pushed("main", &commit);
         let (first, _) = once(&server, &store, (&format!("f{round}"), &body), number).await?;
         let branch = format!("b{round}");
-        place.git(&["branch", &branch, &commit])?;
+        place.git(&["branch", &branch, &along])?;
         let begun = Instant::now();
         place.git(&["fetch", "--quiet", ".", &format!("+{branch}:refs/bench/{branch}")])?;
         let alone = begun.elapsed().as_secs_f64();
         number += 1;
         let (again, end) =
-            once(&server, &store, (&format!("m{round}"), &pushed(&branch, &commit)), number).await?;
+            once(&server, &store, (&format!("m{round}"), &pushed(&branch, &along)), number).await?;
         if round > 0 {
             fetched.push(first);
             fetch.push(alone);
@@ -66,18 +68,23 @@ async fn of(bench: &Bench, plugin: &str, arguments: &[&str]) -> Result<[f64; 4]>
     Ok([median(mirrored), median(fetched), median(fetch), median(whole)])
 }
 
-/// Stages a second, in runs of three, when many come at once.
+/// Stages a second, in runs of three, when many come at once: each of a commit of its own, which the mirror has.
 async fn a_second(bench: &Bench, plugin: &str, arguments: &[&str]) -> Result<f64> {
-    let (place, commit) = Place::new(bench, &beside(plugin, 3, "many"))?;
+    let (place, _) = Place::new(bench, &beside(plugin, 3, "many"))?;
     let runs: u64 = if bench.quick { 40 } else { 200 };
+    let mut commits = Vec::new();
     for number in 0..runs {
+        let commit = place.commit(&beside(plugin, 3, &number.to_string()))?;
         place.git(&["branch", &format!("r{number}"), &commit])?;
+        commits.push(commit);
     }
+    let last = place.commit(&beside(plugin, 3, "last"))?;
     let server = place.start(arguments)?;
     let store = place.store().await?;
     // The first run compiles.
-    once(&server, &store, ("warm", &pushed("main", &commit)), 1).await?;
-    let bodies: Bodies = Arc::new(move |number| ("push", pushed(&format!("r{number}"), &commit)));
+    once(&server, &store, ("warm", &pushed("main", &last)), 1).await?;
+    let bodies: Bodies =
+        Arc::new(move |number| ("push", pushed(&format!("r{number}"), &commits[number as usize])));
     let begun = Instant::now();
     send(server.address, "many", runs, None, bodies).await?;
     ended(&store, runs + 1, PATIENCE * 5).await?;
