@@ -78,9 +78,29 @@ impl Tending<'_> {
                 told = self.cluster.changed(&pod, WAITS).await;
                 continue;
             }
-            let told = helper.wait(seen.known, WAITS).await;
-            if let Some(state) = self.hear(told, &pod, &helper, &brief, &mut seen).await? {
+            // Who is seen to be dead is asked for once more: its record was there before.
+            let is_dead = ending::of_container(&pod).is_some();
+            let heard = tokio::select! {
+                heard = helper.wait(if is_dead { "unknown" } else { seen.known }, WAITS) => heard,
+                dead = self.dies(&pod), if !is_dead => {
+                    told = Some(dead);
+                    continue;
+                }
+            };
+            if let Some(state) = self.hear(heard, &pod, &helper, &brief, &mut seen).await? {
                 return Ok(state);
+            }
+        }
+    }
+
+    /// Resolves when the container of the task has ended, as far as the cluster tells; with the pod as it is then.
+    async fn dies(&self, pod: &Pod) -> Arc<Pod> {
+        let mut pod = Arc::new(pod.clone());
+        loop {
+            match self.cluster.changed(&pod, WAITS).await {
+                Some(now) if ending::of_container(&now).is_some() => return now,
+                Some(now) => pod = now,
+                None => {}
             }
         }
     }
@@ -104,6 +124,12 @@ impl Tending<'_> {
                     }
                     // A pod that is gone says so in the next round.
                     Err(_) => seen.fails += 1,
+                }
+            }
+            // Its container ended before it could write anything down, such as by the bound of memory.
+            Ok(Told::Running | Told::Waiting { .. }) if ending::of_container(pod).is_some() => {
+                if let Some(ending) = ending::of_container(pod) {
+                    return self.keep(without(ending, brief)).await;
                 }
             }
             Ok(Told::Running) => return Ok(seen.hears("running")),
