@@ -22,11 +22,10 @@ use tempfile::TempDir;
 /// Appends of one turn.
 const TURN: u32 = 20;
 
-/// A database with one run that takes one append after the other.
+/// A database whose runs take one append after the other.
 pub(crate) struct Appends {
     store: SqliteStore,
-    writer: Writer,
-    version: u64,
+    runs: u32,
     _directory: TempDir,
 }
 
@@ -35,22 +34,28 @@ impl Appends {
         let directory = tempfile::tempdir_in(parent)?;
         let blobs = Arc::new(FsBlobs::open(directory.path().join("blobs"))?);
         let store = SqliteStore::open(directory.path().join("db"), blobs).await?;
-        let (tenant, run) = (TenantId::local(), RunId::new("floor")?);
-        let pipeline = PipelineName::new("floor")?;
-        store
-            .create_run(&tenant, NewRun { id: run.clone(), pipeline, plan: json!({}), at: 1, events: vec![] })
-            .await?;
-        let lease = store.lease(&tenant, &run, "bench", 1, 2, true).await?.context("a new run is free")?;
-        let writer = Writer { tenant, run, fence: lease.fence };
-        Ok(Self { store, writer, version: 0, _directory: directory })
+        Ok(Self { store, runs: 0, _directory: directory })
     }
 
-    /// Seconds of one append.
+    /// A new run: what is written of one grows with its stages.
+    async fn run(&mut self) -> Result<Writer> {
+        self.runs += 1;
+        let (tenant, run) = (TenantId::local(), RunId::new(format!("floor-{}", self.runs))?);
+        let (id, pipeline) = (run.clone(), PipelineName::new("floor")?);
+        self.store
+            .create_run(&tenant, NewRun { id, pipeline, plan: json!({}), at: 1, events: vec![] })
+            .await?;
+        let lease =
+            self.store.lease(&tenant, &run, "bench", 1, 2, true).await?.context("a new run is free")?;
+        Ok(Writer { tenant, run, fence: lease.fence })
+    }
+
+    /// Seconds of one append to a new run.
     pub(crate) async fn seconds(&mut self, count: u32) -> Result<f64> {
-        let begun = Instant::now();
+        let writer = self.run().await?;
+        let (begun, mut version) = (Instant::now(), 0);
         for _ in 0..count {
-            let batch = end_of_stage(self.version)?;
-            self.version = self.store.append(&self.writer, batch).await?;
+            version = self.store.append(&writer, end_of_stage(version)?).await?;
         }
         Ok(since(begun) / f64::from(count))
     }
