@@ -49,9 +49,8 @@ async fn configuration(kubeconfig: Option<&Path>, context: Option<&str>) -> Resu
 /// How long the server keeps a watch, in seconds; who watches may go earlier.
 const WATCH: u32 = 10;
 
-/// Returns when an object may have changed since a version of it, at the latest after a while; where no watch can be had, after
-/// `otherwise`.
-pub(crate) async fn changed<K>(api: &Api<K>, name: &str, version: &str, within: Duration, otherwise: Duration)
+/// Returns when an object may have changed since a version of it, at the latest after a while, and then where no watch can be had.
+pub(crate) async fn changed<K>(api: &Api<K>, name: &str, version: &str, within: Duration)
 where
     K: Clone + DeserializeOwned + Debug,
 {
@@ -59,7 +58,7 @@ where
     let watch = async {
         match api.watch(&parameters, version).await {
             Ok(events) => drop(Box::pin(events).next().await),
-            Err(_) => tokio::time::sleep(otherwise).await,
+            Err(_) => std::future::pending().await,
         }
     };
     let _ = tokio::time::timeout(within, watch).await;

@@ -26,9 +26,6 @@ use wasmtime::component::Component;
 const INSTANCES: u32 = 128;
 const PREPARED: usize = 128;
 
-/// Bytes of machine code that a worker is given to copy.
-type Code = Vec<u8>;
-
 /// The whole life of a worker: gives up all it could reach, then runs what its engine sends over standard input, a socket,
 /// until that closes.
 pub fn worker_child() -> ExitCode {
@@ -130,7 +127,7 @@ async fn attempt(room: Arc<Room>, run: Box<GuestRun>, mut calls: Asked) {
 }
 
 impl Room {
-    fn load(&self, component: Digest, imports: Vec<String>, code: &Code) -> Result<(), GuestError> {
+    fn load(&self, component: Digest, imports: Vec<String>, code: &[u8]) -> Result<(), GuestError> {
         let loaded = machine_code(&self.runner.engine, code)
             .map_err(|error| GuestError::Host(format!("machine code cannot be loaded: {error:#}")))?;
         self.registry.put(Prepared::new(&self.runner.engine, &loaded, component, imports)?);
@@ -147,7 +144,7 @@ impl Room {
 
 /// Takes machine code from the engine.
 #[allow(unsafe_code, reason = "loading machine code cannot be safe by itself; the argument stands below")]
-fn machine_code(engine: &wasmtime::Engine, code: &Code) -> wasmtime::Result<Component> {
+fn machine_code(engine: &wasmtime::Engine, code: &[u8]) -> wasmtime::Result<Component> {
     // SAFETY: the bytes must be what a compatible wasmtime serialized.
     // * They come over the socket that this process was started with, whose other end is the engine that started it: it sends
     //   what it serialized of a component that it has loaded. wasmtime checks version and settings at their head.

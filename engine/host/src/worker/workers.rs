@@ -69,32 +69,6 @@ impl Workers {
         living.insert(tenant.clone(), worker);
         Ok(line)
     }
-
-    /// Gives an order that needs a component; answers the first thing said that is not of loading it.
-    async fn begin(
-        &self,
-        line: &mut Line,
-        prepared: &Arc<Prepared>,
-        order: impl Fn() -> Order,
-    ) -> Result<Said, GuestError> {
-        line.order(order(), Vec::new());
-        match line.next().await? {
-            Said::Missing => {}
-            said => return Ok(said),
-        }
-        let (component, imports) = (prepared.digest, prepared.imports.clone());
-        let kept = Arc::clone(prepared);
-        let code = spawn_blocking(move || kept.code()).await;
-        let code =
-            code.map_err(|error| GuestError::Host(format!("copying machine code broke off: {error}")))??;
-        line.order(Order::Load { line: line.id(), component, imports }, code);
-        match line.next().await? {
-            Said::Loaded(loaded) => loaded?,
-            other => return Err(unexpected(line, &other)),
-        }
-        line.order(order(), Vec::new());
-        line.next().await
-    }
 }
 
 #[async_trait]
@@ -127,7 +101,7 @@ impl Guests for Workers {
         let id = line.id();
         let order =
             || Order::Validate { line: id, component: *component, configuration: configuration.clone() };
-        let said = timeout(VALIDATE, self.begin(&mut line, &prepared, order)).await;
+        let said = timeout(VALIDATE, begin(&mut line, &prepared, order)).await;
         match said.map_err(|_| GuestError::Host("a worker does not answer".to_owned()))?? {
             Said::Validated(answer) => answer,
             other => Err(unexpected(&line, &other)),
@@ -140,7 +114,7 @@ impl Guests for Workers {
         let mut line = self.line(&run.tenant)?;
         let id = line.id();
         let mut said =
-            self.begin(&mut line, &prepared, || Order::Run { line: id, run: Box::new(run.clone()) }).await?;
+            begin(&mut line, &prepared, || Order::Run { line: id, run: Box::new(run.clone()) }).await?;
         loop {
             match said {
                 Said::Call(call) => {
@@ -160,6 +134,31 @@ impl Guests for Workers {
             said = line.next().await?;
         }
     }
+}
+
+/// Gives an order that needs a component; answers the first thing said that is not of loading it.
+async fn begin(
+    line: &mut Line,
+    prepared: &Arc<Prepared>,
+    order: impl Fn() -> Order,
+) -> Result<Said, GuestError> {
+    line.order(order(), Vec::new());
+    match line.next().await? {
+        Said::Missing => {}
+        said => return Ok(said),
+    }
+    let (component, imports) = (prepared.digest, prepared.imports.clone());
+    let kept = Arc::clone(prepared);
+    let code = spawn_blocking(move || kept.code()).await;
+    let code =
+        code.map_err(|error| GuestError::Host(format!("copying machine code broke off: {error}")))??;
+    line.order(Order::Load { line: line.id(), component, imports }, code);
+    match line.next().await? {
+        Said::Loaded(loaded) => loaded?,
+        other => return Err(unexpected(line, &other)),
+    }
+    line.order(order(), Vec::new());
+    line.next().await
 }
 
 /// Whether a worker may pass this call on. It asks nothing that its guest was not linked with, unless somebody has broken it.

@@ -5,7 +5,7 @@
 //! of the port becomes one (`reading!`, `writing!`), that a row is locked (`locking!`), how text of other people is kept
 //! (`text`, `from_text`), that two values are the same or both nothing (`same!`), that a run has a key (`keyed!`), what else a
 //! status is that was told (`unclaimed!`), that nobody else works on a repository (`hold_lane`) or a group of runs
-//! (`hold_group`). What is said in another way altogether stands there: how many rows are written at once, how a change is
+//! (`hold_group`, and `hold_group_of` a run that ends). What is said in another way altogether stands there: how many rows are written at once, how a change is
 //! told, how a database is opened.
 
 mod append;

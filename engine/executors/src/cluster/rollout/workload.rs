@@ -148,7 +148,7 @@ async fn changed<K: Resource + Clone + DeserializeOwned + Debug>(
     seen: &Seen,
     within: Duration,
 ) {
-    reach::changed(api, &seen.name, &seen.version, within, within).await;
+    reach::changed(api, &seen.name, &seen.version, within).await;
     // A change may come with others: what follows within a moment is one look.
     tokio::time::sleep(within.min(Duration::from_millis(50))).await;
 }
