@@ -346,8 +346,14 @@ pub trait Inbox: Send + Sync {
 
     /// Gives out deliveries of which nothing became yet, oldest first: those that are due at `now` and whose claim, if there
     /// was one, has ended. While an older one of the same repository is claimed or not due yet, none of it is given out, so
-    /// that moves are taken in in the order in which they came.
-    async fn take_up(&self, now: u64, until: u64, max: u32) -> Result<Vec<Claimed>, StoreError>;
+    /// that moves are taken in in the order in which they came. Nothing is given out of the tenant `except`.
+    async fn take_up(
+        &self,
+        now: u64,
+        until: u64,
+        max: u32,
+        except: Option<&TenantId>,
+    ) -> Result<Vec<Claimed>, StoreError>;
 
     /// Ends the claims of this engine, so that what it had is given out at once. Whoever calls this works on none of it any
     /// more: it begins, or it ends.
@@ -384,6 +390,14 @@ pub trait Inbox: Send + Sync {
 
     /// Where a run came from; none for one that a person started on this machine.
     async fn origin(&self, tenant: &TenantId, run: &RunId) -> Result<Option<RunOrigin>, StoreError>;
+
+    /// The head of one ref as it is known; none if nobody told of it, or it is gone.
+    async fn head(
+        &self,
+        tenant: &TenantId,
+        repository: &RepositoryId,
+        reference: &Reference,
+    ) -> Result<Option<Revision>, StoreError>;
 
     /// The heads of the refs of a repository as they are known, without those that are gone.
     async fn heads(

@@ -119,6 +119,110 @@ async fn what_has_changed_is_told_both_ways() {
     assert_eq!(world.mirror.parted(&one, &two).await.unwrap(), Some(one.clone()));
 }
 
+/// A history with merges, each commit a minute after the one before it, so that time says which is younger.
+fn merges(world: &World) -> Vec<Revision> {
+    let mut all = Vec::new();
+    let mut state = 7_u32;
+    for number in 0..40 {
+        let mut next = |most: usize| {
+            state = state.wrapping_mul(1_103_515_245).wrapping_add(12_345);
+            (state >> 16) as usize % most
+        };
+        let mut parents: Vec<&Revision> = Vec::new();
+        for _ in 0..=usize::from(next(3) == 0) {
+            if number > 0 && next(12) > 0 {
+                parents.push(&all[number - 1 - next(number.min(6))]);
+            }
+        }
+        parents.dedup();
+        let parents: Vec<String> = parents.iter().map(|parent| format!("parent {parent}\n")).collect();
+        let who = format!("Ada <ada@example.invalid> {} +0000", 1_700_000_000 + 60 * number);
+        let commit = format!(
+            "tree 4b825dc642cb6eb9a060e54bf8d69288fbee4904\n{}author {who}\ncommitter {who}\n\n{number}\n",
+            parents.concat()
+        );
+        let file = world.place.path().join("commit");
+        std::fs::write(&file, commit).unwrap();
+        let name = world.git(&["hash-object", "-t", "commit", "-w", &file.display().to_string()]);
+        world.git(&["branch", "--force", &format!("b{number}"), &name]);
+        all.push(Revision::new(name).unwrap());
+    }
+    all
+}
+
+#[tokio::test]
+async fn who_leads_to_whom_is_what_git_says() {
+    let world = World::new().await;
+    world.git(&["hash-object", "-t", "tree", "-w", "/dev/null"]);
+    let all = merges(&world);
+    let refs: Vec<Reference> = (0..all.len()).map(|number| branch(&format!("b{number}"))).collect();
+    world.mirror.fetch(&refs, &[]).await.unwrap();
+    let (mut never, mut several) = (0, 0);
+    for (one, other) in all.iter().flat_map(|one| all.iter().map(move |other| (one, other))) {
+        let told = Command::new("git")
+            .args(["merge-base", "--all", one.as_str(), other.as_str()])
+            .current_dir(world.place.path().join("home"))
+            .output()
+            .unwrap();
+        let told = String::from_utf8(told.stdout).unwrap();
+        let bases: Vec<&str> = told.lines().collect();
+        let parted = world.mirror.parted(one, other).await.unwrap();
+        match &parted {
+            Some(parted) => {
+                assert!(bases.contains(&parted.as_str()), "{one} {other}: {parted}, not {bases:?}")
+            }
+            None => assert!(bases.is_empty(), "{one} {other}: {bases:?}"),
+        }
+        assert_eq!(
+            world.mirror.contains(one, other).await.unwrap(),
+            bases == [other.as_str()],
+            "{one} {other}"
+        );
+        never += u32::from(bases.is_empty());
+        several += u32::from(bases.len() > 1);
+    }
+    assert!(
+        never > 0 && several > 0,
+        "{never} pairs have nothing in common, {several} parted in several places"
+    );
+}
+
+#[tokio::test]
+async fn a_tag_leads_to_what_its_commit_leads_to() {
+    let world = World::new().await;
+    let one = world.commit(&[("a", "1")]);
+    let two = world.commit(&[("a", "2")]);
+    world.git(&["tag", "--annotate", "--message", "m", "v1"]);
+    let tag = Reference::of_tag("v1").unwrap();
+    let tagged = world.mirror.fetch(std::slice::from_ref(&tag), &[]).await.unwrap()[&tag].clone();
+    assert!(world.mirror.contains(&tagged, &one).await.unwrap());
+    assert!(world.mirror.contains(&two, &tagged).await.unwrap());
+    assert!(!world.mirror.contains(&one, &tagged).await.unwrap());
+    assert_eq!(world.mirror.parted(&tagged, &one).await.unwrap(), Some(one));
+}
+
+/// Every fetch makes a pack; they do not become more and more, and nothing is lost when they are joined.
+#[tokio::test]
+async fn packs_are_joined_while_objects_are_read() {
+    let world = World::new().await;
+    let mut commits = Vec::new();
+    for number in 0..60 {
+        commits.push(world.commit(&[("a", &number.to_string())]));
+        world.mirror.fetch(&[branch("main")], &[]).await.unwrap();
+        let first = world.mirror.file(&commits[0], "a", 100).await.unwrap();
+        assert_eq!(first.as_deref(), Some(&b"0"[..]), "after {number} more");
+    }
+    let packs = std::fs::read_dir(world.place.path().join("mirrors/a.git/objects/pack")).unwrap();
+    let packs =
+        packs.filter(|file| file.as_ref().unwrap().path().extension().is_some_and(|kind| kind == "pack"));
+    let packs = packs.count();
+    assert!((1..=30).contains(&packs), "{packs} packs");
+    for (number, commit) in commits.iter().enumerate() {
+        let read = world.mirror.file(commit, "a", 100).await.unwrap();
+        assert_eq!(read, Some(number.to_string().into_bytes()));
+    }
+}
+
 #[tokio::test]
 async fn files_folders_and_trees_are_those_of_the_commit() {
     let world = World::new().await;

@@ -1,14 +1,83 @@
 //! What git says of the heads that a delivery tells of.
+//!
+//! Nothing is fetched where nothing can come of it: the commits that a signed delivery tells of are here, and there is no
+//! doubt that its move is the newest. Otherwise one fetch serves all deliveries of the repository that wait.
 
-use super::Trouble;
 use super::start::Start;
+use super::{Intake, Trouble};
 use crate::service::Place;
 use stageway_core::delivery::{Reference, Revision};
-use stageway_ports::{CommitFacts, Mirror, SourceError};
+use stageway_core::name::RepositoryId;
+use stageway_ports::{Claimed, CommitFacts, Mirror, SourceError};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The heads that the fetch found.
-pub(super) type Heads = BTreeMap<Reference, Revision>;
+/// The heads that matter to some starts.
+#[derive(Debug, Default)]
+pub(super) struct Heads {
+    known: BTreeMap<Reference, Revision>,
+    /// Whether they are what the remote has, and not only what deliveries told.
+    is_fetched: bool,
+}
+
+impl Heads {
+    /// Those that a fetch found.
+    pub(super) fn fetched(known: BTreeMap<Reference, Revision>) -> Self {
+        Self { known, is_fetched: true }
+    }
+
+    /// What is known, from whomever.
+    pub(super) fn known(&self, reference: &Reference) -> Option<&Revision> {
+        self.known.get(reference)
+    }
+
+    /// What a fetch found.
+    pub(super) fn found(&self, reference: &Reference) -> Option<&Revision> {
+        self.known(reference).filter(|_| self.is_fetched)
+    }
+}
+
+impl Intake {
+    /// The heads that matter to starts for which nothing needs to be fetched; none if something does.
+    ///
+    /// A delivery that was tried before may have been broken off by what is fetched here. Of a pull request the head that it
+    /// is compared with has to be the newest, because members judge by what has changed.
+    pub(super) async fn at_hand(
+        &self,
+        (claimed, repository, place): (&Claimed, &RepositoryId, &Place),
+        mirror: &dyn Mirror,
+        starts: &[Start],
+    ) -> Result<Option<Heads>, Trouble> {
+        if claimed.delivery.attempts > 1 {
+            return Ok(None);
+        }
+        let mut known = BTreeMap::new();
+        for start in starts {
+            if !start.is_undoubted() {
+                return Ok(None);
+            }
+            for revision in start.moved.after.iter().chain(&start.moved.before) {
+                if mirror.commit(revision).await?.is_none() {
+                    return Ok(None);
+                }
+            }
+            let Some(default) = compared_with_default(place, start) else { continue };
+            let Some(head) = self.inbox.head(&claimed.tenant, repository, &default).await? else {
+                return Ok(None);
+            };
+            if mirror.commit(&head).await?.is_none() {
+                return Ok(None);
+            }
+            known.insert(default, head);
+        }
+        Ok(Some(Heads { known, is_fetched: false }))
+    }
+}
+
+/// The default branch where a new ref is compared with it.
+fn compared_with_default(place: &Place, start: &Start) -> Option<Reference> {
+    let is_new = start.pull_request.is_none() && start.moved.before.is_none();
+    Reference::of_branch(&place.repository.default_branch).ok().filter(|_| is_new)
+}
 
 /// Fetches every ref that is told of and those that they are compared with.
 pub(super) async fn fetch(
@@ -17,19 +86,16 @@ pub(super) async fn fetch(
     starts: &[Start],
 ) -> Result<Heads, SourceError> {
     let mut refs: BTreeSet<Reference> = starts.iter().filter_map(Start::fetched_from).collect();
-    let default = Reference::of_branch(&place.repository.default_branch).ok();
     for start in starts {
-        match &start.pull_request {
-            Some(pull) => refs.extend(Reference::of_branch(&pull.target).ok()),
-            None if start.moved.before.is_none() => refs.extend(default.clone()),
-            None => {}
-        }
+        refs.extend(compared_with_default(place, start));
+        let target = start.pull_request.as_ref().map(|pull| Reference::of_branch(&pull.target));
+        refs.extend(target.and_then(Result::ok));
     }
     let moved = starts.iter().flat_map(|start| start.moved.after.iter().chain(&start.moved.before));
     let revisions: BTreeSet<Revision> = moved.cloned().collect();
     let refs: Vec<_> = refs.into_iter().collect();
     let revisions: Vec<_> = revisions.into_iter().collect();
-    mirror.fetch(&refs, &revisions).await
+    Ok(Heads::fetched(mirror.fetch(&refs, &revisions).await?))
 }
 
 /// Whether a move still starts something.
@@ -49,7 +115,7 @@ pub(super) enum Standing {
 pub(super) async fn standing(mirror: &dyn Mirror, heads: &Heads, start: &Start) -> Result<Standing, Trouble> {
     let Some(after) = &start.moved.after else { return Ok(Standing::Repeated) };
     let commit = mirror.commit(after).await?;
-    let found = start.fetched_from().and_then(|reference| heads.get(&reference));
+    let found = start.fetched_from().and_then(|reference| heads.found(&reference));
     let is_head = match (found, &commit) {
         (Some(found), _) if found == after => true,
         // Some forges tell of the commit that an annotated tag leads to.
@@ -84,7 +150,7 @@ pub(super) async fn base(
     start: &Start,
     commit: &Revision,
 ) -> Result<Option<Revision>, Trouble> {
-    let head_of = |branch: &str| Reference::of_branch(branch).ok().and_then(|one| heads.get(&one));
+    let head_of = |branch: &str| Reference::of_branch(branch).ok().and_then(|one| heads.known(&one));
     if let Some(pull) = &start.pull_request {
         return match head_of(&pull.target) {
             Some(target) => Ok(mirror.parted(target, commit).await?),

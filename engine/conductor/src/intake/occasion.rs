@@ -2,6 +2,7 @@
 
 use super::event::asked;
 use super::heads::Heads;
+use super::lanes::Lane;
 use super::pipelines::{About, Asked, Known};
 use super::{Intake, Trouble, start};
 use crate::service::Place;
@@ -34,6 +35,7 @@ impl Intake {
         claimed: &Claimed,
         place: &Place,
         body: &[u8],
+        lane: &mut Lane,
     ) -> Result<Settlement, Trouble> {
         let occasion: Occasion = match serde_json::from_slice(body) {
             Ok(occasion) => occasion,
@@ -41,7 +43,7 @@ impl Intake {
         };
         let once = claimed.delivery.key.as_str();
         let wanted = match occasion {
-            Occasion::Sweep => return self.starts(claimed, place, start::found(&claimed.moves)).await,
+            Occasion::Sweep => return self.starts(claimed, place, start::found(&claimed.moves), lane).await,
             Occasion::Preflight(wanted) => return self.preflight(claimed, place, *wanted).await,
             Occasion::Again { run, from, by } => return self.again(claimed, &run, from.as_ref(), &by).await,
             Occasion::Manual { pipeline, reference, revision, parameters, by } => {
@@ -71,12 +73,21 @@ impl Intake {
         };
         let mirror = &*self.mirrors.open(&claimed.tenant, &repository).await?;
         let Wanted { kind, reference, revision, by, upstream, asked: added } = wanted;
-        let fetched: Vec<Revision> = revision.iter().cloned().collect();
-        let heads = mirror.fetch(std::slice::from_ref(&reference), &fetched).await?;
-        let found = match (&upstream, &revision) {
-            // Its commit was run already, wherever the ref is now.
-            (Some(_), Some(revision)) => mirror.commit(revision).await?.ok_or_else(|| gone(revision)),
-            _ => commit(mirror, &heads, &reference, revision.as_ref()).await?,
+        // What was run already is run on, wherever the ref is now; mostly it is here.
+        let told = revision.as_ref().filter(|_| upstream.is_some());
+        let here = match told {
+            Some(revision) => mirror.commit(revision).await?,
+            None => None,
+        };
+        let mut heads = Heads::default();
+        if here.is_none() {
+            let fetched: Vec<Revision> = revision.iter().cloned().collect();
+            heads = Heads::fetched(mirror.fetch(std::slice::from_ref(&reference), &fetched).await?);
+        }
+        let found = match (here, told) {
+            (Some(here), _) => Ok(here),
+            (None, Some(revision)) => mirror.commit(revision).await?.ok_or_else(|| gone(revision)),
+            (None, None) => commit(mirror, &heads, &reference, revision.as_ref()).await?,
         };
         let commit = match found {
             Ok(commit) => commit,
@@ -162,7 +173,7 @@ async fn commit(
     reference: &Reference,
     revision: Option<&Revision>,
 ) -> Result<Result<CommitFacts, String>, Trouble> {
-    let Some(head) = heads.get(reference) else { return Ok(Err(format!("there is no {reference}"))) };
+    let Some(head) = heads.found(reference) else { return Ok(Err(format!("there is no {reference}"))) };
     let Some(revision) = revision else {
         return Ok(mirror.commit(head).await?.ok_or_else(|| gone(head)));
     };

@@ -83,7 +83,7 @@ impl Intake {
         settlement: &mut Settlement,
     ) -> Result<String, Trouble> {
         let reference = &about.start.moved.reference;
-        if let Some(found) = about.heads.get(reference) {
+        if let Some(found) = about.heads.found(reference) {
             settlement.found.push((reference.clone(), found.clone()));
         }
         match standing(about.mirror, about.heads, about.start).await? {

@@ -17,6 +17,14 @@ pub(super) struct Start {
 }
 
 impl Start {
+    /// Whether nothing but its commit decides what becomes of it: a push that nobody told of before, from the head that was
+    /// known then.
+    pub(super) fn is_undoubted(&self) -> bool {
+        let Moved { before, after, .. } = &self.moved;
+        let follows = self.known.is_none() || self.known == *before || self.known == *after;
+        self.pull_request.is_none() && !self.repeated && follows
+    }
+
     /// Where the head is fetched from; none if it cannot be.
     pub(super) fn fetched_from(&self) -> Option<Reference> {
         match &self.pull_request {

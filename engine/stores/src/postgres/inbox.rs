@@ -12,12 +12,13 @@ use crate::shared::{int, limit, name};
 use stageway_core::name::{RepositoryId, RunId, TenantId};
 use stageway_ports::{Claimed, PendingStatus, RunOrigin};
 
-/// Deliveries that look free, their lanes locked. What is not of a repository lies in a lane without a name.
+/// Deliveries that look free, their lanes locked. What is not of a repository lies in a lane without a name. No tenant has
+/// the empty name.
 pub(super) const OPEN: &str = concat!(
     "SELECT d.number FROM delivery AS d
      JOIN lane AS l ON l.tenant = d.tenant AND l.repository = coalesce(d.repository, '') WHERE ",
     free!(),
-    " ORDER BY d.number LIMIT $2 FOR UPDATE OF l SKIP LOCKED",
+    " AND d.tenant <> $3 ORDER BY d.number LIMIT $2 FOR UPDATE OF l SKIP LOCKED",
 );
 /// Those of them that are free.
 const CLAIM: &str = concat!(
@@ -37,14 +38,30 @@ pub(super) const PENDING: &str = pending_rows!(
 const TELLING_MS: u64 = 600_000;
 
 impl PostgresStore {
-    pub(super) async fn claim_open(&self, now: u64, until: u64, max: u32) -> Result<Vec<Claimed>> {
-        patiently!(self.claim_once(now, until, max))
+    pub(super) async fn claim_open(
+        &self,
+        now: u64,
+        until: u64,
+        max: u32,
+        except: Option<&TenantId>,
+    ) -> Result<Vec<Claimed>> {
+        patiently!(self.claim_once(now, until, max, except))
     }
 
-    async fn claim_once(&self, now: u64, until: u64, max: u32) -> Result<Vec<Claimed>> {
+    async fn claim_once(
+        &self,
+        now: u64,
+        until: u64,
+        max: u32,
+        except: Option<&TenantId>,
+    ) -> Result<Vec<Claimed>> {
         let mut sql = Sql::begin(&self.inner.pool).await?;
-        let open: Vec<i64> =
-            sqlx::query_scalar(OPEN).bind(int(now)).bind(limit(max)).fetch_all(&mut *sql).await?;
+        let open: Vec<i64> = sqlx::query_scalar(OPEN)
+            .bind(int(now))
+            .bind(limit(max))
+            .bind(except.map_or("", TenantId::as_str))
+            .fetch_all(&mut *sql)
+            .await?;
         let mut free: Vec<(String, i64, i64)> = sqlx::query_as(CLAIM)
             .bind(int(now))
             .bind(int(until))

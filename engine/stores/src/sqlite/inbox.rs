@@ -7,15 +7,29 @@ use crate::shared::{int, limit, name};
 use stageway_core::name::{RepositoryId, RunId, TenantId};
 use stageway_ports::{Claimed, PendingStatus, RunOrigin};
 
-const OPEN: &str =
-    concat!("SELECT d.tenant, d.number FROM delivery AS d WHERE ", free!(), " ORDER BY d.number LIMIT $2");
+/// No tenant has the empty name.
+const OPEN: &str = concat!(
+    "SELECT d.tenant, d.number FROM delivery AS d WHERE ",
+    free!(),
+    " AND d.tenant <> $3 ORDER BY d.number LIMIT $2"
+);
 const PENDING: &str = pending_rows!("ORDER BY s.number LIMIT $2");
 
 impl SqliteStore {
-    pub(super) async fn claim_open(&self, now: u64, until: u64, max: u32) -> Result<Vec<Claimed>> {
+    pub(super) async fn claim_open(
+        &self,
+        now: u64,
+        until: u64,
+        max: u32,
+        except: Option<&TenantId>,
+    ) -> Result<Vec<Claimed>> {
         let mut sql = Transaction::immediate(&self.inner.writer).await?;
-        let open: Vec<(String, i64)> =
-            sqlx::query_as(OPEN).bind(int(now)).bind(limit(max)).fetch_all(&mut *sql).await?;
+        let open: Vec<(String, i64)> = sqlx::query_as(OPEN)
+            .bind(int(now))
+            .bind(limit(max))
+            .bind(except.map_or("", TenantId::as_str))
+            .fetch_all(&mut *sql)
+            .await?;
         let mut claimed = Vec::with_capacity(open.len());
         for (tenant, number) in open {
             let tenant: TenantId = name("a tenant", tenant)?;

@@ -145,7 +145,7 @@ async fn a_damaged_row_of_the_inbox_is_told() {
         let repository = new.repository.as_ref().unwrap();
         let found = [
             store.heads(&tenant, repository).await.err(),
-            store.take_up(5_000, 5_000, 9).await.err(),
+            store.take_up(5_000, 5_000, 9, None).await.err(),
             store.delivery(&tenant, &new.id).await.err(),
             store.pending(1_000, 9).await.err(),
             store.next(&tenant, 9).await.err(),

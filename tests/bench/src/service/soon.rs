@@ -43,18 +43,19 @@ async fn of(bench: &Bench, plugin: &str, arguments: &[&str]) -> Result<[f64; 4]>
     let (place, _) = Place::new(bench, &beside(plugin, 3, "start"))?;
     let server = place.start(arguments)?;
     let store = place.store().await?;
+    place.git(&["init", "--quiet", "--bare", "../floor"])?;
     let (mut number, mut mirrored, mut whole, mut fetched, mut fetch) = (0, vec![], vec![], vec![], vec![]);
     for round in 0..=bench.rounds(15, 3) {
         let along = place.commit(&beside(plugin, 3, &format!("{round}, along")))?;
         let commit = place.commit(&beside(plugin, 3, &round.to_string()))?;
         number += 1;
         let body = pushed("main", &commit);
+        let begun = Instant::now();
+        place.git(&["-C", "../floor", "fetch", "--quiet", "../work", "+main:main"])?;
+        let alone = begun.elapsed().as_secs_f64();
         let (first, _) = once(&server, &store, (&format!("f{round}"), &body), number).await?;
         let branch = format!("b{round}");
         place.git(&["branch", &branch, &along])?;
-        let begun = Instant::now();
-        place.git(&["fetch", "--quiet", ".", &format!("+{branch}:refs/bench/{branch}")])?;
-        let alone = begun.elapsed().as_secs_f64();
         number += 1;
         let (again, end) =
             once(&server, &store, (&format!("m{round}"), &pushed(&branch, &along)), number).await?;

@@ -58,7 +58,12 @@ pub async fn a_head_that_a_fetch_found_learns_where_it_came_from(fixture: &dyn I
 /// Late moves do not count, nor do refs that are gone.
 pub async fn the_heads_that_are_known_are_the_newest(fixture: &dyn InboxFixture) {
     let inbox = fixture.open().await;
-    let of = async |name: &str| inbox.heads(&tenant(name), &repository()).await.unwrap();
+    let of = async |name: &str| {
+        let heads = inbox.heads(&tenant(name), &repository()).await.unwrap();
+        let head = inbox.head(&tenant(name), &repository(), &main_branch()).await.unwrap();
+        assert_eq!(head.as_ref(), heads.get(&main_branch()));
+        heads
+    };
     assert!(of("one").await.is_empty());
     taken_in(&*inbox, "d1", vec![moved('a', 'b')], |_| {}).await;
     taken_in(&*inbox, "d2", vec![moved('-', 'a')], |s| s.late.push(main_branch())).await;

@@ -19,7 +19,7 @@ const MOST_HEADS: usize = 100_000;
 const TOGETHER: usize = 200;
 
 /// Every way that leads somewhere, and no helper program.
-const WAYS: [&str; 10] = [
+const WAYS: [&str; 12] = [
     "-c",
     "protocol.https.allow=always",
     "-c",
@@ -31,7 +31,12 @@ const WAYS: [&str; 10] = [
     "-c",
     // Credentials stay with the host that they are for.
     "http.followRedirects=false",
+    "-c",
+    // What came is seen all at once, as one pack, and never a commit without what it leads to.
+    "fetch.unpackLimit=1",
 ];
+/// Packs of a mirror before they are joined: every fetch that brings something makes one.
+const MOST_PACKS: usize = 50;
 
 /// Where a repository is fetched from.
 #[derive(Debug, Clone)]
@@ -84,11 +89,33 @@ impl Inner {
             }
         }
         for revision in revisions {
-            if !self.has(revision).await? {
+            if self.peeled(revision.as_str()).await?.is_none() {
                 self.fetch_revision(revision).await?;
             }
         }
+        self.join_packs().await;
         Ok(heads)
+    }
+
+    /// Small packs become larger ones, each at least twice as large as the next: every object is written anew a few times in
+    /// the life of a mirror. It is no matter if this fails: the next fetch tries it again.
+    async fn join_packs(&self) {
+        if self.packs().await.unwrap_or_default() <= MOST_PACKS {
+            return;
+        }
+        let joined = ["repack", "--geometric=2", "-d", "--quiet"];
+        if let Err(error) = self.git.run_with(&joined, &[], PATIENCE).await {
+            tracing::warn!(mirror = %self.git.folder().display(), %error, "the packs of a mirror were not joined");
+        }
+    }
+
+    async fn packs(&self) -> std::io::Result<usize> {
+        let mut files = tokio::fs::read_dir(self.git.folder().join("objects/pack")).await?;
+        let mut packs = 0;
+        while let Some(file) = files.next_entry().await? {
+            packs += usize::from(file.path().extension().is_some_and(|kind| kind == "pack"));
+        }
+        Ok(packs)
     }
 
     /// Answers whether all of them are there.

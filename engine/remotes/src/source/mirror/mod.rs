@@ -1,8 +1,12 @@
 //! Mirrors of repositories: bare, one directory each, with the refs that somebody asked for.
 //!
-//! A mirror is only ever fetched into. Objects are read through one open `git cat-file`, so reading costs no process;
-//! comparing two commits costs one each. No hook, filter or configuration of the repository runs.
+//! A mirror is only ever fetched into. Objects are read through one open `git cat-file`, so reading costs no process, and
+//! commits are compared by what was read of them. No hook, filter or configuration of the repository runs.
+//!
+//! What a fetch brings becomes visible as one pack: where a commit is, everything that it leads to is, in the middle of a
+//! fetch and after one that broke off as well.
 
+mod ancestry;
 mod difference;
 mod fetch;
 mod port;
@@ -11,6 +15,7 @@ mod source;
 
 use super::git::Git;
 use super::objects::Objects;
+use ancestry::Kin;
 use stageway_core::call::Content;
 use stageway_ports::{Blobs, SourceError};
 use std::collections::HashMap;
@@ -38,6 +43,8 @@ struct Inner {
     objects: tokio::sync::Mutex<Option<Objects>>,
     /// By the name of the object.
     known: Mutex<HashMap<String, Content>>,
+    /// Where commits stand, by their names.
+    kin: Mutex<HashMap<Arc<str>, Kin>>,
 }
 
 impl GitMirror {
@@ -54,6 +61,7 @@ impl GitMirror {
             fetching: tokio::sync::Mutex::new(()),
             objects: tokio::sync::Mutex::new(None),
             known: Mutex::default(),
+            kin: Mutex::default(),
         };
         Ok(Self { inner: Arc::new(inner) })
     }

@@ -1,6 +1,7 @@
 //! What is read from the mirror itself.
 
 use super::Inner;
+use super::ancestry::Parted;
 use crate::source::git::{self, GitError};
 use crate::source::objects::{Entry, Header, Objects, entries};
 use crate::source::revision::check;
@@ -59,8 +60,9 @@ impl Inner {
         Ok(Reading(held))
     }
 
-    pub(super) async fn has(&self, revision: &Revision) -> Result<bool, SourceError> {
-        Ok(self.objects().await?.name(&format!("{revision}^{{commit}}")).await?.is_some())
+    /// The name of the commit that a revision leads to; none if it is not here.
+    pub(super) async fn peeled(&self, revision: &str) -> Result<Option<String>, SourceError> {
+        self.objects().await?.name(&format!("{revision}^{{commit}}")).await
     }
 
     /// The bytes of a commit, with its name: an annotated tag leads to one.
@@ -138,19 +140,34 @@ impl Inner {
 
     /// Whether one commit leads to another.
     pub(super) async fn contains(&self, head: &Revision, revision: &Revision) -> Result<bool, SourceError> {
-        if !self.has(head).await? || !self.has(revision).await? {
+        let (Some(head), Some(revision)) =
+            (self.peeled(head.as_str()).await?, self.peeled(revision.as_str()).await?)
+        else {
             return Ok(false);
+        };
+        match self.walk_to_parting(&head, &revision).await? {
+            Parted::At(parted) => return Ok(parted == revision),
+            Parted::Never => return Ok(false),
+            Parted::Untold => {}
         }
-        match self.git.run(&["merge-base", "--is-ancestor", revision.as_str(), head.as_str()]).await {
+        match self.git.run(&["merge-base", "--is-ancestor", &revision, &head]).await {
             Ok(_) => Ok(true),
             Err(GitError::Refused(text)) if text.contains("ended with 1:") => Ok(false),
             Err(error) => Err(error.into()),
         }
     }
 
-    /// Where two commits parted; none if they never met.
+    /// Where two commits parted; none if they never met, or one is not here.
     pub(super) async fn parted(&self, one: &str, other: &str) -> Result<Option<Revision>, SourceError> {
-        match self.git.line(&["merge-base", one, other]).await {
+        let (Some(one), Some(other)) = (self.peeled(one).await?, self.peeled(other).await?) else {
+            return Ok(None);
+        };
+        match self.walk_to_parting(&one, &other).await? {
+            Parted::At(parted) => return Ok(Revision::new(parted).ok()),
+            Parted::Never => return Ok(None),
+            Parted::Untold => {}
+        }
+        match self.git.line(&["merge-base", &one, &other]).await {
             Ok(found) => Ok(Revision::new(found).ok()),
             Err(GitError::Refused(_)) => Ok(None),
             Err(error) => Err(error.into()),

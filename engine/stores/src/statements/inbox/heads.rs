@@ -1,10 +1,10 @@
 //! The history of every ref's head. Whoever writes it holds the lane of the repository.
 
-use super::{Read, Result, Write, same};
+use super::{Connection, Read, Result, Write, same};
 use crate::shared::{count, int, name};
 use stageway_core::delivery::{Reference, Revision};
 use stageway_core::head::{HeadMove, Placing, is_news, place};
-use stageway_core::name::RepositoryId;
+use stageway_core::name::{RepositoryId, TenantId};
 use stageway_ports::Moved;
 use std::collections::BTreeMap;
 
@@ -59,19 +59,7 @@ impl Write {
         repository: &RepositoryId,
         reference: &Reference,
     ) -> Result<Option<HeadMove>> {
-        let found: Option<(i64, Option<String>, Option<String>)> = sqlx::query_as(
-            "SELECT generation, before, after FROM head
-             WHERE tenant = $1 AND repository = $2 AND reference = $3 AND late = 0
-             ORDER BY generation DESC LIMIT 1",
-        )
-        .bind(self.tenant.as_str())
-        .bind(repository.as_str())
-        .bind(reference.as_str())
-        .fetch_optional(&mut *self.sql)
-        .await?;
-        let Some((generation, before, after)) = found else { return Ok(None) };
-        let generation = generation_of(generation)?;
-        Ok(Some(HeadMove { generation, before: revision(before)?, after: revision(after)? }))
+        newest_head(&mut self.sql, &self.tenant, repository, reference).await
     }
 
     async fn last_generation(&mut self, repository: &RepositoryId, reference: &Reference) -> Result<u64> {
@@ -201,7 +189,37 @@ impl Write {
     }
 }
 
+async fn newest_head(
+    sql: &mut Connection,
+    tenant: &TenantId,
+    repository: &RepositoryId,
+    reference: &Reference,
+) -> Result<Option<HeadMove>> {
+    let found: Option<(i64, Option<String>, Option<String>)> = sqlx::query_as(
+        "SELECT generation, before, after FROM head
+         WHERE tenant = $1 AND repository = $2 AND reference = $3 AND late = 0
+         ORDER BY generation DESC LIMIT 1",
+    )
+    .bind(tenant.as_str())
+    .bind(repository.as_str())
+    .bind(reference.as_str())
+    .fetch_optional(sql)
+    .await?;
+    let Some((generation, before, after)) = found else { return Ok(None) };
+    let generation = generation_of(generation)?;
+    Ok(Some(HeadMove { generation, before: revision(before)?, after: revision(after)? }))
+}
+
 impl Read {
+    pub(crate) async fn head(
+        &mut self,
+        repository: &RepositoryId,
+        reference: &Reference,
+    ) -> Result<Option<Revision>> {
+        let newest = newest_head(&mut self.sql, &self.tenant, repository, reference).await?;
+        Ok(newest.and_then(|newest| newest.after))
+    }
+
     pub(crate) async fn heads(&mut self, repository: &RepositoryId) -> Result<BTreeMap<Reference, Revision>> {
         let rows: Vec<(String, Option<String>)> = sqlx::query_as(
             "SELECT head.reference, head.after FROM

@@ -26,8 +26,14 @@ impl Inbox for Handle {
         reading!(self, tenant, body(id))
     }
 
-    async fn take_up(&self, now: u64, until: u64, max: u32) -> Answer<Vec<Claimed>> {
-        self.port(self.claim_open(now, until, max).await)
+    async fn take_up(
+        &self,
+        now: u64,
+        until: u64,
+        max: u32,
+        except: Option<&TenantId>,
+    ) -> Answer<Vec<Claimed>> {
+        self.port(self.claim_open(now, until, max, except).await)
     }
 
     async fn forget_claims(&self) -> Answer<()> {
@@ -52,6 +58,15 @@ impl Inbox for Handle {
 
     async fn origin(&self, tenant: &TenantId, run: &RunId) -> Answer<Option<RunOrigin>> {
         reading!(self, tenant, origin(run))
+    }
+
+    async fn head(
+        &self,
+        tenant: &TenantId,
+        repository: &RepositoryId,
+        reference: &Reference,
+    ) -> Answer<Option<Revision>> {
+        reading!(self, tenant, head(repository, reference))
     }
 
     async fn heads(

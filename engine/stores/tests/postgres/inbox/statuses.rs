@@ -39,7 +39,7 @@ fn fixed(context: u32) -> NewStatus {
 async fn a_status_is_given_to_one_of_two() {
     let (_, left, right) = two().await;
     receive(&left, delivery("d1", "shop", vec![])).await;
-    let claimed = left.take_up(5_000, 6_000, 1).await.unwrap();
+    let claimed = left.take_up(5_000, 6_000, 1, None).await.unwrap();
     let settlement = Settlement { statuses: (0..60).map(fixed).collect(), ..settlement() };
     left.settle(&claimant(&claimed[0]), settlement).await.unwrap();
     let mut all = BTreeSet::new();

@@ -61,10 +61,14 @@ impl Letters {
         PlacedMove { moved, generation, repeated, known }
     }
 
+    pub(super) fn head(&self, repository: &RepositoryId, reference: &Reference) -> Option<Revision> {
+        self.newest(repository, reference)?.after.clone()
+    }
+
     pub(super) fn known(&self, repository: &RepositoryId) -> BTreeMap<Reference, Revision> {
         let mine = self.heads.keys().filter(|(owner, _)| owner == repository);
         let head = |(_, reference): &(RepositoryId, Reference)| {
-            Some((reference.clone(), self.newest(repository, reference)?.after.clone()?))
+            Some((reference.clone(), self.head(repository, reference)?))
         };
         mine.filter_map(head).collect()
     }

@@ -36,10 +36,16 @@ impl Inbox for MemoryStore {
         Ok(self.read(tenant, |tenant| tenant.letters.body(id)).await)
     }
 
-    async fn take_up(&self, now: u64, until: u64, max: u32) -> Result<Vec<Claimed>, StoreError> {
+    async fn take_up(
+        &self,
+        now: u64,
+        until: u64,
+        max: u32,
+        except: Option<&TenantId>,
+    ) -> Result<Vec<Claimed>, StoreError> {
         self.everywhere(|tenants| {
             let mut open: Vec<(u64, TenantId)> = Vec::new();
-            for (name, tenant) in tenants.iter() {
+            for (name, tenant) in tenants.iter().filter(|(name, _)| Some(*name) != except) {
                 open.extend(tenant.letters.open(now).into_iter().map(|number| (number, name.clone())));
             }
             open.sort();
@@ -96,6 +102,15 @@ impl Inbox for MemoryStore {
 
     async fn origin(&self, tenant: &TenantId, run: &RunId) -> Result<Option<RunOrigin>, StoreError> {
         Ok(self.read(tenant, |tenant| tenant.origin(run)).await)
+    }
+
+    async fn head(
+        &self,
+        tenant: &TenantId,
+        repository: &RepositoryId,
+        reference: &Reference,
+    ) -> Result<Option<Revision>, StoreError> {
+        Ok(self.read(tenant, |tenant| tenant.letters.head(repository, reference)).await)
     }
 
     async fn heads(

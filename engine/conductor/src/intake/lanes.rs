@@ -1,0 +1,221 @@
+//! Deliveries by repository: each is a lane of its own, in which they are taken in in the order in which they came.
+
+use super::heads::Heads;
+use super::{Intake, Trouble};
+use futures::stream::{FuturesUnordered, StreamExt as _};
+use stageway_core::name::{RepositoryId, TenantId};
+use stageway_core::plan::Backoff;
+use stageway_ports::{Claimant, Claimed, StoreError};
+use std::collections::BTreeMap;
+use std::pin::pin;
+use std::time::Duration;
+
+/// Lanes that are taken in at the same time: repositories, and deliveries without one.
+const AT_ONCE: usize = 8;
+/// Those of one tenant where there are others: a remote that keeps one tenant's lanes waiting holds up nobody else's.
+const OF_ONE: usize = AT_ONCE / 2;
+/// Without anybody waking us; what was put off, and what another left, is due again then.
+const LOOK: Duration = Duration::from_secs(2);
+/// How long a claim lasts. A first fetch may take as long as it takes; whoever claims the delivery then finds the runs.
+const CLAIM_MS: u64 = 1_200_000;
+/// Between tries to give back what the store broke off.
+const AGAIN: Duration = Duration::from_secs(1);
+/// Between failed tries.
+const PAUSE: Backoff = Backoff { first_ms: 1_000, most_ms: 300_000 };
+/// Why those after it wait.
+const BEHIND: &str = "an earlier delivery of the repository is put off";
+/// After so many tries, some two hours, the delivery is given up; it can be opened again.
+const MOST_TRIES: u32 = 30;
+
+/// Whose deliveries, and of which repository.
+type Key = (TenantId, Option<RepositoryId>);
+
+/// What deliveries of one lane share while they are taken in.
+#[derive(Default)]
+pub(super) struct Lane {
+    /// Until when what is left of it is put off.
+    put_off: Option<u64>,
+    /// What one fetch found for all of them.
+    pub(super) fetched: Option<Heads>,
+    /// Those behind the one that is taken in.
+    pub(super) behind: Vec<Claimed>,
+}
+
+/// Lanes that are taken in now, by tenant.
+#[derive(Debug, Default)]
+struct Held(BTreeMap<TenantId, usize>);
+
+impl Held {
+    fn take(&mut self, tenant: &TenantId) {
+        *self.0.entry(tenant.clone()).or_default() += 1;
+    }
+
+    fn give_back(&mut self, tenant: &TenantId) {
+        if let Some(held) = self.0.get_mut(tenant) {
+            *held -= 1;
+        }
+    }
+
+    /// How many lanes more there may be, and of which tenant none.
+    fn room(&self, of_one: usize) -> (usize, Option<&TenantId>) {
+        let free = AT_ONCE.saturating_sub(self.0.values().sum());
+        let most = self.0.values().filter(|held| **held < of_one).max().copied().unwrap_or_default();
+        // Where something is free, no two have all that one may have.
+        let full = self.0.iter().find(|(_, held)| **held >= of_one);
+        (free.min(of_one - most), full.map(|(tenant, _)| tenant))
+    }
+}
+
+impl Intake {
+    /// Works until it is dropped; what was not finished then is given out again when its claim ends.
+    pub async fn work(&self) {
+        let of_one = if self.site.tenants.len() > 1 { OF_ONE } else { AT_ONCE };
+        let (mut lanes, mut held) = (FuturesUnordered::new(), Held::default());
+        // What was claimed by a call whose answer was lost is known to nobody here.
+        let mut has_lost = false;
+        loop {
+            if has_lost && lanes.is_empty() {
+                has_lost = self.inbox.forget_claims().await.is_err();
+            }
+            // A repository with many deliveries keeps nobody waiting: while its lane is taken in, others are taken up.
+            let (most, except) = held.room(of_one);
+            let except = except.cloned();
+            let mut taking = pin!(self.take_up(if has_lost { 0 } else { most }, except.as_ref()));
+            // A lane that stood still meanwhile could stand in our way in the store.
+            let taken = loop {
+                tokio::select! {
+                    taken = &mut taking => break taken,
+                    Some(tenant) = lanes.next() => held.give_back(&tenant),
+                }
+            };
+            match taken {
+                Ok(taken) if !taken.is_empty() => {
+                    for ((tenant, _), lane) in taken {
+                        held.take(&tenant);
+                        lanes.push(async {
+                            self.lane(lane).await;
+                            tenant
+                        });
+                    }
+                    continue;
+                }
+                Ok(_) => {}
+                Err(error) => {
+                    has_lost = true;
+                    tracing::error!(%error, "deliveries cannot be taken in");
+                }
+            }
+            tokio::select! {
+                Some(tenant) = lanes.next() => held.give_back(&tenant),
+                _ = tokio::time::timeout(LOOK, self.wake.intake.notified()) => {}
+            }
+        }
+    }
+
+    /// Claims at most so many deliveries that are due, by lane.
+    async fn take_up(
+        &self,
+        most: usize,
+        except: Option<&TenantId>,
+    ) -> Result<BTreeMap<Key, Vec<Claimed>>, StoreError> {
+        let mut lanes: BTreeMap<Key, Vec<Claimed>> = BTreeMap::new();
+        if most == 0 {
+            return Ok(lanes);
+        }
+        let (now, most) = (self.clock.now_ms(), u32::try_from(most).unwrap_or(u32::MAX));
+        for one in self.inbox.take_up(now, now + CLAIM_MS, most, except).await? {
+            lanes.entry((one.tenant.clone(), one.delivery.repository.clone())).or_default().push(one);
+        }
+        Ok(lanes)
+    }
+
+    /// The deliveries of one repository, in order: when one is put off, so are those after it.
+    async fn lane(&self, mut claimed: Vec<Claimed>) {
+        let mut lane = Lane::default();
+        while !claimed.is_empty() {
+            let one = claimed.remove(0);
+            lane.behind = claimed;
+            let done = match lane.put_off {
+                Some(due) => self.inbox.postpone(&claimant(&one), due, BEHIND).await,
+                None => self.one(&one, &mut lane).await,
+            };
+            if let Err(error) = done {
+                let delivery = &one.delivery.id;
+                tracing::error!(delivery.id = %delivery, %error, "it cannot be noted what became of a delivery");
+                lane.put_off = self.give_back(&one, &error).await.or(lane.put_off);
+            }
+            claimed = std::mem::take(&mut lane.behind);
+        }
+    }
+
+    /// Gives a delivery back that the store broke off, as soon as the store answers: it would stay claimed, and hold up those
+    /// after it. Answers until when those are put off too; none where it is not ours any more, or settled after all.
+    async fn give_back(&self, claimed: &Claimed, error: &StoreError) -> Option<u64> {
+        let trouble = format!("the store broke it off: {error}");
+        let until = self.clock.now_ms().saturating_add(CLAIM_MS);
+        while self.clock.now_ms() < until {
+            let due = self.clock.now_ms() + PAUSE.after(claimed.delivery.attempts);
+            match self.inbox.postpone(&claimant(claimed), due, &trouble).await {
+                Ok(()) => return Some(due),
+                Err(StoreError::Storage(_)) => tokio::time::sleep(AGAIN).await,
+                Err(_) => return None,
+            }
+        }
+        None
+    }
+
+    async fn one(&self, claimed: &Claimed, lane: &mut Lane) -> Result<(), StoreError> {
+        let claimant = claimant(claimed);
+        match self.take_in(claimed, lane).await {
+            Ok(settlement) => {
+                self.inbox.settle(&claimant, settlement).await?;
+                self.wake.scheduler.notify_one();
+                self.wake.reporter.notify_one();
+                if let Some(repository) =
+                    claimed.delivery.repository.as_ref().filter(|_| self.moves_default(claimed))
+                {
+                    self.wake.default_moved(&claimed.tenant, repository);
+                }
+                Ok(())
+            }
+            Err(Trouble::Store(error)) => Err(error),
+            Err(Trouble::Later(trouble)) if claimed.delivery.attempts >= MOST_TRIES => {
+                let summary = format!("given up after {MOST_TRIES} tries: {trouble}");
+                self.inbox.settle(&claimant, self.settled(summary)).await
+            }
+            Err(Trouble::Later(trouble)) => {
+                let due = self.clock.now_ms() + PAUSE.after(claimed.delivery.attempts);
+                tracing::warn!(delivery.id = %claimed.delivery.id, %trouble, "a delivery is put off");
+                self.inbox.postpone(&claimant, due, &trouble).await?;
+                lane.put_off = Some(due);
+                Ok(())
+            }
+        }
+    }
+}
+
+fn claimant(claimed: &Claimed) -> Claimant {
+    Claimant { tenant: claimed.tenant.clone(), delivery: claimed.delivery.id.clone(), fence: claimed.fence }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_tenant_has_at_most_its_part_of_the_lanes() {
+        let tenant = |name| TenantId::new(name).unwrap();
+        let (one, two) = (tenant("one"), tenant("two"));
+        let mut held = Held::default();
+        assert_eq!(held.room(OF_ONE), (4, None));
+        (0..3).for_each(|_| held.take(&one));
+        assert_eq!(held.room(OF_ONE), (1, None), "whose they will be is not known");
+        held.take(&one);
+        assert_eq!(held.room(OF_ONE), (4, Some(&one)));
+        (0..4).for_each(|_| held.take(&two));
+        assert_eq!(held.room(OF_ONE).0, 0);
+        held.give_back(&one);
+        assert_eq!(held.room(OF_ONE), (1, Some(&two)));
+        assert_eq!(Held::default().room(AT_ONCE), (8, None), "all of them where there is nobody else");
+    }
+}
