@@ -260,7 +260,7 @@ async fn a_turn_is_looked_up_in_an_index() {
 async fn an_inbox_is_looked_up_in_an_index() {
     let store = opened().await;
     let statements = [
-        (inbox::OPEN, vec!["9", "64"], "delivery_open"),
+        (inbox::OPEN, vec!["9", "64", "''"], "delivery_open"),
         (inbox::PENDING, vec!["9", "64"], "status_open"),
         (admit::ADMITTED, vec!["'local'", "'key 17'"], "origin_by_key"),
         (

@@ -9,18 +9,6 @@ pub(super) type Handle = SqliteStore;
 pub(super) type Connection = sqlx::SqliteConnection;
 pub(super) type Answer<T> = std::result::Result<T, StoreError>;
 
-impl SqliteStore {
-    /// The error of the port, with the file and a remedy.
-    pub(super) fn port<T>(&self, done: Result<T>) -> Answer<T> {
-        done.map_err(|failure| failure.at(&self.inner.path))
-    }
-
-    /// An append, with others that wait at the same time.
-    pub(super) async fn append_rows(&self, writer: &Writer, batch: Batch, rows: Vec<Row>) -> Answer<u64> {
-        self.inner.appends.append(writer.clone(), batch, rows).await
-    }
-}
-
 /// Statements that read: `reading!(self, tenant, method(arguments))`.
 macro_rules! reading {
     ($self:ident, $tenant:expr, $method:ident ( $($argument:expr),* )) => {{
@@ -73,6 +61,18 @@ macro_rules! unclaimed {
 }
 
 pub(super) use {keyed, locking, reading, same, unclaimed, writing};
+
+impl SqliteStore {
+    /// The error of the port, with the file and a remedy.
+    pub(super) fn port<T>(&self, done: Result<T>) -> Answer<T> {
+        done.map_err(|failure| failure.at(&self.inner.path))
+    }
+
+    /// An append, whose records are `rows`.
+    pub(super) async fn append_rows(&self, writer: &Writer, batch: Batch, rows: Vec<Row>) -> Answer<u64> {
+        writing!(self, &writer.tenant, append(writer, &batch, &rows))
+    }
+}
 
 /// What people and plugins wrote, for a column: as it is.
 pub(super) fn text(text: &str) -> std::result::Result<&str, Unreadable> {

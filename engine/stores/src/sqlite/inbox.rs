@@ -1,8 +1,9 @@
 //! What of the inbox is over all tenants.
 
+use super::dialect::Connection;
 use super::statements::inbox::{StatusRow, free, pending, pending_rows, unfollowed};
-use super::transaction::{Transaction, Write};
-use super::{Result, SqliteStore};
+use super::transaction::Write;
+use super::{Failure, Result, SqliteStore};
 use crate::shared::{int, limit, name};
 use stageway_core::name::{RepositoryId, RunId, TenantId};
 use stageway_ports::{Claimed, PendingStatus, RunOrigin};
@@ -23,30 +24,20 @@ impl SqliteStore {
         max: u32,
         except: Option<&TenantId>,
     ) -> Result<Vec<Claimed>> {
-        let mut sql = Transaction::immediate(&self.inner.writer).await?;
-        let open: Vec<(String, i64)> = sqlx::query_as(OPEN)
-            .bind(int(now))
-            .bind(limit(max))
-            .bind(except.map_or("", TenantId::as_str))
-            .fetch_all(&mut *sql)
-            .await?;
-        let mut claimed = Vec::with_capacity(open.len());
-        for (tenant, number) in open {
-            let tenant: TenantId = name("a tenant", tenant)?;
-            let mut write = Write::within(sql, &tenant);
-            let fence = write.claim_delivery(number, until).await?;
-            claimed.push(write.claimed(number, fence).await?);
-            sql = write.sql;
-        }
-        sql.end("COMMIT").await?;
-        Ok(claimed)
+        // Mostly there is nothing, and nobody's turn is taken for that.
+        let open = open(&mut *self.inner.readers.acquire().await?, (now, 1, except)).await?;
+        let Some((tenant, _)) = open.into_iter().next() else { return Ok(Vec::new()) };
+        let mut write = self.write(&tenant).await?;
+        let claimed = write.claim_open((now, max, except), until).await;
+        self.finish(write, claimed).await
     }
 
     /// One server works on the file: whoever claimed something is gone.
     pub(super) async fn end_claims(&self) -> Result<()> {
-        let mut sql = Transaction::immediate(&self.inner.writer).await?;
-        sql.run("UPDATE delivery SET claimed_until = 0 WHERE settled_at IS NULL").await?;
-        sql.end("COMMIT").await
+        let mut turn = self.inner.turns.begin().await?;
+        let ended = sqlx::query("UPDATE delivery SET claimed_until = 0 WHERE settled_at IS NULL");
+        let ended = ended.execute(&mut *turn).await.map(drop).map_err(Failure::from);
+        self.inner.turns.end(turn, ended, None).await
     }
 
     /// One server works on the file: nobody claims what it tells.
@@ -62,7 +53,34 @@ impl SqliteStore {
     }
 }
 
+async fn open(
+    sql: &mut Connection,
+    (now, max, except): (u64, u32, Option<&TenantId>),
+) -> Result<Vec<(TenantId, i64)>> {
+    let rows: Vec<(String, i64)> = sqlx::query_as(OPEN)
+        .bind(int(now))
+        .bind(limit(max))
+        .bind(except.map_or("", TenantId::as_str))
+        .fetch_all(sql)
+        .await?;
+    rows.into_iter().map(|(tenant, number)| Ok((name("a tenant", tenant)?, number))).collect()
+}
+
 impl Write {
+    async fn claim_open(
+        &mut self,
+        wanted: (u64, u32, Option<&TenantId>),
+        until: u64,
+    ) -> Result<Vec<Claimed>> {
+        let mut claimed = Vec::new();
+        for (tenant, number) in open(&mut self.sql, wanted).await? {
+            self.tenant = tenant;
+            let fence = self.claim_delivery(number, until).await?;
+            claimed.push(self.claimed(number, fence).await?);
+        }
+        Ok(claimed)
+    }
+
     /// Answers the fence of the claim.
     async fn claim_delivery(&mut self, number: i64, until: u64) -> Result<i64> {
         let fence = sqlx::query_scalar(

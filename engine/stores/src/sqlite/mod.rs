@@ -4,8 +4,8 @@
 //! Every method of the port that writes is one transaction: all of it is there afterwards, or nothing. The file is in WAL
 //! mode with `synchronous=FULL`: when a method has answered, its transaction has been written to the log and the log
 //! flushed to the disk, so it survives a killed process, a killed machine and a power loss, as far as the disk keeps what
-//! it has acknowledged a flush of. Appends that wait at the same time share a flush (`group`). What was not acknowledged
-//! may be there or not, never half. A database whose directory was made by [`SqliteStore::open`] is itself flushed into it.
+//! it has acknowledged a flush of. Transactions that wait at the same time share a flush (`turns`). What was not
+//! acknowledged may be there or not, never half. A database whose directory was made by [`SqliteStore::open`] is itself flushed into it.
 //!
 //! # Who may use the file
 //! Any number of processes of one machine, and any number of handles in each. One transaction writes at a time, over
@@ -46,7 +46,6 @@
 mod changes;
 mod dialect;
 mod error;
-mod group;
 mod inbox;
 mod journal;
 mod lines;
@@ -57,21 +56,21 @@ mod runs;
 #[path = "../statements/mod.rs"]
 mod statements;
 mod transaction;
+mod turns;
 
 #[cfg(test)]
 mod tests;
 
 use changes::Watcher;
 use error::{Failure, Result};
-use group::Appends;
 use sqlx::SqlitePool;
 use stageway_ports::Blobs;
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 use tokio::sync::watch;
+use turns::Turns;
 
 /// How long a transaction waits for its turn to write.
 const BUSY: Duration = Duration::from_secs(15);
@@ -93,13 +92,10 @@ struct Inner {
     /// Where large values of journals lie.
     blobs: Arc<dyn Blobs>,
     /// One connection: transactions of this process take turns here, not in SQLite.
-    writer: SqlitePool,
+    turns: Arc<Turns>,
     readers: SqlitePool,
-    appends: Appends,
     /// Sends when something may have been written, by this process or another.
     changes: watch::Sender<()>,
-    /// Transactions that were made durable.
-    commits: Arc<AtomicU64>,
     /// Ends with the last handle.
     _watcher: Watcher,
 }

@@ -1,6 +1,6 @@
 use super::changes::Watcher;
-use super::group::Appends;
 use super::migrate::migrate;
+use super::turns::Turns;
 use super::{BUSY, Failure, Inner, Result, SqliteStore};
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous,
@@ -11,7 +11,6 @@ use std::fs::{DirBuilder, File};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
@@ -33,17 +32,17 @@ impl SqliteStore {
         open(path, blobs).await.map_err(|failure| failure.at(path))
     }
 
-    /// How many transactions that wrote something this store has made durable since it was opened. Appends that shared one
-    /// count once.
+    /// How many transactions that wrote something this store has made durable since it was opened. Those that shared a
+    /// flush count once.
     pub fn commits(&self) -> u64 {
-        self.inner.commits.load(Ordering::Relaxed)
+        self.inner.turns.commits()
     }
 
     /// Closes the connections of every handle to this store, and moves the log into the file if nobody else has it open. A
     /// store that is dropped without it loses nothing.
     pub async fn close(&self) {
         self.inner.readers.close().await;
-        self.inner.writer.close().await;
+        self.inner.turns.close().await;
     }
 }
 
@@ -59,16 +58,13 @@ async fn open(path: &Path, blobs: Arc<dyn Blobs>) -> Result<SqliteStore> {
     let reading = options.clone().pragma("query_only", "ON").create_if_missing(false);
     let watcher = Watcher::start(reading.connect().await?, directory, changes.clone());
     let path: Arc<Path> = path.into();
-    let writer = pool(options.create_if_missing(false), 1).await?;
-    let commits = Arc::new(AtomicU64::new(0));
+    let turns = Turns::new(options.create_if_missing(false), Arc::clone(&path), changes.clone());
     let inner = Inner {
-        appends: Appends::start(Arc::clone(&path), writer.clone(), changes.clone(), Arc::clone(&commits)),
+        turns: Arc::new(turns),
         path,
         blobs,
-        writer,
-        readers: pool(reading, READERS).await?,
+        readers: pool(reading).await?,
         changes,
-        commits,
         _watcher: watcher,
     };
     Ok(SqliteStore { inner: Arc::new(inner) })
@@ -89,9 +85,9 @@ fn options(path: &Path) -> SqliteConnectOptions {
         .disable_statement_logging()
 }
 
-async fn pool(options: SqliteConnectOptions, most: u32) -> Result<SqlitePool> {
+async fn pool(options: SqliteConnectOptions) -> Result<SqlitePool> {
     let pool = SqlitePoolOptions::new()
-        .max_connections(most)
+        .max_connections(READERS)
         .min_connections(1)
         .acquire_timeout(BUSY * 2)
         .idle_timeout(None)

@@ -20,7 +20,7 @@ async fn opened() -> (tempfile::TempDir, SqliteStore) {
 }
 
 async fn pragma(store: &SqliteStore, name: &'static str) -> i64 {
-    sqlx::query_scalar(name).fetch_one(&store.inner.writer).await.unwrap()
+    sqlx::query_scalar(name).fetch_one(&mut *store.inner.turns.begin().await.unwrap()).await.unwrap()
 }
 
 #[tokio::test]
@@ -42,8 +42,10 @@ async fn a_full_disk_is_told_and_nothing_half_is_written() {
 async fn every_commit_is_flushed() {
     let (_directory, store) = opened().await;
     assert_eq!(pragma(&store, "PRAGMA synchronous").await, 2, "FULL");
-    let mode: String =
-        sqlx::query_scalar("PRAGMA journal_mode").fetch_one(&store.inner.writer).await.unwrap();
+    let mode: String = sqlx::query_scalar("PRAGMA journal_mode")
+        .fetch_one(&mut *store.inner.turns.begin().await.unwrap())
+        .await
+        .unwrap();
     assert_eq!(mode, "wal");
 }
 
@@ -64,7 +66,7 @@ async fn every_table_carries_its_tenant() {
     let tables: Vec<String> = sqlx::query_scalar(
         "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'",
     )
-    .fetch_all(&store.inner.writer)
+    .fetch_all(&mut *store.inner.turns.begin().await.unwrap())
     .await
     .unwrap();
     assert!(tables.len() > 10);
@@ -72,7 +74,7 @@ async fn every_table_carries_its_tenant() {
         let found: Option<i64> =
             sqlx::query_scalar("SELECT \"notnull\" FROM pragma_table_info(?1) WHERE name = 'tenant'")
                 .bind(table)
-                .fetch_optional(&store.inner.writer)
+                .fetch_optional(&mut *store.inner.turns.begin().await.unwrap())
                 .await
                 .unwrap();
         assert_eq!(found, Some(1), "{table}");
@@ -93,7 +95,8 @@ async fn a_turn_is_looked_up_in_an_index() {
         queue::MEND_BEHIND,
     ] {
         let explain = sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {statement}"));
-        let rows = sqlx::query(explain).fetch_all(&store.inner.writer).await.unwrap();
+        let rows =
+            sqlx::query(explain).fetch_all(&mut *store.inner.turns.begin().await.unwrap()).await.unwrap();
         let plan: Vec<String> = rows.iter().map(|row| row.get("detail")).collect();
         let plan = plan.join("\n");
         // Each search of the runs has an index, but the last step of an update to the row itself.
@@ -154,4 +157,134 @@ async fn a_refused_append_takes_nothing_of_its_group_with_it() {
     texts.sort_unstable();
     assert_eq!(texts, [0, 2, 4, 6, 8, 10, 12, 14]);
     assert_eq!(lines.iter().map(|line| line.number).collect::<Vec<_>>(), [1, 2, 3, 4, 5, 6, 7, 8]);
+}
+
+fn named(run: &str) -> NewRun {
+    NewRun { id: RunId::new(run).unwrap(), ..new_run("turns".into()) }
+}
+
+/// Runs of a tenant, oldest first.
+async fn standing(store: &SqliteStore) -> Vec<String> {
+    let filter = stageway_ports::RunFilter { max: 999, ..Default::default() };
+    let runs = store.runs(&TenantId::local(), &filter).await.unwrap();
+    runs.iter().rev().map(|run| run.id.to_string()).collect()
+}
+
+/// Whoever waits while another writes shares its flush; what they do is of any kind.
+#[tokio::test]
+async fn those_that_wait_become_durable_together() {
+    let (_directory, store) = opened().await;
+    let tenant = TenantId::local();
+    let held = store.write(&tenant).await.unwrap();
+    let before = store.commits();
+    let mut waiting = tokio::task::JoinSet::new();
+    for number in 0..40 {
+        let (store, tenant) = (store.clone(), tenant.clone());
+        waiting.spawn(async move { store.create_run(&tenant, named(&format!("r{number}"))).await });
+    }
+    tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    assert!(standing(&store).await.is_empty());
+    store.finish(held, Ok(())).await.unwrap();
+    assert!(waiting.join_all().await.into_iter().all(|created| created.is_ok()));
+    assert_eq!((standing(&store).await.len(), store.commits() - before), (40, 1));
+}
+
+/// A turn that is dropped in the middle of a group takes nothing of the others with it, and they wait for nobody.
+#[tokio::test]
+async fn a_turn_that_is_dropped_in_a_group_never_was() {
+    let (_directory, store) = opened().await;
+    let tenant = TenantId::local();
+    for round in 0..20 {
+        let held = store.write(&tenant).await.unwrap();
+        let of = |name: &str| named(&format!("{name}-{round}"));
+        let kept = {
+            let (store, tenant, run) = (store.clone(), tenant.clone(), of("kept"));
+            tokio::spawn(async move { store.create_run(&tenant, run).await })
+        };
+        tokio::task::yield_now().await;
+        let dropped = {
+            let (store, tenant, run) = (store.clone(), tenant.clone(), of("dropped"));
+            tokio::spawn(async move {
+                let mut write = store.write(&tenant).await.unwrap();
+                write.create_run(&run).await.unwrap();
+                drop(write);
+            })
+        };
+        let gives_up = {
+            let (store, tenant, run) = (store.clone(), tenant.clone(), of("gives-up"));
+            tokio::spawn(async move { store.create_run(&tenant, run).await })
+        };
+        tokio::time::sleep(std::time::Duration::from_millis(round % 4)).await;
+        gives_up.abort();
+        store.finish(held, Ok(())).await.unwrap();
+        let soon = std::time::Duration::from_secs(10);
+        tokio::time::timeout(soon, kept).await.expect("nobody makes it durable").unwrap().unwrap();
+        tokio::time::timeout(soon, dropped).await.unwrap().unwrap();
+        let standing = standing(&store).await;
+        assert!(
+            standing.contains(&format!("kept-{round}")) && !standing.contains(&format!("dropped-{round}"))
+        );
+    }
+}
+
+/// Callers that go away at any moment: nobody waits for ever, and what was answered is there.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn callers_that_go_away_hold_up_nobody() {
+    let (_directory, store) = opened().await;
+    let tenant = TenantId::local();
+    let mut callers = Vec::new();
+    for number in 0..400_u64 {
+        let (store, tenant, run) = (store.clone(), tenant.clone(), named(&format!("r{number}")));
+        let caller = tokio::spawn(async move {
+            store.create_run(&tenant, run).await.unwrap();
+            number
+        });
+        if number % 3 == 0 {
+            let caller = caller.abort_handle();
+            tokio::spawn(async move {
+                tokio::time::sleep(std::time::Duration::from_micros(number * 37 % 5_000)).await;
+                caller.abort();
+            });
+        }
+        callers.push(caller);
+        if number % 16 == 0 {
+            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+        }
+    }
+    let mut answered = Vec::new();
+    for caller in callers {
+        let caller = tokio::time::timeout(std::time::Duration::from_secs(20), caller).await;
+        answered.extend(caller.expect("somebody waits for ever").ok());
+    }
+    assert!(answered.len() >= 266, "{}", answered.len());
+    let standing = standing(&store).await;
+    assert!(answered.iter().all(|number| standing.contains(&format!("r{number}"))));
+}
+
+/// A failure of the storage in a group is told to everybody in it, and the next one goes on.
+#[tokio::test]
+async fn a_full_disk_in_a_group_is_told_to_all_of_it() {
+    let (_directory, store) = opened().await;
+    pragma(&store, "PRAGMA max_page_count = 80").await;
+    let tenant = TenantId::local();
+    let held = store.write(&tenant).await.unwrap();
+    let create = |name: &str, bytes: usize| {
+        let (store, tenant) = (store.clone(), tenant.clone());
+        let run = NewRun { plan: serde_json::json!("x".repeat(bytes)), ..named(name) };
+        tokio::spawn(async move { store.create_run(&tenant, run).await })
+    };
+    let small = create("small", 10);
+    tokio::task::yield_now().await;
+    let large = create("large", 2_000_000);
+    tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    let held = store.finish(held, Ok(1)).await.map_err(|failure| failure.at(&store.inner.path));
+    let (small, large) = (small.await.unwrap(), large.await.unwrap());
+    assert!(large.is_err());
+    for answer in [&held, &small, &large] {
+        let is_told = matches!(answer, Err(StoreError::Storage(text)) if text.contains("make room"));
+        assert!(answer.is_ok() || is_told, "{answer:?}");
+    }
+    let standing = standing(&store).await;
+    assert_eq!(standing.contains(&"small".to_owned()), small.is_ok(), "{small:?}: {standing:?}");
+    assert_eq!(store.create_run(&tenant, named("next")).await.map(|number| number > 0), Ok(true));
 }

@@ -1,0 +1,324 @@
+//! Transactions take turns on one connection, and those that wait at the same time become durable together: one flush of the
+//! disk for all of them.
+//!
+//! Each has a savepoint of its own, so that one that is refused, fails or is dropped takes nothing of the others with it, and
+//! none is answered before all are durable. Where nobody else waits, a group is one transaction: nothing is delayed to fill it.
+//!
+//! *Who makes them durable.* Whoever ends a turn while nobody waits for the next one. A waiting one that gives up, and a turn
+//! that is dropped, leave that to a task ([`Turns::tend`]), so that nobody is waited for who does not come.
+
+use super::{BUSY, Failure, Result};
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection};
+use stageway_core::name::TenantId;
+use stageway_ports::StoreError;
+use std::ops::{Deref, DerefMut};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use tokio::sync::{Mutex, OwnedMappedMutexGuard, OwnedMutexGuard, oneshot, watch};
+use tokio::time::timeout;
+
+/// Transactions that become durable together at most: so long another process waits for its turn.
+const TOGETHER: usize = 64;
+
+/// One more change of the tenant `?1`.
+macro_rules! count_change {
+    () => {
+        "INSERT INTO tenant (id, runs, changes) VALUES (?1, 0, 1)
+         ON CONFLICT (id) DO UPDATE SET changes = changes + 1"
+    };
+}
+
+/// Whether it is durable; otherwise why not.
+type Durable = std::result::Result<(), StoreError>;
+
+/// The connection that writes, and who waits for it.
+pub(super) struct Turns {
+    options: SqliteConnectOptions,
+    path: Arc<Path>,
+    /// None before the first turn, after a failure, and for ever once it was closed.
+    group: Arc<Mutex<Option<Group>>>,
+    /// How many wait for the connection.
+    waiting: AtomicUsize,
+    /// Sends when something was written.
+    changes: watch::Sender<()>,
+    /// Transactions of SQLite that were made durable.
+    commits: AtomicU64,
+    closed: AtomicBool,
+}
+
+/// A connection with what was done on it and is not durable yet.
+struct Group {
+    connection: SqliteConnection,
+    state: State,
+    /// Whether a reader can see something else once it is durable.
+    changed: bool,
+    /// Those whose turn is over.
+    over: Vec<oneshot::Sender<Durable>>,
+}
+
+/// Where a connection stands. It says so before it is done: what is dropped in the middle is undone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// No transaction is open.
+    Idle,
+    /// The first turn of a transaction, which is undone with it.
+    First,
+    /// Another turn, which has a savepoint.
+    Later,
+    /// Between two turns.
+    Between,
+    /// It failed, and is not used any more.
+    Broken,
+}
+
+type Held = OwnedMappedMutexGuard<Option<Group>, Group>;
+
+/// One transaction. Dropped before [`Turns::end`] it never was.
+pub(super) struct Turn {
+    group: Held,
+    turns: Arc<Turns>,
+    is_over: bool,
+}
+
+/// Somebody waits for the connection.
+struct Waiting(Option<Arc<Turns>>);
+
+impl Turns {
+    pub(super) fn new(options: SqliteConnectOptions, path: Arc<Path>, changes: watch::Sender<()>) -> Self {
+        Self {
+            options,
+            path,
+            group: Arc::default(),
+            waiting: AtomicUsize::new(0),
+            changes,
+            commits: AtomicU64::new(0),
+            closed: AtomicBool::new(false),
+        }
+    }
+
+    pub(super) fn commits(&self) -> u64 {
+        self.commits.load(Ordering::Relaxed)
+    }
+
+    pub(super) async fn close(&self) {
+        self.closed.store(true, Ordering::Relaxed);
+        if let Some(group) = self.group.lock().await.take() {
+            let _ = group.connection.close().await;
+        }
+    }
+
+    /// Waits for its turn at once: a transaction that reads first and writes later could not.
+    pub(super) async fn begin(self: &Arc<Self>) -> Result<Turn> {
+        let waiting = Waiting::new(self);
+        let held = timeout(BUSY * 2, self.group.clone().lock_owned()).await;
+        let held = held.map_err(|_| Failure::Sql(sqlx::Error::PoolTimedOut))?;
+        waiting.is_served();
+        let mut turn = Turn { group: self.connected(held).await?, turns: self.clone(), is_over: false };
+        let before = turn.group.state;
+        let (state, statement) = match before {
+            State::Between => (State::Later, "SAVEPOINT turn"),
+            _ => (State::First, "BEGIN IMMEDIATE"),
+        };
+        turn.group.state = state;
+        if let Err(failure) = turn.group.run(statement).await {
+            // Nothing has begun; what others did stays.
+            turn.group.state = before;
+            return Err(failure);
+        }
+        Ok(turn)
+    }
+
+    /// Ends a turn: answers when what was done is durable, with all others of its group. What was refused never was.
+    /// `changed` is the tenant of which a reader sees something else then.
+    pub(super) async fn end<T>(
+        self: &Arc<Self>,
+        mut turn: Turn,
+        done: Result<T>,
+        changed: Option<&TenantId>,
+    ) -> Result<T> {
+        let answer = match done {
+            Ok(answer) => answer,
+            Err(failure) => {
+                // Where SQLite gave the whole transaction up, that is why.
+                let failure = match turn.group.undo().await {
+                    Ok(()) => failure,
+                    Err(_) => Failure::Refused(self.broken(&mut turn.group, failure)),
+                };
+                turn.is_over = true;
+                self.go_on(turn);
+                return Err(failure);
+            }
+        };
+        turn.group.changed |= changed.is_some();
+        if self.waiting.load(Ordering::SeqCst) > 0 && turn.group.over.len() < TOGETHER {
+            if let Some(tenant) = changed {
+                sqlx::query(count_change!()).bind(tenant.as_str()).execute(&mut *turn).await?;
+            }
+            let (durable, told) = oneshot::channel();
+            turn.group.over.push(durable);
+            turn.group.state = State::Between;
+            turn.is_over = true;
+            self.go_on(turn);
+            return match told.await {
+                Ok(durable) => durable.map(|()| answer).map_err(Failure::Refused),
+                Err(_) => Err(Failure::Refused(self.gone())),
+            };
+        }
+        turn.is_over = true;
+        // Nobody who goes away breaks it off for the others.
+        let committed = tokio::spawn(self.clone().commit(turn, changed.cloned())).await;
+        committed.unwrap_or_else(|_| Err(self.gone())).map(|()| answer).map_err(Failure::Refused)
+    }
+
+    /// Whoever waits goes on; where nobody does, the others are made durable.
+    fn go_on(self: &Arc<Self>, turn: Turn) {
+        if turn.group.state == State::Between && self.waiting.load(Ordering::SeqCst) == 0 {
+            drop(tokio::spawn(self.clone().commit(turn, None)));
+        }
+    }
+
+    /// Makes what was done durable, and tells everybody. Each statement is a hand-over to the thread of the connection and
+    /// back, so the count of changes goes with the last one.
+    async fn commit(self: Arc<Self>, mut turn: Turn, changed: Option<TenantId>) -> Durable {
+        let group = &mut *turn.group;
+        // Broken off in the middle, nobody knows.
+        group.state = State::First;
+        let done = match changed {
+            Some(tenant) => {
+                let both = sqlx::query(concat!(count_change!(), "; COMMIT")).bind(tenant.as_str());
+                both.execute(&mut group.connection).await.map(drop).map_err(Failure::from)
+            }
+            None => group.run("COMMIT").await,
+        };
+        if let Err(failure) = done {
+            return Err(self.broken(group, failure));
+        }
+        self.commits.fetch_add(1, Ordering::Relaxed);
+        if std::mem::take(&mut group.changed) {
+            self.changes.send_replace(());
+        }
+        group.state = State::Idle;
+        // Who does not wait for the answer any more does not need it.
+        group.over.drain(..).for_each(|waiting| drop(waiting.send(Ok(()))));
+        Ok(())
+    }
+
+    /// A connection on which a turn may begin: what was dropped on it is undone.
+    async fn connected(&self, mut held: OwnedMutexGuard<Option<Group>>) -> Result<Held> {
+        if self.closed.load(Ordering::Relaxed) {
+            return Err(Failure::Refused(self.gone()));
+        }
+        if let Some(group) = &mut *held
+            && let Err(failure) = group.undo().await
+        {
+            self.broken(group, failure);
+        }
+        if held.as_ref().is_none_or(|group| group.state == State::Broken) {
+            *held = None;
+            let connection = self.options.connect().await?;
+            *held = Some(Group { connection, state: State::Idle, changed: false, over: Vec::new() });
+        }
+        OwnedMutexGuard::try_map(held, Option::as_mut).map_err(|_| Failure::Refused(self.gone()))
+    }
+
+    /// A connection that failed is left, with everything on it that was not durable.
+    fn broken(&self, group: &mut Group, failure: Failure) -> StoreError {
+        group.state = State::Broken;
+        group.changed = false;
+        let told = failure.at(&self.path);
+        group.over.drain(..).for_each(|waiting| drop(waiting.send(Err(told.clone()))));
+        told
+    }
+
+    fn gone(&self) -> StoreError {
+        StoreError::Storage(format!("{}: the store is closed: open it again", self.path.display()))
+    }
+
+    /// Undoes a turn that was dropped, and makes the others durable if nobody else will.
+    fn tend_later(self: &Arc<Self>) {
+        let turns = self.clone();
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            drop(runtime.spawn(async move { turns.tend().await }));
+        }
+    }
+
+    async fn tend(self: Arc<Self>) {
+        let held = self.group.clone().lock_owned().await;
+        let Ok(group) = OwnedMutexGuard::try_map(held, Option::as_mut) else { return };
+        let mut turn = Turn { group, turns: self.clone(), is_over: true };
+        if let Err(failure) = turn.group.undo().await {
+            self.broken(&mut turn.group, failure);
+        }
+        self.go_on(turn);
+    }
+}
+
+impl Group {
+    async fn run(&mut self, statement: &'static str) -> Result<()> {
+        sqlx::query(statement).execute(&mut self.connection).await?;
+        Ok(())
+    }
+
+    /// Undoes the turn that is under way.
+    async fn undo(&mut self) -> Result<()> {
+        match self.state {
+            State::Idle | State::Between | State::Broken => {}
+            State::First => {
+                self.run("ROLLBACK").await?;
+                self.state = State::Idle;
+            }
+            State::Later => {
+                self.run("ROLLBACK TO turn").await?;
+                self.state = State::Between;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        if !self.is_over {
+            self.turns.tend_later();
+        }
+    }
+}
+
+impl Deref for Turn {
+    type Target = SqliteConnection;
+
+    fn deref(&self) -> &SqliteConnection {
+        &self.group.connection
+    }
+}
+
+impl DerefMut for Turn {
+    fn deref_mut(&mut self) -> &mut SqliteConnection {
+        &mut self.group.connection
+    }
+}
+
+impl Waiting {
+    fn new(turns: &Arc<Turns>) -> Self {
+        turns.waiting.fetch_add(1, Ordering::SeqCst);
+        Self(Some(turns.clone()))
+    }
+
+    fn is_served(mut self) {
+        if let Some(turns) = self.0.take() {
+            turns.waiting.fetch_sub(1, Ordering::SeqCst);
+        }
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        if let Some(turns) = self.0.take() {
+            turns.waiting.fetch_sub(1, Ordering::SeqCst);
+            // Somebody may have counted on it.
+            turns.tend_later();
+        }
+    }
+}
