@@ -166,6 +166,8 @@ pub struct Claimant {
 pub struct Settlement {
     /// For people.
     pub outcome: Outcome,
+    /// Runs that begin to exist with it, unless their keys stand already. They become runs of the outcome.
+    pub runs: Vec<Admission>,
     /// Refs whose move turned out to be late: nothing is compared with it any more.
     pub late: Vec<Reference>,
     /// The heads that the fetch found.
@@ -363,11 +365,12 @@ pub trait Inbox: Send + Sync {
     /// or soon after it has died.
     async fn forget_claims(&self) -> Result<(), StoreError>;
 
-    /// Writes down what became of a delivery.
+    /// Writes down what became of a delivery, and makes its runs; answers them in their order.
     ///
     /// # Errors
-    /// [`StoreError::Conflict`] when the claim is not the newest, or something became of it already.
-    async fn settle(&self, claimant: &Claimant, settlement: Settlement) -> Result<(), StoreError>;
+    /// [`StoreError::Conflict`] when the claim is not the newest, or something became of it already, and those of
+    /// [`Inbox::admit`]; then nothing is written.
+    async fn settle(&self, claimant: &Claimant, settlement: Settlement) -> Result<Vec<Admitted>, StoreError>;
 
     /// Puts a delivery off: it is due again at `due`.
     ///

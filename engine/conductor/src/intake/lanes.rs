@@ -2,13 +2,14 @@
 
 use super::heads::Heads;
 use super::{Intake, Trouble};
-use futures::stream::{FuturesUnordered, StreamExt as _};
+use futures::stream::{FuturesOrdered, FuturesUnordered, StreamExt as _};
 use stageway_core::name::{RepositoryId, TenantId};
 use stageway_core::plan::Backoff;
-use stageway_ports::{Claimant, Claimed, StoreError};
+use stageway_ports::{Admitted, Claimant, Claimed, Settlement, StoreError};
 use std::collections::BTreeMap;
 use std::pin::pin;
 use std::time::Duration;
+use tokio::sync::{OnceCell, mpsc};
 
 /// Lanes that are taken in at the same time: repositories, and deliveries without one.
 const AT_ONCE: usize = 8;
@@ -31,14 +32,11 @@ const MOST_TRIES: u32 = 30;
 type Key = (TenantId, Option<RepositoryId>);
 
 /// What deliveries of one lane share while they are taken in.
-#[derive(Default)]
-pub(super) struct Lane {
-    /// Until when what is left of it is put off.
-    put_off: Option<u64>,
+pub(super) struct Lane<'a> {
+    /// All of them.
+    pub(super) claimed: &'a [Claimed],
     /// What one fetch found for all of them.
-    pub(super) fetched: Option<Heads>,
-    /// Those behind the one that is taken in.
-    pub(super) behind: Vec<Claimed>,
+    pub(super) fetched: OnceCell<Heads>,
 }
 
 /// Lanes that are taken in now, by tenant.
@@ -129,23 +127,38 @@ impl Intake {
         Ok(lanes)
     }
 
-    /// The deliveries of one repository, in order: when one is put off, so are those after it.
-    async fn lane(&self, mut claimed: Vec<Claimed>) {
-        let mut lane = Lane::default();
-        while !claimed.is_empty() {
-            let one = claimed.remove(0);
-            lane.behind = claimed;
-            let done = match lane.put_off {
-                Some(due) => self.inbox.postpone(&claimant(&one), due, BEHIND).await,
-                None => self.one(&one, &mut lane).await,
-            };
-            if let Err(error) = done {
-                let delivery = &one.delivery.id;
-                tracing::error!(delivery.id = %delivery, %error, "it cannot be noted what became of a delivery");
-                lane.put_off = self.give_back(&one, &error).await.or(lane.put_off);
+    /// The deliveries of one repository. What becomes of each is found out beside the others, and becomes durable in their
+    /// order: when one is put off, so are those after it.
+    async fn lane(&self, claimed: Vec<Claimed>) {
+        let lane = Lane { claimed: &claimed, fetched: OnceCell::new() };
+        let (ready, mut waiting) = mpsc::channel(AT_ONCE);
+        let find_out = async {
+            let lane = &lane;
+            let mut found = FuturesOrdered::new();
+            for one in lane.claimed {
+                found.push_back(async move { (one, self.take_in(one, lane).await) });
             }
-            claimed = std::mem::take(&mut lane.behind);
-        }
+            while let Some(one) = found.next().await {
+                // Whoever settles them takes them all.
+                let _ = ready.send(one).await;
+            }
+            drop(ready);
+        };
+        let settle = async {
+            let mut put_off = None;
+            while let Some((one, taken)) = waiting.recv().await {
+                let done = match put_off {
+                    Some(due) => self.inbox.postpone(&claimant(one), due, BEHIND).await,
+                    None => self.settle(one, taken, &mut put_off).await,
+                };
+                if let Err(error) = done {
+                    let delivery = &one.delivery.id;
+                    tracing::error!(delivery.id = %delivery, %error, "it cannot be noted what became of a delivery");
+                    put_off = self.give_back(one, &error).await.or(put_off);
+                }
+            }
+        };
+        tokio::join!(find_out, settle);
     }
 
     /// Gives a delivery back that the store broke off, as soon as the store answers: it would stay claimed, and hold up those
@@ -164,11 +177,21 @@ impl Intake {
         None
     }
 
-    async fn one(&self, claimed: &Claimed, lane: &mut Lane) -> Result<(), StoreError> {
+    async fn settle(
+        &self,
+        claimed: &Claimed,
+        taken: Result<Settlement, Trouble>,
+        put_off: &mut Option<u64>,
+    ) -> Result<(), StoreError> {
         let claimant = claimant(claimed);
-        match self.take_in(claimed, lane).await {
+        match taken {
             Ok(settlement) => {
-                self.inbox.settle(&claimant, settlement).await?;
+                for Admitted { run, number, new } in self.inbox.settle(&claimant, settlement).await? {
+                    tracing::info!(
+                        tenant.id = %claimed.tenant, run.id = %run, run.number = number, new,
+                        "a delivery has a run"
+                    );
+                }
                 self.wake.scheduler.notify_one();
                 self.wake.reporter.notify_one();
                 if let Some(repository) =
@@ -181,13 +204,13 @@ impl Intake {
             Err(Trouble::Store(error)) => Err(error),
             Err(Trouble::Later(trouble)) if claimed.delivery.attempts >= MOST_TRIES => {
                 let summary = format!("given up after {MOST_TRIES} tries: {trouble}");
-                self.inbox.settle(&claimant, self.settled(summary)).await
+                self.inbox.settle(&claimant, self.settled(summary)).await.map(drop)
             }
             Err(Trouble::Later(trouble)) => {
                 let due = self.clock.now_ms() + PAUSE.after(claimed.delivery.attempts);
                 tracing::warn!(delivery.id = %claimed.delivery.id, %trouble, "a delivery is put off");
                 self.inbox.postpone(&claimant, due, &trouble).await?;
-                lane.put_off = Some(due);
+                *put_off = Some(due);
                 Ok(())
             }
         }

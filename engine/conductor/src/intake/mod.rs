@@ -13,14 +13,15 @@ mod preflight;
 mod start;
 
 use crate::service::{Ids, Place, Site, Wake};
+use heads::Heads;
 use lanes::Lane;
 pub(crate) use pipelines::files;
 use pipelines::{About, Asked};
 use stageway_core::delivery::{Headers, Meaning, RawDelivery};
 use stageway_core::name::WebhookId;
 use stageway_ports::{
-    Blobs, Claimed, Clock, Delivery, Guests, Inbox, Mirrors, Outcome, Plugins, Settlement, SourceError,
-    Store, StoreError,
+    Blobs, Claimed, Clock, Delivery, Guests, Inbox, Mirror, Mirrors, Outcome, Plugins, Settlement,
+    SourceError, Store, StoreError,
 };
 use start::Start;
 use std::sync::Arc;
@@ -68,7 +69,7 @@ impl From<SourceError> for Trouble {
 }
 
 impl Intake {
-    async fn take_in(&self, claimed: &Claimed, lane: &mut Lane) -> Result<Settlement, Trouble> {
+    async fn take_in(&self, claimed: &Claimed, lane: &Lane<'_>) -> Result<Settlement, Trouble> {
         let delivery = &claimed.delivery;
         let repository = delivery.repository.as_ref();
         let Some(place) = repository.and_then(|id| self.site.place(&claimed.tenant, id)) else {
@@ -92,7 +93,7 @@ impl Intake {
         claimed: &Claimed,
         place: &Place,
         starts: Vec<Start>,
-        lane: &mut Lane,
+        lane: &Lane<'_>,
     ) -> Result<Settlement, Trouble> {
         let repository = claimed.delivery.repository.clone();
         let Some(repository) = repository else { return Ok(self.settled("it names no repository".into())) };
@@ -101,16 +102,9 @@ impl Intake {
         };
         let mirror = self.mirrors.open(&claimed.tenant, &repository).await?;
         let at_hand = self.at_hand((claimed, &repository, place), &*mirror, &starts).await?;
-        let heads = match (&at_hand, &mut lane.fetched) {
-            (Some(heads), _) => heads,
-            (None, Some(fetched)) => fetched,
-            (None, none) => {
-                let mut wanted = starts.clone();
-                for behind in &lane.behind {
-                    wanted.extend(self.starts_of(behind, place).await?);
-                }
-                none.insert(heads::fetch(&*mirror, place, &wanted).await?)
-            }
+        let heads = match &at_hand {
+            Some(heads) => heads,
+            None => lane.fetched.get_or_try_init(|| self.fetch(lane, place, &*mirror)).await?,
         };
         let mut settlement = self.settled(String::new());
         let mut summaries = Vec::new();
@@ -135,6 +129,15 @@ impl Intake {
         settlement.outcome.summary = summaries.join("; ");
         settlement.outcome.at = self.clock.now_ms();
         Ok(settlement)
+    }
+
+    /// What all deliveries of a lane need: each was received before this fetch begins.
+    async fn fetch(&self, lane: &Lane<'_>, place: &Place, mirror: &dyn Mirror) -> Result<Heads, Trouble> {
+        let mut wanted = Vec::new();
+        for claimed in lane.claimed {
+            wanted.extend(self.starts_of(claimed, place).await?);
+        }
+        Ok(heads::fetch(mirror, place, &wanted).await?)
     }
 
     /// What a delivery of a forge starts.

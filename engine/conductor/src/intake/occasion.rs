@@ -35,7 +35,7 @@ impl Intake {
         claimed: &Claimed,
         place: &Place,
         body: &[u8],
-        lane: &mut Lane,
+        lane: &Lane<'_>,
     ) -> Result<Settlement, Trouble> {
         let occasion: Occasion = match serde_json::from_slice(body) {
             Ok(occasion) => occasion,
@@ -114,7 +114,7 @@ impl Intake {
         let mut settlement = self.settled(String::new());
         let mut known = Known::new(&about, event, commit.revision.clone(), source);
         let summary = self.pipelines(&mut known, &mut settlement).await?;
-        let nothing = settlement.outcome.runs.is_empty() && settlement.outcome.problems.is_empty();
+        let nothing = settlement.runs.is_empty() && settlement.outcome.problems.is_empty();
         settlement.outcome.summary = match only.filter(|_| nothing) {
             Some(pipeline) => format!("commit {} has no pipeline `{pipeline}`", commit.revision),
             None => summary,

@@ -126,10 +126,10 @@ impl Intake {
         for (file, bytes) in &files {
             self.pipeline(known, (file, bytes), settlement).await?;
         }
-        let Settlement { outcome, .. } = settlement;
+        let Settlement { outcome, runs, .. } = settlement;
         Ok(format!(
             "{} started, {} skipped, {}",
-            count(outcome.runs.len(), "run"),
+            count(runs.len(), "run"),
             count(outcome.skipped.len(), "pipeline"),
             count(outcome.problems.len(), "problem")
         ))
@@ -160,10 +160,7 @@ impl Intake {
             Selected::No => {}
             Selected::Skipped(reason) => skip(known, &definition.pipeline, reason, settlement),
             Selected::Yes => match self.plan(known, file, bytes).await {
-                Ok(prepared) => {
-                    let run = self.admit(known, prepared).await?;
-                    settlement.outcome.runs.push(run);
-                }
+                Ok(prepared) => settlement.runs.push(self.admission(known, prepared).await?),
                 Err(problems) => wrong(known, definition.pipeline.as_str(), problems, settlement),
             },
         }
@@ -183,7 +180,7 @@ impl Intake {
         make(&*self.guests, &*self.plugins, &request).await
     }
 
-    async fn admit(&self, known: &mut Known<'_>, prepared: Prepared) -> Result<RunId, Trouble> {
+    async fn admission(&self, known: &mut Known<'_>, prepared: Prepared) -> Result<Admission, Trouble> {
         let later = |error: &dyn std::fmt::Display| Trouble::Later(error.to_string());
         if known.tree.is_none() {
             known.tree = Some(known.source.tree().await?);
@@ -193,7 +190,7 @@ impl Intake {
         let concurrency = prepared.plan.concurrency.clone();
         let pipeline = prepared.plan.pipeline.clone();
         let run = keep(&*self.blobs, self.clock.now_ms(), &id, prepared, tree).await;
-        let admission = Admission {
+        Ok(Admission {
             key: key(known, &pipeline),
             run: run.map_err(|error| later(&error))?,
             revision: known.revision.clone(),
@@ -202,13 +199,7 @@ impl Intake {
             context: Some(context(pipeline.as_str(), known.event.kind)),
             after: known.about.asked.after.clone(),
             listened: known.listened.contains(&pipeline),
-        };
-        let admitted = self.inbox.admit(&known.about.claimed.tenant, admission).await?;
-        tracing::info!(
-            tenant.id = %known.about.claimed.tenant, run.id = %admitted.run, run.number = admitted.number,
-            new = admitted.new, "a delivery has a run"
-        );
-        Ok(admitted.run)
+        })
     }
 
     /// Tells of every pipeline that would have been started that a later head is there.

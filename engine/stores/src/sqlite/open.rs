@@ -58,7 +58,7 @@ async fn open(path: &Path, blobs: Arc<dyn Blobs>) -> Result<SqliteStore> {
     let reading = options.clone().pragma("query_only", "ON").create_if_missing(false);
     let watcher = Watcher::start(reading.connect().await?, directory, changes.clone());
     let path: Arc<Path> = path.into();
-    let turns = Turns::new(options.create_if_missing(false), Arc::clone(&path), changes.clone());
+    let turns = Turns::open(options.create_if_missing(false), Arc::clone(&path), changes.clone()).await?;
     let inner = Inner {
         turns: Arc::new(turns),
         path,

@@ -37,7 +37,7 @@ type Durable = std::result::Result<(), StoreError>;
 pub(super) struct Turns {
     options: SqliteConnectOptions,
     path: Arc<Path>,
-    /// None before the first turn, after a failure, and for ever once it was closed.
+    /// None where it could not be opened again, and for ever once it was closed.
     group: Arc<Mutex<Option<Group>>>,
     /// How many wait for the connection.
     waiting: AtomicUsize,
@@ -86,16 +86,21 @@ pub(super) struct Turn {
 struct Waiting(Option<Arc<Turns>>);
 
 impl Turns {
-    pub(super) fn new(options: SqliteConnectOptions, path: Arc<Path>, changes: watch::Sender<()>) -> Self {
-        Self {
+    pub(super) async fn open(
+        options: SqliteConnectOptions,
+        path: Arc<Path>,
+        changes: watch::Sender<()>,
+    ) -> Result<Self> {
+        let group = Group::open(&options).await?;
+        Ok(Self {
             options,
             path,
-            group: Arc::default(),
+            group: Arc::new(Mutex::new(Some(group))),
             waiting: AtomicUsize::new(0),
             changes,
             commits: AtomicU64::new(0),
             closed: AtomicBool::new(false),
-        }
+        })
     }
 
     pub(super) fn commits(&self) -> u64 {
@@ -217,8 +222,7 @@ impl Turns {
         }
         if held.as_ref().is_none_or(|group| group.state == State::Broken) {
             *held = None;
-            let connection = self.options.connect().await?;
-            *held = Some(Group { connection, state: State::Idle, changed: false, over: Vec::new() });
+            *held = Some(Group::open(&self.options).await?);
         }
         OwnedMutexGuard::try_map(held, Option::as_mut).map_err(|_| Failure::Refused(self.gone()))
     }
@@ -256,6 +260,11 @@ impl Turns {
 }
 
 impl Group {
+    async fn open(options: &SqliteConnectOptions) -> Result<Self> {
+        let connection = options.connect().await?;
+        Ok(Self { connection, state: State::Idle, changed: false, over: Vec::new() })
+    }
+
     async fn run(&mut self, statement: &'static str) -> Result<()> {
         sqlx::query(statement).execute(&mut self.connection).await?;
         Ok(())

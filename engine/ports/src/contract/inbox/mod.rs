@@ -43,6 +43,7 @@ macro_rules! inbox_contract {
             the_heads_that_are_known_are_the_newest
             a_run_is_admitted_once_by_its_key
             a_run_has_its_origin
+            a_delivery_is_settled_with_its_runs
             places_are_taken_in_order
             no_more_places_are_given_out_than_there_are
             runs_of_a_group_have_places_one_after_the_other

@@ -1,7 +1,7 @@
 use super::super::store::new_run;
-use super::fixture::{main_branch, receipt, repository, revision, tenant};
+use super::fixture::{claimant, delivery, main_branch, outcome, receipt, repository, revision, tenant};
 use super::{InboxFixture, Memory};
-use crate::{Admission, Admitted, Batch, RunKey, StoreError, Writer};
+use crate::{Admission, Admitted, Batch, RunKey, Settlement, StoreError, Writer};
 use stageway_core::name::RunId;
 use stageway_core::plan::{Concurrency, WhenNewer};
 use stageway_core::run::{RunEvent, RunStatus};
@@ -48,6 +48,36 @@ pub async fn a_run_is_admitted_once_by_its_key(fixture: &dyn InboxFixture) {
     assert_eq!(one.run(&tenant("one"), &RunId::new("r2").unwrap()).await.unwrap().map(|run| run.id), None);
     let conflict = one.admit(&tenant("one"), admission("r1", 3)).await;
     assert!(matches!(conflict, Err(StoreError::Conflict(_))), "{conflict:?}");
+}
+
+/// All of it at once, or nothing: a delivery that another settles makes no run.
+pub async fn a_delivery_is_settled_with_its_runs(fixture: &dyn InboxFixture) {
+    let inbox = fixture.open().await;
+    inbox.admit(&tenant("one"), admission("r1", 1)).await.unwrap();
+    inbox.receive(&tenant("one"), delivery("d1", vec![])).await.unwrap();
+    let lost = inbox.take_up(5_000, 6_000, 9, None).await.unwrap();
+    let held = inbox.take_up(6_000, 7_000, 9, None).await.unwrap();
+    let runs = || {
+        let group =
+            |name: &str| Some(Concurrency { group: name.into(), when_newer: WhenNewer::CancelQueued });
+        let of = |id, generation, name| Admission { concurrency: group(name), ..admission(id, generation) };
+        vec![of("r2", 1, "b"), of("r3", 2, "b"), of("r4", 3, "a")]
+    };
+    let settlement = |runs| Settlement { outcome: outcome("done"), runs, ..Settlement::default() };
+    let refused = inbox.settle(&claimant(&lost[0]), settlement(runs())).await;
+    assert!(matches!(refused, Err(StoreError::Conflict(_))), "{refused:?}");
+    let twice = vec![admission("r5", 5), admission("r5", 6)];
+    let refused = inbox.settle(&claimant(&held[0]), settlement(twice)).await;
+    assert!(matches!(refused, Err(StoreError::Conflict(_))), "{refused:?}");
+    for run in ["r3", "r5"] {
+        assert!(inbox.run(&tenant("one"), &RunId::new(run).unwrap()).await.unwrap().is_none(), "{run}");
+    }
+    let admitted = inbox.settle(&claimant(&held[0]), settlement(runs())).await.unwrap();
+    let told: Vec<_> = admitted.iter().map(|one| (one.run.as_str(), one.number, one.new)).collect();
+    assert_eq!(told, [("r1", 1, false), ("r3", 2, true), ("r4", 3, true)]);
+    let kept = inbox.delivery(&tenant("one"), &receipt("d1")).await.unwrap().unwrap();
+    let runs: Vec<String> = kept.outcome.unwrap().runs.iter().map(RunId::to_string).collect();
+    assert_eq!(runs, ["r1", "r3", "r4"]);
 }
 
 /// When it has ended, however that was.

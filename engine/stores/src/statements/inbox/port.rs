@@ -40,7 +40,7 @@ impl Inbox for Handle {
         self.port(self.end_claims().await)
     }
 
-    async fn settle(&self, claimant: &Claimant, settlement: Settlement) -> Answer<()> {
+    async fn settle(&self, claimant: &Claimant, settlement: Settlement) -> Answer<Vec<Admitted>> {
         writing!(self, &claimant.tenant, settle(claimant, &settlement))
     }
 

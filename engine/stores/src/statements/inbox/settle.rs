@@ -1,19 +1,39 @@
+use super::super::queue::Group;
 use super::{Result, Write, locking, text};
 use crate::shared::{count, int, json, name};
 use stageway_core::name::{ReceiptId, RepositoryId};
-use stageway_ports::{Claimant, Settlement, StoreError};
+use stageway_ports::{Admitted, Claimant, Settlement, StoreError};
+use std::collections::BTreeSet;
 
 impl Write {
-    pub(crate) async fn settle(&mut self, claimant: &Claimant, settlement: &Settlement) -> Result<()> {
+    /// Of several runs the groups are held in one order, and before anything that others of a group wait for.
+    pub(crate) async fn settle(
+        &mut self,
+        claimant: &Claimant,
+        settlement: &Settlement,
+    ) -> Result<Vec<Admitted>> {
         let repository = self.held_delivery(claimant).await?;
+        let mut groups = BTreeSet::new();
+        for run in &settlement.runs {
+            groups.extend(Group::of(&run.key, run.concurrency.as_ref())?.lane);
+        }
+        for group in groups {
+            self.hold_group(&group).await?;
+        }
+        let mut admitted = Vec::with_capacity(settlement.runs.len());
+        for run in &settlement.runs {
+            admitted.push(self.admit(run).await?);
+        }
+        let mut outcome = settlement.outcome.clone();
+        outcome.runs.extend(admitted.iter().map(|admitted| admitted.run.clone()));
         sqlx::query(
             "UPDATE delivery SET outcome = $3, settled_at = $4, claimed_until = 0, trouble = NULL
              WHERE tenant = $1 AND id = $2",
         )
         .bind(self.tenant.as_str())
         .bind(claimant.delivery.as_str())
-        .bind(json(&settlement.outcome)?)
-        .bind(int(settlement.outcome.at))
+        .bind(json(&outcome)?)
+        .bind(int(outcome.at))
         .execute(&mut *self.sql)
         .await?;
         if let Some(repository) = repository {
@@ -30,7 +50,7 @@ impl Write {
             self.insert_fixed(status).await?;
         }
         self.changed();
-        Ok(())
+        Ok(admitted)
     }
 
     pub(crate) async fn postpone(&mut self, claimant: &Claimant, due: u64, trouble: &str) -> Result<()> {

@@ -95,7 +95,7 @@ impl Letters {
         self.deliveries.values_mut().for_each(|kept| kept.claimed_until = 0);
     }
 
-    fn held(&mut self, claimant: &Claimant) -> Result<&mut Kept, StoreError> {
+    pub(super) fn held(&mut self, claimant: &Claimant) -> Result<&mut Kept, StoreError> {
         let kept = self.kept_mut(&claimant.delivery)?;
         if kept.is_open() && kept.fence == claimant.fence {
             return Ok(kept);

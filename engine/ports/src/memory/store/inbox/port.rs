@@ -64,15 +64,26 @@ impl Inbox for MemoryStore {
         .await
     }
 
-    async fn settle(&self, claimant: &Claimant, settlement: Settlement) -> Result<(), StoreError> {
-        let numbers: Vec<_> = settlement.statuses.iter().map(|_| self.next_number()).collect();
+    async fn settle(
+        &self,
+        claimant: &Claimant,
+        mut settlement: Settlement,
+    ) -> Result<Vec<Admitted>, StoreError> {
+        let numbers = |count: usize| -> Vec<_> { (0..count).map(|_| self.next_number()).collect() };
+        let (of_runs, of_statuses) = (numbers(settlement.runs.len()), numbers(settlement.statuses.len()));
         self.write(&claimant.tenant, |tenant| {
+            tenant.letters.held(claimant)?;
+            tenant.letters.admits(&settlement.runs)?;
+            let runs = of_runs.into_iter().zip(std::mem::take(&mut settlement.runs));
+            let admitted = runs.map(|(number, run)| tenant.admit(number, run));
+            let admitted: Vec<Admitted> = admitted.collect::<Result<_, _>>()?;
+            settlement.outcome.runs.extend(admitted.iter().map(|admitted| admitted.run.clone()));
             tenant.letters.settle(claimant, &settlement)?;
-            for (number, status) in numbers.into_iter().zip(settlement.statuses) {
+            for (number, status) in of_statuses.into_iter().zip(settlement.statuses) {
                 tenant.tell(number, status);
             }
             tenant.changes += 1;
-            Ok(())
+            Ok(admitted)
         })
         .await
     }

@@ -1,8 +1,27 @@
 use super::super::Tenant;
-use super::{Origin, Status, What, closes};
+use super::{Letters, Origin, Status, What, closes};
 use crate::{Admission, Admitted, NewStatus, PendingStatus, RunOrigin, StoreError, Telling};
 use stageway_core::delivery::Revision;
 use stageway_core::name::{RepositoryId, RunId, TenantId};
+use std::collections::BTreeSet;
+
+fn other_key(run: &RunId) -> StoreError {
+    StoreError::Conflict(format!("run {run} stands under another key"))
+}
+
+impl Letters {
+    /// Whether all of them may begin to exist, one after the other.
+    pub(super) fn admits(&self, runs: &[Admission]) -> Result<(), StoreError> {
+        let mut ids = BTreeSet::new();
+        for Admission { key, run, .. } in runs {
+            let stands = self.origins.values().any(|origin| origin.key == *key);
+            if !stands && (self.origins.contains_key(&run.id) || !ids.insert(&run.id)) {
+                return Err(other_key(&run.id));
+            }
+        }
+        Ok(())
+    }
+}
 
 impl Tenant {
     pub(super) fn admit(&mut self, number: u64, admission: Admission) -> Result<Admitted, StoreError> {
@@ -13,7 +32,7 @@ impl Tenant {
         }
         let id = admission.run.id.clone();
         if self.letters.origins.contains_key(&id) {
-            return Err(StoreError::Conflict(format!("run {id} stands under another key")));
+            return Err(other_key(&id));
         }
         let (at, run_number) = (admission.run.at, self.create(admission.run)?);
         let repository = admission.key.repository.clone();
