@@ -52,7 +52,8 @@ pub struct PlaceWish<'a> {
 /// The runs that were admitted ([`Inbox::admit`](crate::Inbox::admit)) and have not ended. It shares its transactions with the
 /// [`Store`](crate::Store).
 ///
-/// A run has a *place* from its first lease to its end. Runs of a concurrency group have their places one after the other, in
+/// A run has a *place* from its first lease to its end, but for the times at which it only waits
+/// ([`Store::rest`](crate::Store::rest)). Runs of a concurrency group have their places one after the other, in
 /// the order of their numbers. What a newer run means for an older one of its group, the older one's own file says, and it
 /// becomes durable with the admission of the newer one.
 ///
@@ -62,7 +63,7 @@ pub trait Queue: Send + Sync {
     /// What could be driven next: at most `max` runs.
     async fn next(&self, tenant: &TenantId, max: u32) -> Result<Queued, StoreError>;
 
-    /// Runs with a place whose holder is gone, oldest first: its lease has ended, or, where `wish` says that nobody else
+    /// Runs that were driven and whose holder is gone, oldest first: its lease has ended, or, where `wish` says that nobody else
     /// drives runs, it has another name.
     async fn left(
         &self,

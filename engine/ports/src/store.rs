@@ -335,6 +335,13 @@ pub trait Store: Send + Sync {
     /// [`StoreError::Fenced`].
     async fn renew(&self, writer: &Writer, until: u64) -> Result<(), StoreError>;
 
+    /// A run that only waits gives its place among the runs that are driven back, or takes it again
+    /// ([`Queue`](crate::Queue)). A run that was not admitted has none.
+    ///
+    /// # Errors
+    /// [`StoreError::Fenced`].
+    async fn rest(&self, writer: &Writer, rests: bool) -> Result<(), StoreError>;
+
     /// Appends a batch, all or nothing, and answers the run's new version.
     ///
     /// # Errors

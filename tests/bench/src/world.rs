@@ -152,7 +152,7 @@ impl World {
         let run = self.queued(engine, pipeline).await?;
         let (writer, lease) = self.leased(engine, &run).await?;
         let (before, processor_before, begun) = (self.store.commits(), processor(), Instant::now());
-        let status = drive(engine.clone(), writer, lease).await?;
+        let status = drive(engine.clone(), writer, lease, None).await?;
         let (seconds, processor) = (since(begun), processor() - processor_before);
         ensure!(status == RunStatus::Succeeded, "the run {} {}", run, status.as_str());
         Ok(Driven { run, seconds, processor, commits: self.store.commits() - before })
@@ -178,11 +178,11 @@ impl World {
         };
         // A driver that is dropped is an engine that has died.
         tokio::select! {
-            ended = drive(engine.clone(), writer, lease) => anyhow::bail!("it ended before: {ended:?}"),
+            ended = drive(engine.clone(), writer, lease, None) => anyhow::bail!("it ended before: {ended:?}"),
             killed = killed => killed?,
         }
         let (writer, lease) = self.leased(next, &run).await?;
-        let status = drive(next.clone(), writer, lease).await?;
+        let status = drive(next.clone(), writer, lease, None).await?;
         ensure!(status == RunStatus::Succeeded, "the run {} {}", run, status.as_str());
         Ok(since(begun))
     }

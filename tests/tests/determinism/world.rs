@@ -137,7 +137,7 @@ impl World {
         let lease = store.lease(&tenant(), &self.run, "test", now, now + 30_000, true).await;
         let lease = lease.expect("the store").expect("a lease");
         let writer = Writer { tenant: tenant(), run: self.run.clone(), fence: lease.fence };
-        drive(self.engine(&store), writer, lease).await.expect("a run that can be driven")
+        drive(self.engine(&store), writer, lease, None).await.expect("a run that can be driven")
     }
 
     /// What is durable of the attempt now.

@@ -47,7 +47,7 @@ pub(crate) async fn drive(driving: Driving<'_>) -> Result<Over> {
     let lease = lease(home, &engine, run).await?;
     let writer = Writer { tenant: home.tenant.clone(), run: run.clone(), fence: lease.fence };
     let grace = engine.rules.grace_ms / 1000;
-    let mut driven = std::pin::pin!(conduct(engine.clone(), writer, lease));
+    let mut driven = std::pin::pin!(conduct(engine.clone(), writer, lease, None));
     let mut interrupts = Interrupts::new()?;
     let mut asked = false;
     loop {

@@ -23,6 +23,8 @@ pub(super) enum Message {
     Look,
     /// Something to be appended.
     Event(RunEvent),
+    /// The attempt of a stage only waits from now on, or goes on.
+    Waits(StageName, bool),
     /// The run is somebody else's now.
     Lost(StoreError),
     /// The attempt is over.
@@ -307,11 +309,18 @@ impl Work {
             }
             std::future::pending::<()>().await;
         };
+        let rests = !matches!(wake, Wake::Tasks(_));
+        if rests {
+            let _ = self.outbox.send(Message::Waits(self.subject.stage.clone(), true)).await;
+        }
         tokio::select! {
             woken = wake::wait(&self.engine, &self.subject, wake, self.cancel.clone(), deadline) => match woken {
                 Woken::Outside | Woken::Cancelled | Woken::Deadline => {}
             },
             () = placed => {}
+        }
+        if rests {
+            let _ = self.outbox.send(Message::Waits(self.subject.stage.clone(), false)).await;
         }
     }
 }

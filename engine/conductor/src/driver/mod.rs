@@ -9,6 +9,7 @@ mod gate;
 mod leftovers;
 mod loaded;
 mod permit;
+mod rest;
 mod subject;
 mod take_up;
 mod wake;
@@ -17,6 +18,7 @@ use crate::attempt::{Followers, Subject};
 use crate::engine::Engine;
 use crate::planner::skip::SkipKey;
 use attempts::{Finished, Message, Past};
+use rest::Place;
 use stageway_core::name::{RunId, StageName};
 use stageway_core::plan::PlanConditions;
 use stageway_core::run::{Agenda, Decision, RunEvent, RunStatus, StageStatus, decide, next_attempt};
@@ -28,6 +30,7 @@ use thiserror::Error;
 use tokio::sync::{Semaphore, mpsc, watch};
 
 pub use loaded::{Loaded, load};
+pub use rest::{Rest, Rests};
 pub use subject::subject;
 
 pub(crate) use attempts::linking;
@@ -51,16 +54,23 @@ pub enum DriveError {
     },
 }
 
-/// Drives a run until it has ended.
+/// Drives a run until it has ended; `rests` is told when it gives its place back meanwhile, and when it takes it again.
 ///
 /// # Errors
 /// [`DriveError`]; the run can be driven again by whoever leases it.
 ///
 /// # Cancellation
 /// Dropping the future is a crash of the engine: everything durable stays, and the next driver goes on.
-pub async fn drive(engine: Arc<Engine>, writer: Writer, lease: Lease) -> Result<RunStatus, DriveError> {
+pub async fn drive(
+    engine: Arc<Engine>,
+    writer: Writer,
+    lease: Lease,
+    rests: Option<Rests>,
+) -> Result<RunStatus, DriveError> {
     let loaded = load(&*engine.store, &writer.tenant, &writer.run).await?;
-    Driver::new(engine, writer, lease, loaded).drive().await
+    let mut driver = Driver::new(engine, writer, lease, loaded);
+    driver.place = Place::new(rests);
+    driver.drive().await
 }
 
 /// A stage that has been taken up and starts as soon as that is durable.
@@ -80,6 +90,7 @@ struct Driver {
     engine: Arc<Engine>,
     writer: Writer,
     lease: Lease,
+    place: Place,
     run: Loaded,
     /// Of the run's plan and state, always.
     agenda: Agenda,
@@ -110,6 +121,7 @@ impl Driver {
             engine,
             writer,
             lease,
+            place: Place::new(None),
             agenda: Agenda::new(&run.plan, &run.state),
             run,
             batch: Batch::default(),
@@ -134,6 +146,7 @@ impl Driver {
         self.resume().await?;
         loop {
             self.settle().await?;
+            self.placed().await?;
             self.commit().await?;
             self.launch();
             self.forget().await;
@@ -239,6 +252,7 @@ impl Driver {
         let renew_in = self.lease.until.saturating_sub(self.engine.clock.now_ms()) / 2;
         let due = self.next_due();
         let clock = self.engine.clock.clone();
+        let rests = self.place.due();
         tokio::select! {
             message = self.inbox.recv() => {
                 if let Some(message) = message {
@@ -247,6 +261,9 @@ impl Driver {
             }
             () = async { match due { Some(at) => clock.until(at).await, None => std::future::pending().await } } => {
                 self.timeout_of_run();
+            }
+            () = async { match rests { Some(at) => tokio::time::sleep_until(at).await, None => std::future::pending().await } } => {
+                self.rest(true).await?;
             }
             () = tokio::time::sleep(Duration::from_millis(renew_in.max(50))) => {
                 self.lease.until = self.engine.clock.now_ms() + self.engine.rules.lease_ms;
@@ -292,6 +309,10 @@ impl Driver {
                 self.append(event);
                 Ok(())
             }
+            Message::Waits(stage, waits) => {
+                self.place.waits(stage, waits);
+                Ok(())
+            }
             Message::Lost(error) => Err(error.into()),
             Message::Finished(finished) => {
                 self.finished(*finished);
@@ -319,6 +340,7 @@ impl Driver {
     fn finished(&mut self, finished: Finished) {
         let Finished { stage, attempt, closing } = finished;
         let key = self.active.remove(&stage).flatten();
+        self.place.waits(stage.clone(), false);
         let at = self.engine.clock.now_ms();
         self.batch.records.extend(closing.batch.records);
         self.batch.lines.extend(closing.batch.lines);

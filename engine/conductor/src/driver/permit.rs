@@ -30,7 +30,7 @@ impl Driver {
                     self.cancel(answer.at, answer.by.clone(), said_no(&answer));
                     return Ok(());
                 }
-                None => {}
+                None => self.rest(true).await?,
             }
             seen = self.engine.store.changed(&self.writer.tenant, seen, PIECE).await;
             self.renew_when_due().await?;

@@ -2,13 +2,13 @@
 //!
 //! *Guarantees.* A run is driven by one holder of its lease. Runs of a concurrency group are driven in their order. A tenant
 //! never has more places than it may, over all servers that share the database, and of the places of this process each tenant
-//! has its share ([`shares`]). A look costs as much with many runs as with few.
+//! has its share ([`shares`]). A run that only waits has no place meanwhile. A look costs as much with many runs as with few.
 //! *Assumptions.* What wakes us is told ([`Wake`]); the slow look is for runs whose holder is gone, and for what other servers
 //! have admitted and have no place for.
 
 mod shares;
 
-use crate::driver::drive;
+use crate::driver::{Rest, Rests, drive};
 use crate::engine::Engine;
 use crate::service::{Site, Tracer, Wake};
 use async_trait::async_trait;
@@ -18,6 +18,7 @@ use stageway_ports::{Clock, Lease, PlaceWish, Queue, RunOrigin, Store, StoreErro
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::mpsc;
 use tokio::task::{self, JoinError, JoinSet};
 use tokio::time::{MissedTickBehavior, interval};
 
@@ -25,6 +26,8 @@ use tokio::time::{MissedTickBehavior, interval};
 const LOOK: Duration = Duration::from_secs(2);
 /// Slow looks until the queue is mended again.
 const MEND: u32 = 30;
+/// What drivers tell at the same time at most; more of them wait.
+const RESTS: usize = 256;
 
 /// Makes the engine of a run: its ports and its source.
 #[async_trait]
@@ -65,6 +68,8 @@ pub struct Scheduler {
 /// What one process drives.
 struct Driven {
     tasks: JoinSet<Left>,
+    /// What drivers tell of the places of their runs, and where they tell it.
+    rests: (Rests, mpsc::Receiver<Rest>),
     /// What each task drives.
     of_task: HashMap<task::Id, (TenantId, RunOrigin)>,
     /// With the fences of their leases.
@@ -97,6 +102,10 @@ impl Scheduler {
                     self.ended(&mut driven, ended);
                     false
                 }
+                Some(rest) = driven.rests.1.recv() => {
+                    self.rests(&mut driven, &rest);
+                    false
+                }
             };
             let mends = is_slow && looks.is_multiple_of(MEND);
             looks = looks.wrapping_add(u32::from(is_slow));
@@ -110,6 +119,7 @@ impl Scheduler {
     fn nothing(&self) -> Driven {
         Driven {
             tasks: JoinSet::new(),
+            rests: mpsc::channel(RESTS),
             of_task: HashMap::new(),
             fences: BTreeMap::new(),
             shares: Shares::new(self.parallel_runs, &self.site.tenants),
@@ -119,6 +129,9 @@ impl Scheduler {
 
     /// Gives out the places that are free.
     async fn look(&self, driven: &mut Driven, slow: bool, mends: bool) -> Result<(), StoreError> {
+        while let Ok(rest) = driven.rests.1.try_recv() {
+            self.rests(driven, &rest);
+        }
         while let Some(ended) = driven.tasks.try_join_next_with_id() {
             self.ended(driven, ended);
         }
@@ -219,9 +232,18 @@ impl Scheduler {
         };
         driven.shares.take(tenant, run, wish.now);
         driven.fences.insert((tenant.clone(), run.clone()), lease.fence);
-        let task = driven.tasks.spawn(one(engine, tenant.clone(), run.clone(), lease)).id();
+        let task =
+            driven.tasks.spawn(one(engine, tenant.clone(), run.clone(), lease, driven.rests.0.clone())).id();
         driven.of_task.insert(task, (tenant.clone(), origin));
         Ok(())
+    }
+
+    fn rests(&self, driven: &mut Driven, rest: &Rest) {
+        let Rest { tenant, run, rests } = rest;
+        match rests {
+            true => driven.shares.rest(tenant, run, self.clock.now_ms()),
+            false => driven.shares.go_on(tenant, run, self.clock.now_ms()),
+        }
     }
 
     fn ended(&self, driven: &mut Driven, ended: Result<(task::Id, Left), JoinError>) {
@@ -268,9 +290,9 @@ impl Scheduler {
 }
 
 /// Drives one run to its end, or as far as it goes.
-async fn one(engine: Arc<Engine>, tenant: TenantId, run: RunId, lease: Lease) -> Left {
+async fn one(engine: Arc<Engine>, tenant: TenantId, run: RunId, lease: Lease, rests: Rests) -> Left {
     let writer = Writer { tenant: tenant.clone(), run: run.clone(), fence: lease.fence };
-    match drive(engine, writer, lease).await {
+    match drive(engine, writer, lease, Some(rests)).await {
         Ok(status) => {
             tracing::info!(tenant.id = %tenant, run.id = %run, status = status.as_str(), "a run ended");
             false

@@ -11,7 +11,7 @@
 
 use crate::service::TenantRules;
 use stageway_core::name::{RunId, TenantId};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What a place costs at least, in milliseconds.
 const QUANTUM: u64 = 1_000;
@@ -27,6 +27,7 @@ pub(super) struct Shares {
 }
 
 /// What one tenant has of them.
+#[derive(Default)]
 struct Share {
     weight: u64,
     /// Places that others leave free for it.
@@ -35,6 +36,8 @@ struct Share {
     pass: u128,
     /// When each run took its place.
     runs: BTreeMap<RunId, u64>,
+    /// Runs of this process that have none, because they only wait.
+    resting: BTreeSet<RunId>,
     /// It wanted a place when somebody was chosen last.
     wants: bool,
 }
@@ -61,8 +64,7 @@ impl Shares {
         let share = |(tenant, rules): (&TenantId, &TenantRules)| {
             let guaranteed = rules.guaranteed_runs.unwrap_or(usual).min(rules.parallel_runs).min(left);
             left -= guaranteed;
-            let share =
-                Share { weight: rules.weight, guaranteed, pass: 0, runs: BTreeMap::new(), wants: false };
+            let share = Share { weight: rules.weight, guaranteed, ..Share::default() };
             (tenant.clone(), share)
         };
         let tenants = tenants.iter().map(share).collect();
@@ -76,7 +78,9 @@ impl Shares {
 
     /// Whether this process drives a run.
     pub(super) fn has(&self, tenant: &TenantId, run: &RunId) -> bool {
-        self.tenants.get(tenant).is_some_and(|share| share.runs.contains_key(run))
+        self.tenants
+            .get(tenant)
+            .is_some_and(|share| share.runs.contains_key(run) || share.resting.contains(run))
     }
 
     /// Whose the next place is, of those who want one; none while all that is left is guaranteed to others.
@@ -106,12 +110,30 @@ impl Shares {
         }
     }
 
-    /// A run has given its place back.
+    /// A run is not driven here any more.
     pub(super) fn give_back(&mut self, tenant: &TenantId, run: &RunId, now: u64) {
+        self.rest(tenant, run, now);
+        if let Some(share) = self.tenants.get_mut(tenant) {
+            share.resting.remove(run);
+        }
+    }
+
+    /// A run gives its place back, and is driven on.
+    pub(super) fn rest(&mut self, tenant: &TenantId, run: &RunId, now: u64) {
         if let Some(share) = self.tenants.get_mut(tenant)
             && let Some(since) = share.runs.remove(run)
         {
             share.pass += share.cost(since, now);
+            share.resting.insert(run.clone());
+        }
+    }
+
+    /// A run that rests takes its place again, whoever has the others.
+    pub(super) fn go_on(&mut self, tenant: &TenantId, run: &RunId, now: u64) {
+        if let Some(share) = self.tenants.get_mut(tenant)
+            && share.resting.remove(run)
+        {
+            share.runs.insert(run.clone(), now);
         }
     }
 }
@@ -216,6 +238,26 @@ mod tests {
         let mut world = World::new(alone);
         world.fill(&[id("a")], |_| 60_000);
         assert_eq!(world.begun(), "aaaa", "who is alone has all of them");
+    }
+
+    #[test]
+    fn a_run_that_only_waits_has_no_place() {
+        let mut shares = shares(2, &[(1, Some(0))]);
+        let run = |number: u32| RunId::new(format!("r{number}")).unwrap();
+        (1..=2).for_each(|number| shares.take(&id("a"), &run(number), 1_000));
+        assert_eq!((shares.free(), shares.next(&[id("a")], 1_000)), (0, None));
+        shares.rest(&id("a"), &run(1), 2_000);
+        assert!(shares.free() == 1 && shares.has(&id("a"), &run(1)), "it is driven here all the same");
+        shares.take(&id("a"), &run(3), 2_000);
+        shares.go_on(&id("a"), &run(1), 3_000);
+        assert_eq!((shares.free(), shares.next(&[id("a")], 3_000)), (0, None), "three have two places");
+        shares.give_back(&id("a"), &run(3), 4_000);
+        assert_eq!(shares.free(), 0);
+        shares.rest(&id("a"), &run(1), 5_000);
+        shares.give_back(&id("a"), &run(1), 6_000);
+        assert!(shares.free() == 1 && !shares.has(&id("a"), &run(1)));
+        shares.go_on(&id("a"), &run(1), 7_000);
+        assert_eq!(shares.free(), 1, "what was told too late takes nothing");
     }
 
     #[test]

@@ -180,7 +180,7 @@ impl World {
         let until = now + self.rules.lease_ms;
         let lease = store.lease(&tenant(), run, "test", now, until, true).await?.unwrap();
         let writer = Writer { tenant: tenant(), run: run.clone(), fence: lease.fence };
-        drive(self.engine(store), writer, lease).await
+        drive(self.engine(store), writer, lease, None).await
     }
 
     /// Drives a run to its end.

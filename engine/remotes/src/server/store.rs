@@ -152,6 +152,10 @@ impl Store for RemoteStore {
         elsewhere()
     }
 
+    async fn rest(&self, _: &Writer, _: bool) -> Answer<()> {
+        elsewhere()
+    }
+
     async fn append(&self, _: &Writer, _: Batch) -> Answer<u64> {
         elsewhere()
     }

@@ -31,6 +31,18 @@ impl Write {
         Ok(Some(Lease { fence: count("the fence of a run", fence)?, until: wish.until }))
     }
 
+    pub(crate) async fn rest(&mut self, writer: &Writer, rests: bool) -> Result<()> {
+        self.fenced(writer).await?;
+        sqlx::query("UPDATE run SET turn = $3 WHERE tenant = $1 AND id = $2 AND turn IN (2, 4)")
+            .bind(self.tenant.as_str())
+            .bind(writer.run.as_str())
+            .bind(if rests { 4_i64 } else { 2 })
+            .execute(&mut *self.sql)
+            .await?;
+        self.changed();
+        Ok(())
+    }
+
     pub(crate) async fn renew(&mut self, writer: &Writer, until: u64) -> Result<()> {
         self.fenced(writer).await?;
         sqlx::query("UPDATE run SET held_until = $3 WHERE tenant = $1 AND id = $2")

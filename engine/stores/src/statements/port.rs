@@ -38,6 +38,10 @@ impl Store for Handle {
         writing!(self, tenant, lease(LeaseWish { run, holder, now, until, force }))
     }
 
+    async fn rest(&self, writer: &Writer, rests: bool) -> Answer<()> {
+        writing!(self, &writer.tenant, rest(writer, rests))
+    }
+
     async fn renew(&self, writer: &Writer, until: u64) -> Answer<()> {
         writing!(self, &writer.tenant, renew(writer, until))
     }

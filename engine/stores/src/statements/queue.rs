@@ -3,15 +3,15 @@
 //! Where a run stands is written down when something happens to it, so that nobody has to look through the runs to find the
 //! next one. `run.turn` is nothing for a run that was not admitted or has ended, and else
 //!
-//! | 0 | 1 | 2 | 3 |
-//! | -- | -- | -- | -- |
-//! | behind another of its group | next | has a place | was asked to end before it had a place |
+//! | 0 | 1 | 2 | 3 | 4 |
+//! | -- | -- | -- | -- | -- |
+//! | behind another of its group | next | has a place | was asked to end before it had a place | gave its place back, and only waits |
 //!
 //! `run.lane` is the digest of its concurrency group; `run.yields` says whether it gives way to a newer run of it: 0 never, 1
 //! before it has a place, 2 always. Whoever admits a run of a group or ends one holds the group until the end of its
 //! transaction (`hold_group`), so that of two who do so at once the second sees what the first has done.
 
-use super::inbox::admit::{COLUMNS, JOIN, Row, origin};
+use super::inbox::admit::{Row, origin};
 use super::{Answer, Connection, Handle, Read, Result, Write, locking, reading, writing};
 use crate::shared::{LeaseWish, Unreadable, count, from_json, int, json, limit, name, refusal};
 use async_trait::async_trait;
@@ -64,6 +64,24 @@ pub(crate) const NEXT: &str = next!("1");
 /// Those that were asked to end.
 pub(crate) const ENDING: &str = next!("3");
 
+/// Runs that were driven, and whose holder is gone.
+macro_rules! left {
+    ($turn:literal) => {
+        concat!(
+            "SELECT run.id, run.number, origin.key, origin.revision, origin.delivery, origin.concurrency,
+               origin.after, run.status
+             FROM run JOIN origin ON origin.tenant = run.tenant AND origin.run = run.id
+             WHERE run.tenant = $1 AND run.ended_at IS NULL AND run.turn = ",
+            $turn,
+            " AND run.holder <> $2 AND ($3 OR run.held_until <= $4) ORDER BY run.number LIMIT $5"
+        )
+    };
+}
+/// With a place.
+pub(crate) const LEFT: &str = left!("2");
+/// Without one, because they only wait.
+pub(crate) const LEFT_RESTING: &str = left!("4");
+
 /// Places of a tenant that are taken. Their order makes every planner read them from the index of turns; no limit of a
 /// configuration is as great as this one.
 pub(crate) const TAKEN: &str =
@@ -80,7 +98,7 @@ pub(crate) const GIVES_WAY: &str =
 /// What puts in order what the version before has left, after its runs were entered: runs that it leased have their places…
 pub(crate) const MEND_LEASED: &str =
     "UPDATE run SET turn = 2 WHERE tenant = $1 AND id IN (SELECT e.id FROM run AS e WHERE e.tenant = $1
-       AND e.ended_at IS NULL AND e.turn IS NOT NULL AND e.turn <> 2 AND e.holder IS NOT NULL
+       AND e.ended_at IS NULL AND e.turn IS NOT NULL AND e.turn NOT IN (2, 4) AND e.holder IS NOT NULL
        ORDER BY e.turn, e.number LIMIT 1000001)";
 /// …and groups whose oldest run it ended go on.
 pub(crate) const MEND_BEHIND: &str =
@@ -138,11 +156,20 @@ impl Read {
     }
 
     pub(crate) async fn left(&mut self, wish: PlaceWish<'_>, max: u32) -> Result<Vec<RunOrigin>> {
-        let statement = format!(
-            "SELECT {COLUMNS} {JOIN} WHERE run.tenant = $1 AND run.ended_at IS NULL AND run.turn = 2
-             AND run.holder <> $2 AND ($3 OR run.held_until <= $4) ORDER BY run.number LIMIT $5"
-        );
-        let rows: Vec<Row> = sqlx::query_as(sqlx::AssertSqlSafe(statement))
+        let mut left = self.left_of(LEFT, wish, max).await?;
+        if left.len() < max as usize {
+            left.extend(self.left_of(LEFT_RESTING, wish, max - left.len() as u32).await?);
+        }
+        Ok(left)
+    }
+
+    async fn left_of(
+        &mut self,
+        statement: &'static str,
+        wish: PlaceWish<'_>,
+        max: u32,
+    ) -> Result<Vec<RunOrigin>> {
+        let rows: Vec<Row> = sqlx::query_as(statement)
             .bind(self.tenant.as_str())
             .bind(wish.holder)
             .bind(wish.alone)
@@ -194,7 +221,7 @@ impl Write {
                 .await?;
         let (turn, ended_at) = found.ok_or_else(|| refusal::no_run(run))?;
         let may = match turn {
-            Some(2) => true,
+            Some(2 | 4) => true,
             Some(1 | 3) => taken(&mut self.sql, &self.tenant).await? < wish.most,
             _ => false,
         };

@@ -45,6 +45,7 @@ macro_rules! inbox_contract {
             a_run_has_its_origin
             a_delivery_is_settled_with_its_runs
             places_are_taken_in_order
+            a_run_that_only_waits_has_no_place
             no_more_places_are_given_out_than_there_are
             runs_of_a_group_have_places_one_after_the_other
             a_newer_run_of_the_group_ends_those_that_give_way

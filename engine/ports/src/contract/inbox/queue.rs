@@ -1,7 +1,7 @@
 use super::fixture::tenant;
 use super::runs::{admission, end};
 use super::{InboxFixture, Memory};
-use crate::{Admission, Batch, Freeze, PlaceWish, RunOrigin, Turn, Writer};
+use crate::{Admission, Batch, Freeze, PlaceWish, RunOrigin, StoreError, Turn, Writer};
 use stageway_core::name::RunId;
 use stageway_core::plan::{Concurrency, WhenNewer};
 use stageway_core::run::{RunEvent, RunStatus};
@@ -73,6 +73,34 @@ pub async fn places_are_taken_in_order(fixture: &dyn InboxFixture) {
     assert_eq!(take(store, "r1", wish("a", 9)).await, None, "it has ended");
     assert_eq!(next(store).await, said(2, ""));
     assert_eq!(store.next(&tenant("two"), 9).await.unwrap(), Default::default());
+}
+
+/// And it takes it again also where all are taken; whoever takes it over from a dead holder finds it without one.
+pub async fn a_run_that_only_waits_has_no_place(fixture: &dyn InboxFixture) {
+    let store = &*fixture.open().await;
+    for run in ["r1", "r2", "r3"] {
+        admit(store, run, None).await;
+    }
+    let first = take(store, "r1", wish("a", 1)).await.unwrap();
+    assert_eq!(take(store, "r2", wish("a", 1)).await, None);
+    store.rest(&first, true).await.unwrap();
+    assert_eq!(next(store).await, said(0, "r2 r3"));
+    let second = take(store, "r2", wish("a", 1)).await.unwrap();
+    store.rest(&first, false).await.unwrap();
+    assert_eq!(next(store).await, said(2, "r3"));
+    store.rest(&first, true).await.unwrap();
+    let left = store.left(&tenant("one"), PlaceWish { alone: true, ..wish("b", 1) }, 9).await.unwrap();
+    assert!(left.len() == 2 && left.iter().all(|origin| origin.number < 3), "{left:?}");
+    let third = take(store, "r1", PlaceWish { alone: true, ..wish("b", 1) }).await.unwrap();
+    assert_eq!(next(store).await, said(2, "r3"), "whoever drives it says again that it only waits");
+    let fenced = store.rest(&first, true).await;
+    assert!(matches!(fenced, Err(StoreError::Fenced { .. })), "{fenced:?}");
+    store.rest(&third, true).await.unwrap();
+    while store.mend(&tenant("one")).await.unwrap() {}
+    assert_eq!(next(store).await, said(1, "r3"), "it is in order as it is");
+    finish(store, &third).await;
+    finish(store, &second).await;
+    assert_eq!(next(store).await, said(0, "r3"));
 }
 
 /// Several engines ask at the same time, each for all of them.

@@ -72,6 +72,8 @@ struct Run {
     fence: u64,
     /// Who holds it, and until when.
     holder: Option<(String, u64)>,
+    /// It gave its place back, and only waits.
+    rests: bool,
     records: BTreeMap<(StageName, u32), BTreeMap<(u32, u8), Record>>,
     lines: Vec<StoredLine>,
     /// Keys of the lines that stand.

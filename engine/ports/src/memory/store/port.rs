@@ -45,6 +45,10 @@ impl Store for MemoryStore {
         self.write(tenant, |tenant| tenant.lease(run, holder, now, until, force)).await
     }
 
+    async fn rest(&self, writer: &Writer, rests: bool) -> Result<(), StoreError> {
+        self.write(&writer.tenant, |tenant| tenant.rest(writer, rests)).await
+    }
+
     async fn renew(&self, writer: &Writer, until: u64) -> Result<(), StoreError> {
         self.write(&writer.tenant, |tenant| tenant.renew(writer, until)).await
     }

@@ -21,6 +21,7 @@ impl Tenant {
             events: new.events,
             fence: 0,
             holder: None,
+            rests: false,
             records: BTreeMap::new(),
             lines: Vec::new(),
             origins: BTreeSet::new(),
@@ -69,10 +70,17 @@ impl Tenant {
         }
         run.fence += 1;
         run.holder = Some((holder.to_owned(), until));
+        run.rests = false;
         let fence = run.fence;
         self.drop_claims(id);
         self.changes += 1;
         Ok(Some(Lease { fence, until }))
+    }
+
+    pub(super) fn rest(&mut self, writer: &Writer, rests: bool) -> Result<(), StoreError> {
+        self.fenced(writer)?.rests = rests;
+        self.changes += 1;
+        Ok(())
     }
 
     pub(super) fn renew(&mut self, writer: &Writer, until: u64) -> Result<(), StoreError> {

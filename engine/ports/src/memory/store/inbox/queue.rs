@@ -43,7 +43,8 @@ impl Tenant {
     }
 
     fn taken(&self) -> u32 {
-        self.unfinished().iter().filter(|origin| self.has_place(&origin.run)).count() as u32
+        let takes = |run: &RunId| self.runs.get(run).is_some_and(|run| run.holder.is_some() && !run.rests);
+        self.unfinished().iter().filter(|origin| takes(&origin.run)).count() as u32
     }
 
     /// Those without a place, oldest first.
