@@ -78,9 +78,7 @@ impl Shared {
     }
 
     fn approve(&self) {
-        let arguments = ["--config", "config.yaml", "approve", "1", "check"];
-        let output = self.world.installation.output(self.world.folder(), &arguments);
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        self.world.approve(1, "check");
     }
 
     fn ended_once(&self, revision: &str) {

@@ -84,3 +84,51 @@ fn a_schedule_that_was_missed_runs_once() {
         std::thread::sleep(Duration::from_millis(200));
     }
 }
+
+const ASKS: &str = "pipeline: demo
+on: push
+stages:
+  check:
+    uses: stageway/unit-test@1
+    with: { command: [./ci/check.sh] }
+    approval: { question: \"Go on?\" }
+";
+
+/// One place for all runs: those that wait for a person do not have it, and go on all the same when they are answered.
+#[test]
+fn runs_that_wait_for_a_person_keep_nobody_waiting() {
+    let world = World::with("parallel-runs: 1\n");
+    let plain = std::fs::read_to_string(world.work().join("stageway.yaml")).expect("a pipeline");
+    let server = world.start();
+    let waiting: Vec<String> = (1..=3)
+        .map(|number| {
+            world.write("stageway.yaml", ASKS);
+            let revision = world.commit("src/a", &number.to_string());
+            world.push(&revision, &format!("b{number}"));
+            world.deliver(
+                &server,
+                &format!("d{number}"),
+                &world.pushed(&format!("b{number}"), "", &revision),
+            );
+            revision
+        })
+        .collect();
+    world.write("stageway.yaml", &plain);
+    let other = world.commit("src/a", "another");
+    world.push(&other, "main");
+    world.deliver(&server, "d4", &world.pushed("main", "", &other));
+    assert_eq!(world.forge.ended(&other, CONTEXT).last().map(String::as_str), Some("success"));
+    let statuses: Vec<_> = world.runs().iter().map(|run| run["status"].as_str().map(str::to_owned)).collect();
+    assert_eq!(
+        statuses.iter().filter(|status| status.as_deref() == Some("succeeded")).count(),
+        1,
+        "{statuses:?}"
+    );
+    drop(server);
+    let _server = world.start();
+    for (number, revision) in waiting.iter().enumerate() {
+        world.approve(number + 1, "check");
+        let states = world.forge.ended(revision, CONTEXT);
+        assert_eq!(states.last().map(String::as_str), Some("success"), "{states:?}");
+    }
+}

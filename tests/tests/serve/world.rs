@@ -167,6 +167,14 @@ webhooks:
         server.request("POST", &path, &headers("push", id, &signature), body)
     }
 
+    /// Says yes to the question of a stage.
+    pub(crate) fn approve(&self, run: usize, stage: &str) {
+        let run = run.to_string();
+        let arguments = ["--config", "config.yaml", "approve", &run, stage];
+        let output = self.installation.output(self.folder(), &arguments);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+
     /// The runs that the store has, oldest first, by `stageway runs`.
     pub(crate) fn runs(&self) -> Vec<Json> {
         let output = self
