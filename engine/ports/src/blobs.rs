@@ -26,6 +26,11 @@ pub enum BlobError {
 /// Content-addressed bytes. Storing twice is storing once; a blob is whole or not there.
 #[async_trait]
 pub trait Blobs: Send + Sync {
+    /// Does beforehand what the first blobs would wait for, for whoever puts many.
+    async fn prepare(&self) -> Result<(), BlobError> {
+        Ok(())
+    }
+
     /// Stores bytes durably.
     async fn put(&self, bytes: Vec<u8>) -> Result<Content, BlobError>;
 

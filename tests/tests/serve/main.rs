@@ -7,6 +7,7 @@ mod flood;
 mod forge;
 mod gitea;
 mod kill;
+mod mirror;
 mod payloads;
 mod postgres;
 mod refused;

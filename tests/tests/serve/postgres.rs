@@ -4,8 +4,7 @@ use crate::kill::killed_at_random;
 use crate::world::{CONTEXT, Server, World};
 use stageway_stores::testing::PostgresServer;
 use std::fs;
-use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// A run that waits for a person: whoever holds it is needed for its end.
 const APPROVED: &str = "pipeline: demo
@@ -45,7 +44,7 @@ impl Shared {
         self.world.push(&revision, "main");
         let body = self.world.pushed("main", "", &revision);
         assert_eq!(self.world.deliver(server, "first", &body).status, 202);
-        self.until("the question is asked", || self.status().contains("waiting") || self.asked());
+        self.world.until("the question is asked", || self.status().contains("waiting") || self.asked());
         revision
     }
 
@@ -66,15 +65,6 @@ impl Shared {
     fn count(&self, statement: &'static str) -> i64 {
         let ask = self.postgres.ask(&self.database, statement);
         self.runtime.block_on(ask)
-    }
-
-    fn until(&self, what: &str, is: impl Fn() -> bool) -> Duration {
-        let begun = Instant::now();
-        while !is() {
-            assert!(begun.elapsed() < Duration::from_secs(60), "{what}: that does not become so");
-            sleep(Duration::from_millis(100));
-        }
-        begun.elapsed()
     }
 
     fn approve(&self) {
@@ -116,7 +106,7 @@ fn the_lease_of_a_replica_that_stands_still_moves_and_its_writes_are_refused() {
     let fence = shared.fence();
     let second = shared.world.start_replica("second");
     first.signal("-STOP");
-    let moved = shared.until("the lease moves", || shared.fence() > fence);
+    let moved = shared.world.until("the lease moves", || shared.fence() > fence);
     assert!(moved < MOVES, "{moved:?}");
     println!("postgres: the lease moved within {moved:?}");
     first.signal("-CONT");
@@ -141,7 +131,7 @@ fn a_database_that_is_gone_for_a_while_is_waited_for() {
             shared.postgres.restart();
         }
         // What was not taken is delivered again, as a forge does.
-        shared.until("it is taken", || shared.world.deliver(&server, &branch, &body).status == 202);
+        shared.world.until("it is taken", || shared.world.deliver(&server, &branch, &body).status == 202);
         told.push(revision);
     }
     for revision in &told {

@@ -8,6 +8,8 @@ use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 pub(crate) const SECRET: &str = "a secret of the tests";
@@ -165,6 +167,21 @@ webhooks:
     pub(crate) fn deliver_to(&self, server: &Server, webhook: &str, id: &str, body: &[u8]) -> Answer {
         let (path, signature) = (format!("/webhooks/{webhook}"), sign(SECRET, body));
         server.request("POST", &path, &headers("push", id, &signature), body)
+    }
+
+    /// What is shown of a run.
+    pub(crate) fn show(&self, run: usize) -> String {
+        self.installation.said(self.folder(), &["--config", "config.yaml", "show", &run.to_string()])
+    }
+
+    /// Waits until something is so; answers how long that took.
+    pub(crate) fn until(&self, what: &str, is: impl Fn() -> bool) -> Duration {
+        let begun = Instant::now();
+        while !is() {
+            assert!(begun.elapsed() < Duration::from_secs(60), "{what}: that does not become so");
+            sleep(Duration::from_millis(100));
+        }
+        begun.elapsed()
     }
 
     /// Says yes to the question of a stage.

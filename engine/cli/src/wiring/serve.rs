@@ -99,6 +99,7 @@ impl Server {
     /// # Errors
     /// When the socket fails.
     pub(crate) async fn work(self, listener: TcpListener, stop: watch::Receiver<bool>) -> Result<()> {
+        self.blueprint.home.blobs.prepare().await?;
         let wake = Arc::new(Wake::default());
         let mirrors =
             Arc::new(LocalMirrors::new(self.blueprint.settings.clone(), self.blueprint.home.blobs.clone()));

@@ -19,6 +19,7 @@ use stageway_ports::{
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use tokio::sync::OnceCell;
 
 /// A pipeline file has at most this many bytes; more is told by its parser.
 pub(super) const MOST_BYTES: u64 = 2 << 20;
@@ -59,7 +60,7 @@ pub(super) struct Known<'a> {
     revision: Revision,
     source: Arc<dyn Source>,
     changed: Option<Vec<String>>,
-    tree: Option<Tree>,
+    tree: OnceCell<Tree>,
     /// Pipelines of the commit that others wait for.
     listened: BTreeSet<PipelineName>,
 }
@@ -71,7 +72,20 @@ impl<'a> Known<'a> {
         revision: Revision,
         source: Arc<dyn Source>,
     ) -> Self {
-        Self { about, event, revision, source, changed: None, tree: None, listened: BTreeSet::new() }
+        Self {
+            about,
+            event,
+            revision,
+            source,
+            changed: None,
+            tree: OnceCell::new(),
+            listened: BTreeSet::new(),
+        }
+    }
+
+    /// What the commit has, with its bytes in the blobs.
+    async fn tree(&self) -> Result<&Tree, SourceError> {
+        self.tree.get_or_try_init(|| self.source.tree()).await
     }
 }
 
@@ -159,7 +173,8 @@ impl Intake {
         match selected {
             Selected::No => {}
             Selected::Skipped(reason) => skip(known, &definition.pipeline, reason, settlement),
-            Selected::Yes => match self.plan(known, file, bytes).await {
+            // Most of what a plan waits for is not what a tree waits for.
+            Selected::Yes => match tokio::join!(self.plan(known, file, bytes), known.tree()).0 {
                 Ok(prepared) => settlement.runs.push(self.admission(known, prepared).await?),
                 Err(problems) => wrong(known, definition.pipeline.as_str(), problems, settlement),
             },
@@ -180,12 +195,9 @@ impl Intake {
         make(&*self.guests, &*self.plugins, &request).await
     }
 
-    async fn admission(&self, known: &mut Known<'_>, prepared: Prepared) -> Result<Admission, Trouble> {
+    async fn admission(&self, known: &Known<'_>, prepared: Prepared) -> Result<Admission, Trouble> {
         let later = |error: &dyn std::fmt::Display| Trouble::Later(error.to_string());
-        if known.tree.is_none() {
-            known.tree = Some(known.source.tree().await?);
-        }
-        let tree = known.tree.as_ref().ok_or_else(|| later(&"the tree is gone"))?;
+        let tree = known.tree().await?;
         let id = RunId::new((self.ids)()).map_err(|error| later(&error))?;
         let concurrency = prepared.plan.concurrency.clone();
         let pipeline = prepared.plan.pipeline.clone();

@@ -33,6 +33,10 @@ use std::fs::{DirBuilder, File};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use tokio::task::spawn_blocking;
+
+/// What blobs are named by.
+const ALGORITHM: &str = "sha256";
 
 /// No blob is larger: 64 GiB.
 pub const MAX_BLOB_BYTES: u64 = 64 << 30;
@@ -65,6 +69,21 @@ impl FsBlobs {
         Ok(Self { directory: directory.into(), files: Arc::new(files), flushed: Arc::default() })
     }
 
+    /// Makes every folder that blobs lie in: the first blob of each would wait for it, and for two flushes.
+    async fn make_folders(&self) -> Result<(), Fault> {
+        let directory = self.directory.clone();
+        spawn_blocking(move || {
+            let all = directory.join(ALGORITHM);
+            DirBuilder::new().recursive(true).create(&all)?;
+            for byte in 0..=u8::MAX {
+                DirBuilder::new().recursive(true).create(all.join(format!("{byte:02x}")))?;
+            }
+            File::open(&all)?.sync_all()?;
+            Ok(File::open(&directory)?.sync_all()?)
+        })
+        .await?
+    }
+
     /// The file of a blob.
     fn path(&self, digest: &Digest) -> PathBuf {
         self.directory.join(key(digest).as_ref())
@@ -74,5 +93,5 @@ impl FsBlobs {
 /// Where a blob lies below the directory or the prefix.
 fn key(digest: &Digest) -> object_store::path::Path {
     let hex = digest.hex();
-    object_store::path::Path::from(format!("sha256/{}/{hex}", &hex[..2]))
+    object_store::path::Path::from(format!("{ALGORITHM}/{}/{hex}", &hex[..2]))
 }

@@ -20,6 +20,10 @@ impl FsBlobs {
 
 #[async_trait]
 impl Blobs for FsBlobs {
+    async fn prepare(&self) -> Result<(), BlobError> {
+        self.told(self.make_folders().await)
+    }
+
     async fn put(&self, bytes: Vec<u8>) -> Result<Content, BlobError> {
         self.told(self.put_bytes(bytes).await)
     }
