@@ -22,7 +22,7 @@ fn what_is_here_needs_no_remote() {
 
     let (home, away) = (world.folder().join("demo.git"), world.folder().join("away.git"));
     fs::rename(&home, &away).expect("a folder");
-    world.deliver(&server, "d3", &world.pushed("here", "", &first));
+    world.deliver(&server, "d3", &world.pushed("here", "", &second));
     let ended = || world.runs().iter().filter(|run| run["status"] == "succeeded").count();
     world.until("a run of a commit that is here", || ended() == 3);
     world.deliver(&server, "d4", &world.pushed("later", "", &third));
