@@ -1,7 +1,7 @@
 //! The executor: every call is a few requests to the cluster, and what is known about a task lies there.
 
 use super::cluster::{Cluster, PAUSE, age, broken, incarnation, refused, unavailable};
-use super::ending::{Standing, standing};
+use super::ending::{Standing, has_begun, standing};
 use super::helped::is_deserted;
 use super::helper::Helper;
 use super::log::{self, Place};
@@ -29,6 +29,8 @@ use std::time::{Duration, Instant};
 const PAGE: u32 = 500;
 /// The most bytes of one chunk of output.
 const CHUNK: usize = 1 << 20;
+/// For how long is waited for the beginning of a container before its log is asked for all the same.
+const BEGINS: Duration = Duration::from_secs(1);
 /// For how long the helper waits when there is no output yet.
 const OUTPUT: Duration = Duration::from_secs(2);
 /// What stands before the offset in a cursor of an output that the helper keeps.
@@ -202,7 +204,7 @@ impl Executor for KubernetesExecutor {
 
     async fn output(&self, name: &TaskName, from: &Cursor, max: usize) -> Result<Chunk, TaskError> {
         let foreign = || TaskError::Refused("the cursor is not one of this executor".into());
-        let pod = self.cluster.known(name).await?;
+        let pod = self.cluster.seen(name).await?;
         if is_helped(&pod) {
             let offset = if from.0.is_empty() { Some("0") } else { from.0.strip_prefix(KEPT) };
             let offset = offset.and_then(|text| text.parse().ok()).ok_or_else(foreign)?;
@@ -211,6 +213,10 @@ impl Executor for KubernetesExecutor {
         let place = Place::parse(from).ok_or_else(foreign)?;
         let ended = Self::is_over(&pod);
         let (mut next, offset) = (place, place.offset);
+        if !ended && !has_begun(&pod) {
+            // Mostly nothing has written anything yet; the node tells late that something runs.
+            self.cluster.changed(&pod, BEGINS).await;
+        }
         let (bytes, whole) = match self.cluster.log(name, &place).await {
             Ok(log) => log::read(log, &mut next, max.min(CHUNK)).await.map_err(broken)?,
             // There is no container yet, or there never was one.

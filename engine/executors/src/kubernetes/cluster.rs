@@ -52,6 +52,14 @@ impl Cluster {
         self.pod(name).await?.ok_or_else(|| TaskError::Unknown(name.clone()))
     }
 
+    /// The same for whom it is enough to know what was told a moment ago.
+    pub(super) async fn seen(&self, name: &TaskName) -> Result<Arc<Pod>, TaskError> {
+        match self.watched.told(&name::pod(name)) {
+            Some(pod) => Ok(pod),
+            None => self.known(name).await.map(Arc::new),
+        }
+    }
+
     pub(super) async fn annotate(&self, pod: &str, annotation: &str, value: &str) -> Result<(), TaskError> {
         self.patch(pod, &json!({ "metadata": { "annotations": { annotation: value } } })).await
     }

@@ -27,6 +27,12 @@ pub(super) enum Standing {
     Lost,
 }
 
+/// Whether the container of the task runs or ran, as far as its pod says.
+pub(super) fn has_begun(pod: &Pod) -> bool {
+    let state = container(pod).and_then(|status| status.state.as_ref());
+    state.is_some_and(|state| state.running.is_some() || state.terminated.is_some())
+}
+
 /// Reads a pod.
 pub(super) fn standing(pod: &Pod) -> Standing {
     let status = pod.status.as_ref();

@@ -56,10 +56,26 @@ impl Watched {
         Self { pods, board: Arc::new(board), work: OnceLock::new() }
     }
 
+    /// What a pod was when something was told of it last; none where nobody tells, or nothing was told yet.
+    pub(super) fn told(&self, name: &str) -> Option<Arc<Pod>> {
+        self.listens();
+        if *self.board.silent.borrow() {
+            return None;
+        }
+        match &*self.board.lock().get(name)?.borrow() {
+            Told::Is(pod) => Some(pod.clone()),
+            Told::Nothing | Told::Gone => None,
+        }
+    }
+
+    fn listens(&self) {
+        self.work.get_or_init(|| tokio::spawn(listen(self.pods.clone(), self.board.clone())));
+    }
+
     /// Returns when a pod may have changed since it was as it is given, at the latest after a while; with what it is now, where
     /// that was told.
     pub(super) async fn changed(&self, since: &Pod, within: Duration) -> Option<Arc<Pod>> {
-        self.work.get_or_init(|| tokio::spawn(listen(self.pods.clone(), self.board.clone())));
+        self.listens();
         let name = since.metadata.name.clone().unwrap_or_default();
         let mut told = self.board.follow(name);
         let mut silent = self.board.silent.subscribe();

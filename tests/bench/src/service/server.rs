@@ -92,6 +92,13 @@ webhooks: {{ bench: {{ repositories: bench, secrets: env:SECRET, deliveries-a-mi
         self.git(&["rev-parse", "HEAD"])
     }
 
+    /// Writes to the disk what was prepared, so that whoever flushes next does not wait for that too.
+    pub(crate) fn flush(&self) -> Result<()> {
+        let done = Command::new("sync").arg("--file-system").arg(self.directory.path()).status()?;
+        ensure!(done.success(), "sync failed");
+        Ok(())
+    }
+
     /// Starts a server; it listens when this returns.
     pub(crate) fn start(&self, arguments: &[&str]) -> Result<Server> {
         let mut child = Command::new(&self.binary)

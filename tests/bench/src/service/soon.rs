@@ -50,12 +50,15 @@ async fn of(bench: &Bench, plugin: &str, arguments: &[&str]) -> Result<[f64; 4]>
         let commit = place.commit(&beside(plugin, 3, &round.to_string()))?;
         number += 1;
         let body = pushed("main", &commit);
+        place.flush()?;
         let begun = Instant::now();
         place.git(&["-C", "../floor", "fetch", "--quiet", "../work", "+main:main"])?;
         let alone = begun.elapsed().as_secs_f64();
+        place.flush()?;
         let (first, _) = once(&server, &store, (&format!("f{round}"), &body), number).await?;
         let branch = format!("b{round}");
         place.git(&["branch", &branch, &along])?;
+        place.flush()?;
         number += 1;
         let (again, end) =
             once(&server, &store, (&format!("m{round}"), &pushed(&branch, &along)), number).await?;
@@ -82,6 +85,7 @@ async fn a_second(bench: &Bench, plugin: &str, arguments: &[&str]) -> Result<f64
     let last = place.commit(&beside(plugin, 3, "last"))?;
     let server = place.start(arguments)?;
     let store = place.store().await?;
+    place.flush()?;
     // The first run compiles.
     once(&server, &store, ("warm", &pushed("main", &last)), 1).await?;
     let bodies: Bodies =
