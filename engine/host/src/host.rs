@@ -2,7 +2,8 @@ use crate::compile::Compiler;
 use crate::inspect;
 use crate::options::{ComponentLimits, HostOptions};
 use crate::prepared::{Prepared, Registry};
-use crate::{engine, pure, run, ticker};
+use crate::ticker::Ticker;
+use crate::{engine, pure, run};
 use async_trait::async_trait;
 use serde_json::Value as Json;
 use stageway_core::digest::Digest;
@@ -35,6 +36,7 @@ pub struct Host {
 pub(crate) struct Runner {
     pub(crate) engine: Engine,
     pub(crate) bounds: ComponentLimits,
+    pub(crate) ticker: Arc<Ticker>,
 }
 
 /// Why a host cannot be had.
@@ -71,9 +73,9 @@ impl Host {
             SetupError::Engine { instances: options.instances, message: format!("{error:#}") }
         })?;
         let compiler = Compiler::new(&engine, &options)?;
-        ticker::start(&engine).map_err(SetupError::Thread)?;
+        let ticker = Arc::new(Ticker::start(&engine).map_err(SetupError::Thread)?);
         let registry = Registry::new(options.prepared);
-        Ok(Self { runner: Runner { engine, bounds: options.component }, compiler, registry })
+        Ok(Self { runner: Runner { engine, bounds: options.component, ticker }, compiler, registry })
     }
 
     /// wasmtime's own engine with the settings of this host: what is measured against it is measured under the same ones.

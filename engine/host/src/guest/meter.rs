@@ -1,4 +1,5 @@
 use super::clocks::{Clocks, Kernel};
+use crate::ticker::Ticker;
 use pin_project_lite::pin_project;
 use std::future::Future;
 use std::pin::Pin;
@@ -177,12 +178,13 @@ pin_project! {
         #[pin]
         inner: F,
         meter: Arc<Meter>,
+        ticker: Arc<Ticker>,
     }
 }
 
 impl<F: Future> OnThread<F> {
-    pub(crate) fn new(inner: F, meter: Arc<Meter>) -> Self {
-        Self { inner, meter }
+    pub(crate) fn new(inner: F, meter: Arc<Meter>, ticker: Arc<Ticker>) -> Self {
+        Self { inner, meter, ticker }
     }
 }
 
@@ -191,6 +193,7 @@ impl<F: Future> Future for OnThread<F> {
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
         let this = self.project();
+        let _turn = this.ticker.turn();
         this.meter.on_thread();
         let poll = this.inner.poll(context);
         this.meter.off_thread();

@@ -66,7 +66,7 @@ pub(crate) async fn call(
     };
     let ended = {
         let work = pin!(Metered::new(work, Arc::clone(&meter)));
-        let served = pin!(OnThread::new(serve(work, desk, calls), meter));
+        let served = pin!(OnThread::new(serve(work, desk, calls), meter, Arc::clone(&runner.ticker)));
         timeout(wall, served).await
     };
     let said = match ended {

@@ -5,7 +5,8 @@ use super::frame::{self, Order, Report, Said};
 use crate::host::Runner;
 use crate::options::ComponentLimits;
 use crate::prepared::{Prepared, Registry};
-use crate::{engine, pure, run, ticker};
+use crate::ticker::Ticker;
+use crate::{engine, pure, run};
 use async_trait::async_trait;
 use stageway_core::call::{Call, Reply, Stop};
 use stageway_core::digest::Digest;
@@ -44,12 +45,15 @@ fn live() -> Result<(), String> {
     socket.set_nonblocking(true).map_err(|error| format!("standard input is no socket: {error}"))?;
     let bounds = ComponentLimits::default();
     let engine = engine::running(INSTANCES, &bounds).map_err(|error| format!("no engine: {error:#}"))?;
-    ticker::start(&engine).map_err(|error| format!("no thread that watches guests: {error}"))?;
+    let ticker = Ticker::start(&engine).map_err(|error| format!("no thread that watches guests: {error}"))?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|error| format!("no threads: {error}"))?;
     // What it takes is open now; no guest is here yet.
     confine::confine().map_err(|error| format!("this process cannot be confined: {error}"))?;
-    let room = Room { runner: Runner { engine, bounds }, registry: Registry::new(PREPARED) };
+    let room = Room {
+        runner: Runner { engine, bounds, ticker: Arc::new(ticker) },
+        registry: Registry::new(PREPARED),
+    };
     runtime.block_on(async {
         let socket = UnixStream::from_std(socket).map_err(|error| error.to_string())?;
         serve(Arc::new(room), socket).await.map_err(|error| format!("the engine is not understood: {error}"))

@@ -119,7 +119,7 @@ impl Turns {
         let waiting = Waiting::new(self);
         let held = timeout(BUSY * 2, self.group.clone().lock_owned()).await;
         let held = held.map_err(|_| Failure::Sql(sqlx::Error::PoolTimedOut))?;
-        waiting.is_served();
+        waiting.served();
         let mut turn = Turn { group: self.connected(held).await?, turns: self.clone(), is_over: false };
         let before = turn.group.state;
         let (state, statement) = match before {
@@ -315,7 +315,7 @@ impl Waiting {
         Self(Some(turns.clone()))
     }
 
-    fn is_served(mut self) {
+    fn served(mut self) {
         if let Some(turns) = self.0.take() {
             turns.waiting.fetch_sub(1, Ordering::SeqCst);
         }
