@@ -33,7 +33,8 @@ use table::{Row, Table};
 
 /// The measures by name.
 const ALL: &[&str] = &[
-    "instance", "commit", "chain", "task", "replay", "start", "memory", "answers", "soon", "growth", "pods",
+    "instance", "commit", "chain", "task", "replay", "start", "memory", "answers", "soon", "growth", "crowd",
+    "pods",
 ];
 
 /// Measures Stageway beside its floors
@@ -126,6 +127,7 @@ async fn measure(bench: &Bench, name: &'static str) -> Result<Vec<Row>> {
         "answers" => service::answers(bench).await,
         "soon" => service::soon(bench).await,
         "growth" => service::growth(bench).await,
+        "crowd" => service::crowd(bench).await,
         "pods" => pods::measure(bench).await,
         other => anyhow::bail!("there is no measure `{other}`"),
     }

@@ -53,6 +53,21 @@ pub(crate) fn task() -> Vec<u8> {
         .encode()
 }
 
+/// A guest that sleeps for less than an attempt is kept in memory for, and one that sleeps for so long that it is parked.
+pub(crate) const NAP: &str = "nap";
+pub(crate) const HOUR: &str = "hour";
+
+/// Sleeps for so many milliseconds.
+pub(crate) fn sleeps(name: &str, milliseconds: u32) -> Vec<u8> {
+    Plugin::echo()
+        .import("clock", "sleep", "sleep", "(param i32 i32)")
+        .run(&format!(
+            "(call $sleep (i32.const {milliseconds}) (i32.const 256)) (call $ok (local.get 0) (local.get 1))"
+        ))
+        .manifest(&manifest(name, &json!({})))
+        .encode()
+}
+
 fn manifest(name: &str, grants: &Json) -> Vec<u8> {
     let properties = json!({ "round": { "type": "string" }, "number": { "type": "integer" } });
     let object = json!({ "type": "object", "properties": properties });

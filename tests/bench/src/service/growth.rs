@@ -29,9 +29,7 @@ pub(crate) async fn measure(bench: &Bench) -> Result<Vec<Row>> {
     ended(&store, 1, PATIENCE).await?;
     let (mut number, mut times) = (1, Vec::new());
     for part in [some, 9 * some, some] {
-        let branches: Vec<String> =
-            (number..number + part).map(|n| format!("create refs/heads/g{n} {commit}\n")).collect();
-        refs(&place, &branches.concat())?;
+        place.branches("g", number..number + part, &commit)?;
         let (from, commit) = (number, commit.clone());
         let bodies: Bodies = Arc::new(move |n| ("push", pushed(&format!("g{}", from + n), &commit)));
         let begun = Instant::now();
@@ -68,19 +66,4 @@ pub(crate) async fn measure(bench: &Bench) -> Result<Vec<Row>> {
     ));
     drop(server);
     Ok(rows)
-}
-
-/// Many refs in one command.
-fn refs(place: &Place, commands: &str) -> Result<()> {
-    use std::io::Write as _;
-    let mut git = std::process::Command::new("git")
-        .args(["update-ref", "--stdin"])
-        .current_dir(place.path("work"))
-        .stdin(std::process::Stdio::piped())
-        .spawn()?;
-    if let Some(mut input) = git.stdin.take() {
-        input.write_all(commands.as_bytes())?;
-    }
-    ensure!(git.wait()?.success(), "git update-ref failed");
-    Ok(())
 }

@@ -7,8 +7,9 @@ use stageway_core::name::TenantId;
 use stageway_ports::{RunFilter, RunRecord, Store as _};
 use stageway_stores::{FsBlobs, SqliteStore};
 use std::fs;
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::SocketAddr;
+use std::ops::Range;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -47,15 +48,25 @@ impl Server {
 impl Place {
     /// A repository with this pipeline on `main`, whose first commit is answered.
     pub(crate) fn new(bench: &Bench, pipeline: &str) -> Result<(Self, String)> {
+        Self::with(bench, pipeline, "")
+    }
+
+    /// With more lines of configuration.
+    pub(crate) fn with(bench: &Bench, pipeline: &str, more: &str) -> Result<(Self, String)> {
         let place = Self { directory: tempfile::tempdir_in(&bench.directory)?, binary: bench.binary.clone() };
         for folder in ["plugins", "work", "state"] {
             fs::create_dir(place.path(folder))?;
         }
-        for (name, bytes) in [("pure", plugins::pure()), ("task", plugins::task())] {
+        for (name, bytes) in [
+            ("pure", plugins::pure()),
+            ("task", plugins::task()),
+            (plugins::NAP, plugins::sleeps(plugins::NAP, 9_500)),
+            (plugins::HOUR, plugins::sleeps(plugins::HOUR, 3_600_000)),
+        ] {
             fs::write(place.path("plugins").join(name).with_extension("wasm"), bytes)?;
         }
         place.git(&["init", "--quiet", "--initial-branch", "main"])?;
-        fs::write(place.path("config.yaml"), place.configuration())?;
+        fs::write(place.path("config.yaml"), place.configuration() + more)?;
         let first = place.commit(pipeline)?;
         Ok((place, first))
     }
@@ -90,6 +101,22 @@ webhooks: {{ bench: {{ repositories: bench, secrets: env:SECRET, deliveries-a-mi
         self.git(&["add", "--all"])?;
         self.git(&["commit", "--quiet", "--allow-empty", "--message", "a change"])?;
         self.git(&["rev-parse", "HEAD"])
+    }
+
+    /// Makes branches of a commit, all at once: a prefix and a number each.
+    pub(crate) fn branches(&self, prefix: &str, numbers: Range<u64>, commit: &str) -> Result<()> {
+        let mut git = Command::new("git")
+            .args(["update-ref", "--stdin"])
+            .current_dir(self.path("work"))
+            .stdin(Stdio::piped())
+            .spawn()?;
+        if let Some(mut input) = git.stdin.take() {
+            for number in numbers {
+                writeln!(input, "create refs/heads/{prefix}{number} {commit}")?;
+            }
+        }
+        ensure!(git.wait()?.success(), "git update-ref failed");
+        Ok(())
     }
 
     /// Writes to the disk what was prepared, so that whoever flushes next does not wait for that too.
