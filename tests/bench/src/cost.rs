@@ -1,5 +1,6 @@
 //! Times, and what is said of many of them.
 
+use anyhow::{Context as _, Result};
 use rustix::time::{ClockId, clock_gettime};
 use std::time::{Duration, Instant};
 
@@ -72,4 +73,11 @@ mod tests {
         }
         assert_eq!((paired.value(), paired.floor(), paired.ratio()), (3.0, 1.5, 2.0));
     }
+}
+
+/// What the status of a process says of its memory under a name, in bytes.
+pub(crate) fn memory(status: &str, name: &str) -> Result<f64> {
+    let line = status.lines().find_map(|line| line.strip_prefix(name)).context("no such line")?;
+    let kilobytes: f64 = line.trim().trim_start_matches(':').trim().trim_end_matches(" kB").parse()?;
+    Ok(kilobytes * 1024.0)
 }

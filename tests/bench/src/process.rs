@@ -1,6 +1,6 @@
 //! The binary as a process: how soon it is at work, and how much memory it takes at most.
 
-use crate::cost::{Paired, since};
+use crate::cost::{self, Paired, since};
 use crate::table::{Row, Target, Unit};
 use crate::{Bench, plugins};
 use anyhow::{Context as _, Result, ensure};
@@ -105,9 +105,7 @@ fn peak(mut command: Command) -> Result<f64> {
     let mut most = 0.0;
     loop {
         let seen = fs::read_to_string(&status).unwrap_or_default();
-        let line = seen.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-        let kilobytes = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse::<f64>().ok());
-        most = kilobytes.map_or(most, |kilobytes| kilobytes * 1024.0).max(most);
+        most = cost::memory(&seen, "VmHWM").unwrap_or(most).max(most);
         if let Some(exit) = child.try_wait()? {
             ensure!(exit.success(), "the process failed");
             return Ok(most);

@@ -139,6 +139,13 @@ impl Place {
 
     /// A task of ours that [`SAYS_WHEN`].
     pub(super) async fn task(&self, spec: &TaskSpec) -> Result<Times> {
+        let (name, times) = self.kept(spec).await?;
+        self.executor.forget(&name).await?;
+        Ok(times)
+    }
+
+    /// The same, whose pod stays when it has ended.
+    pub(super) async fn kept(&self, spec: &TaskSpec) -> Result<(TaskName, Times)> {
         let name = TaskName::new(format!("bench.{}", self.number()))?;
         let begun = booted();
         let known = self.executor.ensure(&name, spec, &SecretValues::default()).await?;
@@ -149,8 +156,7 @@ impl Place {
         ensure!(ending.code == Some(0), "the task {name} ended as {ending:?}");
         let said = self.executor.output(&name, &Cursor::default(), 1024).await?;
         let runs = moment(&String::from_utf8_lossy(&said.bytes))? - begun;
-        self.executor.forget(&name).await?;
-        Ok(Times { runs, ended })
+        Ok((name, Times { runs, ended }))
     }
 }
 

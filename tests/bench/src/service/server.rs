@@ -1,6 +1,7 @@
 //! The binary as a server, with a repository of its own.
 
 use super::client::SECRET;
+use crate::cost::memory;
 use crate::{Bench, plugins};
 use anyhow::{Context as _, Result, ensure};
 use stageway_core::name::TenantId;
@@ -39,9 +40,7 @@ impl Server {
     /// What is said of its memory under a name, in bytes.
     pub(crate) fn memory(&self, name: &str) -> Result<f64> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
-        let line = status.lines().find_map(|line| line.strip_prefix(name)).context("no such line")?;
-        let kilobytes: f64 = line.trim().trim_start_matches(':').trim().trim_end_matches(" kB").parse()?;
-        Ok(kilobytes * 1024.0)
+        memory(&status, name)
     }
 }
 

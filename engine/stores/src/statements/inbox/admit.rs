@@ -20,9 +20,6 @@ impl Write {
         }
         let run = &admission.run.id;
         let other_key = || StoreError::Conflict(format!("run {run} stands under another key"));
-        if self.origin_exists(run).await? {
-            return Err(other_key().into());
-        }
         let group = Group::of(&admission.key, admission.concurrency.as_ref())?;
         if let Some(lane) = &group.lane {
             self.hold_group(lane).await?;
@@ -46,14 +43,6 @@ impl Write {
         let Some((run, number)) = found else { return Ok(None) };
         let (run, number) = (name("the id of a run", run)?, count("the number of a run", number)?);
         Ok(Some(Admitted { run, number, new: false }))
-    }
-
-    async fn origin_exists(&mut self, run: &RunId) -> Result<bool> {
-        Ok(sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM origin WHERE tenant = $1 AND run = $2)")
-            .bind(self.tenant.as_str())
-            .bind(run.as_str())
-            .fetch_one(&mut *self.sql)
-            .await?)
     }
 
     /// Answers whether it was written: false when the run has one.

@@ -37,7 +37,11 @@ impl Write {
         .execute(&mut *self.sql)
         .await?;
         if let Some(repository) = repository {
-            for (moved, generation, _) in self.moves(claimant.delivery.as_str()).await? {
+            let moves = match settlement.late.is_empty() {
+                true => Vec::new(),
+                false => self.moves(claimant.delivery.as_str()).await?,
+            };
+            for (moved, generation, _) in moves {
                 if settlement.late.contains(&moved.reference) {
                     self.late_head(&repository, &moved.reference, generation).await?;
                 }
