@@ -3,6 +3,7 @@
 //! *Guarantees.* A parked attempt is resumed by its answer, never by a restart. An attempt of an environment goes on only under
 //! the environment's lock. An attempt whose run is another engine's now touches nothing any more.
 
+use super::pace;
 use super::wake::{self, Woken};
 use crate::attempt::{Attempt, Closing, Followers, Mode, Subject, Wake, failure};
 use crate::cancel::cancelled;
@@ -194,7 +195,7 @@ impl Work {
 
     /// Stands still for ever when the run is another engine's: nothing of it is ours any more, not even to end its tasks.
     async fn check_lease(&self) {
-        let until = self.engine.clock.now_ms().saturating_add(self.engine.rules.lease_ms);
+        let until = self.engine.clock.now_ms().saturating_add(pace::lease_ms(self.engine.rules.lease_ms));
         if let Err(error @ StoreError::Fenced { .. }) =
             self.engine.store.renew(&self.subject.writer, until).await
         {

@@ -8,6 +8,7 @@ mod attempts;
 mod gate;
 mod leftovers;
 mod loaded;
+mod pace;
 mod permit;
 mod rest;
 mod subject;
@@ -18,6 +19,7 @@ use crate::attempt::{Followers, Subject};
 use crate::engine::Engine;
 use crate::planner::skip::SkipKey;
 use attempts::{Finished, Message, Past};
+use pace::Driven;
 use rest::Place;
 use stageway_core::name::{RunId, StageName};
 use stageway_core::plan::PlanConditions;
@@ -34,6 +36,10 @@ pub use rest::{Rest, Rests};
 pub use subject::subject;
 
 pub(crate) use attempts::linking;
+pub(crate) use pace::lease_ms;
+
+/// Without anybody telling of a change.
+const UNTOLD: Duration = Duration::from_secs(2);
 
 /// Why a run could not be driven to its end by this engine. The run itself is as durable as it was.
 #[derive(Debug, Error)]
@@ -68,6 +74,7 @@ pub async fn drive(
     rests: Option<Rests>,
 ) -> Result<RunStatus, DriveError> {
     let loaded = load(&*engine.store, &writer.tenant, &writer.run).await?;
+    let _driven = Driven::begin();
     let mut driver = Driver::new(engine, writer, lease, loaded);
     driver.place = Place::new(rests);
     driver.drive().await
@@ -266,7 +273,7 @@ impl Driver {
                 self.rest(true).await?;
             }
             () = tokio::time::sleep(Duration::from_millis(renew_in.max(50))) => {
-                self.lease.until = self.engine.clock.now_ms() + self.engine.rules.lease_ms;
+                self.lease.until = self.engine.clock.now_ms() + pace::lease_ms(self.engine.rules.lease_ms);
                 self.engine.store.renew(&self.writer, self.lease.until).await?;
             }
         }
@@ -369,9 +376,8 @@ impl Driver {
         self.tasks.spawn(async move {
             let mut seen = 0;
             loop {
-                // Many writes in a row are looked at once.
-                tokio::time::sleep(Duration::from_millis(50)).await;
-                seen = engine.store.changed(&tenant, seen, Duration::from_secs(2)).await;
+                tokio::time::sleep(pace::look()).await;
+                seen = engine.store.changed(&tenant, seen, UNTOLD.max(pace::look())).await;
                 if outbox.send(Message::Look).await.is_err() {
                     return;
                 }

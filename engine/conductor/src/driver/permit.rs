@@ -1,6 +1,6 @@
 //! The approval that the policy demands before anything of a run starts, such as for a pull request out of a fork.
 
-use super::{DriveError, Driver};
+use super::{DriveError, Driver, pace};
 use serde_json::json;
 use stageway_core::name::StageName;
 use stageway_ports::{Approval, ApprovalAnswer};
@@ -19,6 +19,7 @@ impl Driver {
         }
         let mut seen = 0;
         loop {
+            self.renew_when_due().await?;
             self.look().await?;
             self.timeout_of_run();
             if self.run.state.cancel.is_some() {
@@ -32,8 +33,8 @@ impl Driver {
                 }
                 None => self.rest(true).await?,
             }
+            tokio::time::sleep(pace::look()).await;
             seen = self.engine.store.changed(&self.writer.tenant, seen, PIECE).await;
-            self.renew_when_due().await?;
         }
     }
 
@@ -59,9 +60,9 @@ impl Driver {
     }
 
     async fn renew_when_due(&mut self) -> Result<(), DriveError> {
-        let now = self.engine.clock.now_ms();
-        if self.lease.until.saturating_sub(now) < self.engine.rules.lease_ms / 2 {
-            self.lease.until = now + self.engine.rules.lease_ms;
+        let (now, lasts) = (self.engine.clock.now_ms(), pace::lease_ms(self.engine.rules.lease_ms));
+        if self.lease.until.saturating_sub(now) < lasts / 2 {
+            self.lease.until = now + lasts;
             self.engine.store.renew(&self.writer, self.lease.until).await?;
         }
         Ok(())

@@ -1,5 +1,6 @@
 //! What parked attempts wait for: no instance, no place among the parallel stages.
 
+use super::pace;
 use crate::attempt::{Subject, Wake, rollout_ends};
 use crate::cancel::cancelled;
 use crate::engine::Engine;
@@ -126,6 +127,7 @@ async fn outside(engine: &Engine, subject: &Subject, wake: &Wake) {
             while !answered(engine, subject, *seq).await && engine.clock.now_ms() < end {
                 let left = Duration::from_millis(end.saturating_sub(engine.clock.now_ms()).min(5_000));
                 seen = engine.store.changed(&subject.writer.tenant, seen, left).await;
+                tokio::time::sleep(pace::look()).await;
             }
         }
     }

@@ -38,7 +38,6 @@
 //! before run on (`migrate`). Texts of a record over 4 KiB lie in the blobs, durable before the row that names them. A
 //! connection needs its session: a pooler in between must not share it between transactions.
 
-mod board;
 mod changes;
 mod connect;
 mod dialect;

@@ -9,7 +9,7 @@
 //! A notification can be lost: the announcing process dies, a connection breaks. So all that is waited for is looked up
 //! after every reconnect, and every [`LOOK`] anyway.
 
-use super::board::Board;
+use crate::shared::Board;
 use sqlx::PgPool;
 use sqlx::postgres::PgListener;
 use stageway_core::name::TenantId;

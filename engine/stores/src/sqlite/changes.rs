@@ -1,12 +1,13 @@
-use super::SqliteStore;
+use super::{Result, SqliteStore};
+use crate::shared::{Board, count, json, name};
 use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
-use sqlx::SqliteConnection;
+use sqlx::{SqliteConnection, SqlitePool};
 use stageway_core::name::TenantId;
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::unix::pipe::Receiver;
-use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -17,31 +18,37 @@ const FLUSHED: Duration = Duration::from_secs(1);
 /// How long it is believed that nothing is written.
 const BELIEVED: Duration = Duration::from_secs(2);
 
-/// Notices the writes of other processes while somebody waits for them.
+/// Tells whoever waits of what is written, by this process, which marks it, and by others.
 ///
 /// SQLite has no event between processes, but the kernel has one of writes to the files of the database (inotify). `PRAGMA
 /// data_version` then reads out of shared memory whether that was a transaction.
 #[derive(Debug)]
-pub(super) struct Watcher(JoinHandle<()>);
+pub(super) struct Watcher([JoinHandle<()>; 2]);
 
 impl Watcher {
-    /// For the database in a directory.
-    pub(super) fn start(connection: SqliteConnection, directory: &Path, changes: watch::Sender<()>) -> Self {
+    /// For the database in a directory; `readers` read counts.
+    pub(super) fn start(
+        connection: SqliteConnection,
+        readers: SqlitePool,
+        directory: &Path,
+        board: &Arc<Board>,
+    ) -> Self {
         let writes = Writes::to(directory);
         if let Err(error) = &writes {
             tracing::debug!(%error, "the kernel tells nothing of writes: they are looked for");
         }
-        Self(tokio::spawn(look(connection, writes.ok(), changes)))
+        let looks = tokio::spawn(look(connection, writes.ok(), board.clone()));
+        Self([looks, tokio::spawn(tell(board.clone(), readers))])
     }
 }
 
 impl Drop for Watcher {
     fn drop(&mut self) {
-        self.0.abort();
+        self.0.iter().for_each(JoinHandle::abort);
     }
 }
 
-async fn look(mut connection: SqliteConnection, writes: Option<Writes>, changes: watch::Sender<()>) {
+async fn look(mut connection: SqliteConnection, writes: Option<Writes>, board: Arc<Board>) {
     let mut last: Option<i64> = None;
     let mut until = Instant::now();
     loop {
@@ -52,7 +59,7 @@ async fn look(mut connection: SqliteConnection, writes: Option<Writes>, changes:
             until = Instant::now() + FLUSHED;
         }
         sleep(LOOK).await;
-        if changes.receiver_count() == 0 {
+        if !board.is_watched() {
             continue;
         }
         let version = sqlx::query_scalar("PRAGMA data_version").fetch_one(&mut connection).await;
@@ -60,11 +67,11 @@ async fn look(mut connection: SqliteConnection, writes: Option<Writes>, changes:
             Ok(version) if last == Some(version) => {}
             Ok(version) => {
                 last = Some(version);
-                changes.send_replace(());
+                board.mark_all();
             }
             // Whoever waits asks the store itself and hears of the fault there.
             Err(_) => {
-                changes.send_replace(());
+                board.mark_all();
             }
         }
     }
@@ -91,30 +98,43 @@ impl Writes {
 }
 
 impl SqliteStore {
-    /// The count of changes once it is greater than `since`, at the latest after `within`.
-    pub(super) async fn wait_for_change(&self, tenant: &TenantId, since: u64, within: Duration) -> u64 {
-        let mut woken = self.inner.changes.subscribe();
-        let grown = async {
-            loop {
-                let count = self.count(tenant, since).await;
-                // The sender lives as long as `self`, so waiting for it fails never.
-                if count > since || woken.changed().await.is_err() {
-                    return count;
-                }
-            }
-        };
-        match tokio::time::timeout(within, grown).await {
-            Ok(count) => count,
-            Err(_) => self.count(tenant, since).await,
-        }
+    /// Where whoever waits for a change is told of it.
+    pub(super) fn board(&self) -> &Board {
+        &self.inner.board
     }
 
-    /// A fault of the storage is no change: what reads the state next reports it.
-    async fn count(&self, tenant: &TenantId, since: u64) -> u64 {
-        let count = async {
-            let mut read = self.read(tenant).await?;
-            read.changes().await
-        };
-        count.await.unwrap_or(since)
+    pub(super) async fn count(&self, tenant: &TenantId) -> Result<u64> {
+        self.read(tenant).await?.changes().await
     }
+}
+
+/// Looks up the counts that somebody waits for: one reader, however many wait.
+async fn tell(board: Arc<Board>, readers: SqlitePool) {
+    loop {
+        board.work().await;
+        let due = board.take_due();
+        if due.is_empty() {
+            continue;
+        }
+        match counts(&readers, &due).await {
+            Ok(counts) => counts.iter().for_each(|(tenant, count)| board.tell(tenant, *count)),
+            // Whoever waits asks the store itself after its time and hears of the fault there.
+            Err(_) => {
+                due.iter().for_each(|tenant| board.mark(tenant));
+                sleep(LOOK).await;
+            }
+        }
+    }
+}
+
+async fn counts(readers: &SqlitePool, tenants: &[TenantId]) -> Result<Vec<(TenantId, u64)>> {
+    let found: Vec<(String, i64)> =
+        sqlx::query_as("SELECT id, changes FROM tenant WHERE id IN (SELECT value FROM json_each(?1))")
+            .bind(json(&tenants)?)
+            .fetch_all(readers)
+            .await?;
+    let read = |(tenant, changes): (String, i64)| {
+        Ok((name("a tenant", tenant)?, count("the changes of a tenant", changes)?))
+    };
+    found.into_iter().map(read).collect()
 }

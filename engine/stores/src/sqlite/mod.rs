@@ -61,6 +61,7 @@ mod turns;
 #[cfg(test)]
 mod tests;
 
+use crate::shared::Board;
 use changes::Watcher;
 use error::{Failure, Result};
 use sqlx::SqlitePool;
@@ -69,7 +70,6 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::watch;
 use turns::Turns;
 
 /// How long a transaction waits for its turn to write.
@@ -94,8 +94,8 @@ struct Inner {
     /// One connection: transactions of this process take turns here, not in SQLite.
     turns: Arc<Turns>,
     readers: SqlitePool,
-    /// Sends when something may have been written, by this process or another.
-    changes: watch::Sender<()>,
+    /// Who waits for what is written, by this process or another.
+    board: Arc<Board>,
     /// Ends with the last handle.
     _watcher: Watcher,
 }

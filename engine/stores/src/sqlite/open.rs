@@ -2,6 +2,7 @@ use super::changes::Watcher;
 use super::migrate::migrate;
 use super::turns::Turns;
 use super::{BUSY, Failure, Inner, Result, SqliteStore};
+use crate::shared::Board;
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous,
 };
@@ -12,7 +13,6 @@ use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::sync::watch;
 
 /// Connections that read at the same time.
 const READERS: u32 = 4;
@@ -54,19 +54,14 @@ async fn open(path: &Path, blobs: Arc<dyn Blobs>) -> Result<SqliteStore> {
     prepare(&options).await?;
     // The new file's name is durable only with its directory.
     File::open(directory)?.sync_all()?;
-    let changes = watch::Sender::new(());
+    let board = Arc::new(Board::default());
     let reading = options.clone().pragma("query_only", "ON").create_if_missing(false);
-    let watcher = Watcher::start(reading.connect().await?, directory, changes.clone());
+    let looking = reading.connect().await?;
+    let readers = pool(reading).await?;
+    let watcher = Watcher::start(looking, readers.clone(), directory, &board);
     let path: Arc<Path> = path.into();
-    let turns = Turns::open(options.create_if_missing(false), Arc::clone(&path), changes.clone()).await?;
-    let inner = Inner {
-        turns: Arc::new(turns),
-        path,
-        blobs,
-        readers: pool(reading).await?,
-        changes,
-        _watcher: watcher,
-    };
+    let turns = Turns::open(options.create_if_missing(false), Arc::clone(&path), board.clone()).await?;
+    let inner = Inner { turns: Arc::new(turns), path, blobs, readers, board, _watcher: watcher };
     Ok(SqliteStore { inner: Arc::new(inner) })
 }
 

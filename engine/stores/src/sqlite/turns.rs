@@ -8,15 +8,17 @@
 //! that is dropped, leave that to a task ([`Turns::tend`]), so that nobody is waited for who does not come.
 
 use super::{BUSY, Failure, Result};
+use crate::shared::Board;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection};
 use stageway_core::name::TenantId;
 use stageway_ports::StoreError;
+use std::collections::BTreeSet;
 use std::ops::{Deref, DerefMut};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use tokio::sync::{Mutex, OwnedMappedMutexGuard, OwnedMutexGuard, oneshot, watch};
+use tokio::sync::{Mutex, OwnedMappedMutexGuard, OwnedMutexGuard, oneshot};
 use tokio::time::timeout;
 
 /// Transactions that become durable together at most: so long another process waits for its turn.
@@ -41,8 +43,8 @@ pub(super) struct Turns {
     group: Arc<Mutex<Option<Group>>>,
     /// How many wait for the connection.
     waiting: AtomicUsize,
-    /// Sends when something was written.
-    changes: watch::Sender<()>,
+    /// Hears of tenants of which something was written.
+    board: Arc<Board>,
     /// Transactions of SQLite that were made durable.
     commits: AtomicU64,
     closed: AtomicBool,
@@ -52,8 +54,8 @@ pub(super) struct Turns {
 struct Group {
     connection: SqliteConnection,
     state: State,
-    /// Whether a reader can see something else once it is durable.
-    changed: bool,
+    /// Tenants of which a reader can see something else once it is durable.
+    changed: BTreeSet<TenantId>,
     /// Those whose turn is over.
     over: Vec<oneshot::Sender<Durable>>,
 }
@@ -89,7 +91,7 @@ impl Turns {
     pub(super) async fn open(
         options: SqliteConnectOptions,
         path: Arc<Path>,
-        changes: watch::Sender<()>,
+        board: Arc<Board>,
     ) -> Result<Self> {
         let group = Group::open(&options).await?;
         Ok(Self {
@@ -97,7 +99,7 @@ impl Turns {
             path,
             group: Arc::new(Mutex::new(Some(group))),
             waiting: AtomicUsize::new(0),
-            changes,
+            board,
             commits: AtomicU64::new(0),
             closed: AtomicBool::new(false),
         })
@@ -156,7 +158,7 @@ impl Turns {
                 return Err(failure);
             }
         };
-        turn.group.changed |= changed.is_some();
+        turn.group.changed.extend(changed.cloned());
         if self.waiting.load(Ordering::SeqCst) > 0 && turn.group.over.len() < TOGETHER {
             if let Some(tenant) = changed {
                 sqlx::query(count_change!()).bind(tenant.as_str()).execute(&mut *turn).await?;
@@ -201,9 +203,7 @@ impl Turns {
             return Err(self.broken(group, failure));
         }
         self.commits.fetch_add(1, Ordering::Relaxed);
-        if std::mem::take(&mut group.changed) {
-            self.changes.send_replace(());
-        }
+        std::mem::take(&mut group.changed).iter().for_each(|tenant| self.board.mark(tenant));
         group.state = State::Idle;
         // Who does not wait for the answer any more does not need it.
         group.over.drain(..).for_each(|waiting| drop(waiting.send(Ok(()))));
@@ -230,7 +230,7 @@ impl Turns {
     /// A connection that failed is left, with everything on it that was not durable.
     fn broken(&self, group: &mut Group, failure: Failure) -> StoreError {
         group.state = State::Broken;
-        group.changed = false;
+        group.changed.clear();
         let told = failure.at(&self.path);
         group.over.drain(..).for_each(|waiting| drop(waiting.send(Err(told.clone()))));
         told
@@ -262,7 +262,7 @@ impl Turns {
 impl Group {
     async fn open(options: &SqliteConnectOptions) -> Result<Self> {
         let connection = options.connect().await?;
-        Ok(Self { connection, state: State::Idle, changed: false, over: Vec::new() })
+        Ok(Self { connection, state: State::Idle, changed: BTreeSet::new(), over: Vec::new() })
     }
 
     async fn run(&mut self, statement: &'static str) -> Result<()> {

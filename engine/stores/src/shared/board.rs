@@ -5,7 +5,7 @@ use tokio::sync::{Notify, watch};
 
 /// Who waits for a tenant's count of changes, and which counts are to be looked up.
 #[derive(Debug, Default)]
-pub(super) struct Board {
+pub(crate) struct Board {
     tenants: Mutex<BTreeMap<TenantId, Entry>>,
     work: Notify,
 }
@@ -22,7 +22,7 @@ impl Board {
     }
 
     /// What was last looked up of a tenant, and whatever is looked up from now on: a look that begins after this is sure.
-    pub(super) fn watch(&self, tenant: &TenantId) -> watch::Receiver<u64> {
+    pub(crate) fn watch(&self, tenant: &TenantId) -> watch::Receiver<u64> {
         let mut tenants = self.tenants();
         let new = || Entry { due: true, count: watch::Sender::new(0) };
         let entry = tenants.entry(tenant.clone()).or_insert_with(new);
@@ -32,7 +32,7 @@ impl Board {
     }
 
     /// Something of the tenant may have changed.
-    pub(super) fn mark(&self, tenant: &TenantId) {
+    pub(crate) fn mark(&self, tenant: &TenantId) {
         if let Some(entry) = self.tenants().get_mut(tenant) {
             entry.due = true;
             self.work.notify_one();
@@ -40,18 +40,23 @@ impl Board {
     }
 
     /// Anything may have changed.
-    pub(super) fn mark_all(&self) {
+    pub(crate) fn mark_all(&self) {
         self.tenants().values_mut().for_each(|entry| entry.due = true);
         self.work.notify_one();
     }
 
+    /// Whether anybody waits.
+    pub(crate) fn is_watched(&self) -> bool {
+        self.tenants().values().any(|entry| entry.count.receiver_count() > 0)
+    }
+
     /// Resolves when something is to be looked up.
-    pub(super) async fn work(&self) {
+    pub(crate) async fn work(&self) {
         self.work.notified().await;
     }
 
     /// Tenants to look up now. Those for whom nobody waits any more are forgotten.
-    pub(super) fn take_due(&self) -> Vec<TenantId> {
+    pub(crate) fn take_due(&self) -> Vec<TenantId> {
         let mut tenants = self.tenants();
         tenants.retain(|_, entry| entry.count.receiver_count() > 0);
         let due =
@@ -60,7 +65,7 @@ impl Board {
     }
 
     /// Wakes those for whom the count is news.
-    pub(super) fn tell(&self, tenant: &TenantId, count: u64) {
+    pub(crate) fn tell(&self, tenant: &TenantId, count: u64) {
         if let Some(entry) = self.tenants().get(tenant) {
             entry.count.send_if_modified(|known| std::mem::replace(known, count) != count);
         }
