@@ -30,6 +30,9 @@ pub trait Mirror: Send + Sync {
         revisions: &[Revision],
     ) -> Result<BTreeMap<Reference, Revision>, SourceError>;
 
+    /// The head of a ref as the last fetch of it found it; none if it never was fetched.
+    async fn last_head(&self, reference: &Reference) -> Result<Option<Revision>, SourceError>;
+
     /// The heads of every branch and tag as they are where the repository is at home; nothing is fetched.
     ///
     /// # Errors

@@ -71,6 +71,8 @@ async fn heads_are_those_of_the_remote_and_what_is_gone_is_missing() {
     let refs = [branch("main"), branch("old"), branch("never")];
     let heads = world.mirror.fetch(&refs, &[]).await.unwrap();
     assert_eq!((heads.len(), &heads[&refs[0]]), (2, &one));
+    assert_eq!(world.mirror.last_head(&refs[0]).await.unwrap(), Some(one.clone()));
+    assert_eq!(world.mirror.last_head(&refs[2]).await.unwrap(), None);
     let two = world.commit(&[("a", "2")]);
     world.git(&["branch", "--delete", "--force", "old"]);
     let heads = world.mirror.fetch(&refs, &[]).await.unwrap();

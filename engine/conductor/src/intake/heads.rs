@@ -61,12 +61,13 @@ impl Intake {
                 }
             }
             let Some(default) = compared_with_default(place, start) else { continue };
-            let Some(head) = self.inbox.head(&claimed.tenant, repository, &default).await? else {
-                return Ok(None);
+            let told = self.inbox.head(&claimed.tenant, repository, &default).await?;
+            let head = match told {
+                Some(told) => mirror.commit(&told).await?.map(|_| told),
+                // Since it was registered nobody has pushed to it.
+                None => mirror.last_head(&default).await?,
             };
-            if mirror.commit(&head).await?.is_none() {
-                return Ok(None);
-            }
+            let Some(head) = head else { return Ok(None) };
             known.insert(default, head);
         }
         Ok(Some(Heads { known, is_fetched: false }))

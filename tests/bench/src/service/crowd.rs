@@ -15,6 +15,8 @@ use std::time::{Duration, Instant};
 use tokio::time::sleep;
 
 const PATIENCE: Duration = Duration::from_secs(600);
+/// Between two looks at all runs.
+const LOOK: Duration = Duration::from_millis(200);
 
 pub(crate) async fn measure(bench: &Bench) -> Result<Vec<Row>> {
     let (live, many) = if bench.quick { (50, 200) } else { (1_000, 10_000) };
@@ -37,7 +39,7 @@ async fn left(store: &SqliteStore, runs: u64) -> Result<()> {
     let begun = Instant::now();
     while unfinished(store).await? as u64 != runs {
         ensure!(begun.elapsed() < PATIENCE, "{runs} unfinished runs: that does not become so");
-        sleep(Duration::from_millis(20)).await;
+        sleep(LOOK).await;
     }
     Ok(())
 }
@@ -52,7 +54,7 @@ async fn rest(store: &SqliteStore, runs: u64) -> Result<()> {
             return Ok(());
         }
         ensure!(begun.elapsed() < PATIENCE, "{runs} runs do not rest: {queued:?}");
-        sleep(Duration::from_millis(20)).await;
+        sleep(LOOK).await;
     }
 }
 

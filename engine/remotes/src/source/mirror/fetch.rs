@@ -167,13 +167,17 @@ impl Inner {
         heads: &mut BTreeMap<Reference, Revision>,
     ) -> Result<(), SourceError> {
         for reference in refs {
-            let mut objects = self.objects().await?;
-            let found = objects.name(reference.as_str()).await?;
-            if let Some(revision) = found.and_then(|name| Revision::new(name).ok()) {
+            if let Some(revision) = self.last_head(reference).await? {
                 heads.insert(reference.clone(), revision);
             }
         }
         Ok(())
+    }
+
+    /// What a ref of the mirror itself leads to.
+    pub(super) async fn last_head(&self, reference: &Reference) -> Result<Option<Revision>, SourceError> {
+        let found = self.objects().await?.name(reference.as_str()).await?;
+        Ok(found.and_then(|name| Revision::new(name).ok()))
     }
 
     async fn remote(

@@ -17,6 +17,10 @@ impl Mirror for GitMirror {
         self.inner.fetch(refs, revisions).await
     }
 
+    async fn last_head(&self, reference: &Reference) -> Result<Option<Revision>, SourceError> {
+        self.inner.last_head(reference).await
+    }
+
     async fn heads(&self) -> Result<BTreeMap<Reference, Revision>, SourceError> {
         self.inner.all_heads().await
     }
