@@ -54,6 +54,13 @@ pub(crate) fn processor() -> f64 {
     Duration::new(time.tv_sec.unsigned_abs(), time.tv_nsec.unsigned_abs() as u32).as_secs_f64()
 }
 
+/// What the status of a process says of its memory under a name, in bytes.
+pub(crate) fn memory(status: &str, name: &str) -> Result<f64> {
+    let line = status.lines().find_map(|line| line.strip_prefix(name)).context("no such line")?;
+    let kilobytes: f64 = line.trim().trim_start_matches(':').trim().trim_end_matches(" kB").parse()?;
+    Ok(kilobytes * 1024.0)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -73,11 +80,4 @@ mod tests {
         }
         assert_eq!((paired.value(), paired.floor(), paired.ratio()), (3.0, 1.5, 2.0));
     }
-}
-
-/// What the status of a process says of its memory under a name, in bytes.
-pub(crate) fn memory(status: &str, name: &str) -> Result<f64> {
-    let line = status.lines().find_map(|line| line.strip_prefix(name)).context("no such line")?;
-    let kilobytes: f64 = line.trim().trim_start_matches(':').trim().trim_end_matches(" kB").parse()?;
-    Ok(kilobytes * 1024.0)
 }
