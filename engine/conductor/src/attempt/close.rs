@@ -1,7 +1,7 @@
 //! The end of an attempt: what became of it, and what becomes durable with it.
 
 use super::{Attempt, diagnosed, failure};
-use crate::driver::lease_ms;
+use crate::driver::lease_until;
 use serde_json::{Map, Value as Json};
 use stageway_core::call::{Command, Failure, Stop};
 use stageway_core::journal::{End, Outcome, Record};
@@ -86,8 +86,7 @@ impl Attempt {
 
     /// Whether the run is still ours: what another engine's attempt has started is not for us to end.
     async fn is_ours(&self) -> bool {
-        let lasts = lease_ms(self.engine.rules.lease_ms);
-        let until = self.engine.clock.now_ms().saturating_add(lasts);
+        let until = lease_until(&self.engine);
         !matches!(self.engine.store.renew(&self.subject.writer, until).await, Err(StoreError::Fenced { .. }))
     }
 

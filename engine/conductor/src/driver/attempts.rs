@@ -195,7 +195,7 @@ impl Work {
 
     /// Stands still for ever when the run is another engine's: nothing of it is ours any more, not even to end its tasks.
     async fn check_lease(&self) {
-        let until = self.engine.clock.now_ms().saturating_add(pace::lease_ms(self.engine.rules.lease_ms));
+        let until = pace::lease_until(&self.engine);
         if let Err(error @ StoreError::Fenced { .. }) =
             self.engine.store.renew(&self.subject.writer, until).await
         {

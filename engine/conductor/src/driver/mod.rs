@@ -36,7 +36,7 @@ pub use rest::{Rest, Rests};
 pub use subject::subject;
 
 pub(crate) use attempts::linking;
-pub(crate) use pace::lease_ms;
+pub(crate) use pace::lease_until;
 
 /// Without anybody telling of a change.
 const UNTOLD: Duration = Duration::from_secs(2);
@@ -75,9 +75,7 @@ pub async fn drive(
 ) -> Result<RunStatus, DriveError> {
     let loaded = load(&*engine.store, &writer.tenant, &writer.run).await?;
     let _driven = Driven::begin();
-    let mut driver = Driver::new(engine, writer, lease, loaded);
-    driver.place = Place::new(rests);
-    driver.drive().await
+    Driver::new(engine, writer, (lease, Place::new(rests)), loaded).drive().await
 }
 
 /// A stage that has been taken up and starts as soon as that is durable.
@@ -119,7 +117,7 @@ struct Driver {
 }
 
 impl Driver {
-    fn new(engine: Arc<Engine>, writer: Writer, lease: Lease, run: Loaded) -> Self {
+    fn new(engine: Arc<Engine>, writer: Writer, (lease, place): (Lease, Place), run: Loaded) -> Self {
         let (outbox, inbox) = mpsc::channel(256);
         let permits = engine.rules.stages.clone().unwrap_or_else(|| engine.rules.places());
         let (cancel, _) = watch::channel(run.state.cancel.is_some());
@@ -128,7 +126,7 @@ impl Driver {
             engine,
             writer,
             lease,
-            place: Place::new(None),
+            place,
             agenda: Agenda::new(&run.plan, &run.state),
             run,
             batch: Batch::default(),
@@ -273,7 +271,7 @@ impl Driver {
                 self.rest(true).await?;
             }
             () = tokio::time::sleep(Duration::from_millis(renew_in.max(50))) => {
-                self.lease.until = self.engine.clock.now_ms() + pace::lease_ms(self.engine.rules.lease_ms);
+                self.lease.until = lease_until(&self.engine);
                 self.engine.store.renew(&self.writer, self.lease.until).await?;
             }
         }

@@ -1,6 +1,7 @@
 //! How often a driver looks at what others have written, and renews its lease: the more runs this process drives, the less often
 //! each does, so that ten thousand that wait cost no more than a few hundred that work.
 
+use crate::engine::Engine;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -35,8 +36,13 @@ pub(super) fn look() -> Duration {
     Duration::from_millis(look_ms(DRIVEN.load(Ordering::Relaxed)))
 }
 
-/// How long a lease lasts that is renewed now; `usual_ms` where few runs are driven.
-pub(crate) fn lease_ms(usual_ms: u64) -> u64 {
+/// Until when a lease lasts that is renewed now.
+pub(crate) fn lease_until(engine: &Engine) -> u64 {
+    engine.clock.now_ms().saturating_add(lease_ms(engine.rules.lease_ms))
+}
+
+/// How long it lasts; `usual_ms` where few runs are driven.
+pub(super) fn lease_ms(usual_ms: u64) -> u64 {
     usual_ms.max(DRIVEN.load(Ordering::Relaxed).saturating_mul(LEASE_EACH_MS))
 }
 

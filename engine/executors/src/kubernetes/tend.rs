@@ -127,10 +127,8 @@ impl Tending<'_> {
                 }
             }
             // Its container ended before it could write anything down, such as by the bound of memory.
-            Ok(Told::Running | Told::Waiting { .. }) if ending::of_container(pod).is_some() => {
-                if let Some(ending) = ending::of_container(pod) {
-                    return self.keep(without(ending, brief)).await;
-                }
+            Ok(Told::Running | Told::Waiting { .. }) if let Some(ending) = ending::of_container(pod) => {
+                return self.keep(without(ending, brief)).await;
             }
             Ok(Told::Running) => return Ok(seen.hears("running")),
             Ok(Told::Waiting { tree: true }) => return Ok(seen.hears("tree")),

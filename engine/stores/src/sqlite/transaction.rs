@@ -23,7 +23,7 @@ impl SqliteStore {
     }
 
     pub(super) async fn write(&self, tenant: &TenantId) -> Result<Write> {
-        Ok(Write::within(self.inner.turns.begin().await?, tenant))
+        Ok(Write { sql: self.inner.turns.begin().await?, tenant: tenant.clone(), changed: false })
     }
 
     /// Makes what was done durable and wakes who waits for it; what was refused, never was.
@@ -34,10 +34,6 @@ impl SqliteStore {
 }
 
 impl Write {
-    pub(super) fn within(sql: Turn, tenant: &TenantId) -> Self {
-        Self { sql, tenant: tenant.clone(), changed: false }
-    }
-
     /// Something that a reader can see is different now.
     pub(super) fn changed(&mut self) {
         self.changed = true;

@@ -46,17 +46,23 @@ impl Queue for Handle {
     }
 }
 
-/// Runs of a turn that may have a place, oldest first.
-macro_rules! next {
-    ($turn:literal) => {
+/// Runs of a turn, oldest first, and which of them.
+macro_rules! of_turn {
+    ($turn:literal, $which:literal) => {
         concat!(
             "SELECT run.id, run.number, origin.key, origin.revision, origin.delivery, origin.concurrency,
                origin.after, run.status
              FROM run JOIN origin ON origin.tenant = run.tenant AND origin.run = run.id
              WHERE run.tenant = $1 AND run.ended_at IS NULL AND run.turn = ",
             $turn,
-            " ORDER BY run.number LIMIT $2"
+            $which
         )
+    };
+}
+/// Those that may have a place.
+macro_rules! next {
+    ($turn:literal) => {
+        of_turn!($turn, " ORDER BY run.number LIMIT $2")
     };
 }
 /// Those that nothing is missing for.
@@ -64,17 +70,10 @@ pub(crate) const NEXT: &str = next!("1");
 /// Those that were asked to end.
 pub(crate) const ENDING: &str = next!("3");
 
-/// Runs that were driven, and whose holder is gone.
+/// Those that were driven, and whose holder is gone.
 macro_rules! left {
     ($turn:literal) => {
-        concat!(
-            "SELECT run.id, run.number, origin.key, origin.revision, origin.delivery, origin.concurrency,
-               origin.after, run.status
-             FROM run JOIN origin ON origin.tenant = run.tenant AND origin.run = run.id
-             WHERE run.tenant = $1 AND run.ended_at IS NULL AND run.turn = ",
-            $turn,
-            " AND run.holder <> $2 AND ($3 OR run.held_until <= $4) ORDER BY run.number LIMIT $5"
-        )
+        of_turn!($turn, " AND run.holder <> $2 AND ($3 OR run.held_until <= $4) ORDER BY run.number LIMIT $5")
     };
 }
 /// With a place.
