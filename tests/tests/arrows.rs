@@ -23,6 +23,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
 /// Heavy or powerful dependencies and the only rooms that may name them.
 const FENCES: &[(&str, &[&str])] = &[
     ("wasmtime", &["host"]),
+    ("rusqlite", &["stores"]),
     ("sqlx", &["stores"]),
     ("object_store", &["stores"]),
     // The stores name it for a feature that `object_store` asks of it, and nothing else.

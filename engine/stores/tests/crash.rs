@@ -5,7 +5,6 @@
 
 mod writers;
 
-use sqlx::{ConnectOptions as _, Connection as _};
 use stageway_core::digest::Digest;
 use stageway_ports::Blobs as _;
 use stageway_stores::{FsBlobs, SqliteStore};
@@ -81,7 +80,7 @@ async fn kill_and_look() {
         store.close().await;
     }
     look_at_blobs(directory.path(), &put).await;
-    check_integrity(&directory.path().join("db")).await;
+    check_integrity(&directory.path().join("db"));
     let appends: u64 = told.values().sum();
     assert!(appends > KILLS as u64 && put.len() > KILLS, "{appends} appends, {} blobs", put.len());
     println!("crash: {KILLS} kills, {appends} appends and {} blobs acknowledged, all there", put.len());
@@ -108,11 +107,8 @@ async fn look_at_blobs(directory: &Path, put: &[u64]) {
     assert!(whole >= put.len());
 }
 
-async fn check_integrity(path: &Path) {
-    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(path);
-    let mut connection = options.connect().await.unwrap();
-    let verdict: String =
-        sqlx::query_scalar("PRAGMA integrity_check").fetch_one(&mut connection).await.unwrap();
-    assert_eq!(verdict, "ok");
-    connection.close().await.unwrap();
+fn check_integrity(path: &Path) {
+    let connection = rusqlite::Connection::open(path).unwrap();
+    let verdict = connection.query_row("PRAGMA integrity_check", [], |row| row.get(0));
+    assert_eq!(verdict, Ok("ok".to_owned()));
 }

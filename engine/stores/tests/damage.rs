@@ -2,7 +2,6 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-use sqlx::{ConnectOptions as _, Connection as _};
 use stageway_core::call::{Clock, Function, Value};
 use stageway_core::digest::Digest;
 use stageway_core::journal::{Entry, Record};
@@ -24,11 +23,8 @@ async fn open(path: &Path) -> Result<SqliteStore, StoreError> {
     SqliteStore::open(path, Arc::new(MemoryBlobs::new())).await
 }
 
-async fn execute(path: &Path, statement: &'static str) {
-    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(path).create_if_missing(true);
-    let mut connection = options.connect().await.unwrap();
-    sqlx::raw_sql(statement).execute(&mut connection).await.unwrap();
-    connection.close().await.unwrap();
+fn execute(path: &Path, statement: &str) {
+    rusqlite::Connection::open(path).unwrap().execute_batch(statement).unwrap();
 }
 
 fn new_run(plan: String) -> NewRun {
@@ -53,7 +49,7 @@ async fn a_database_of_a_newer_engine_is_refused_and_left_alone() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("db");
     open(&path).await.unwrap().close().await;
-    execute(&path, "PRAGMA user_version = 77").await;
+    execute(&path, "PRAGMA user_version = 77");
     let text = storage(open(&path).await.err());
     assert!(text.contains("newer engine (schema 77") && text.contains("use that engine"), "{text}");
 }
@@ -62,12 +58,12 @@ async fn a_database_of_a_newer_engine_is_refused_and_left_alone() {
 async fn a_database_of_something_else_is_refused_and_left_alone() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("db");
-    execute(&path, "CREATE TABLE theirs (x)").await;
+    execute(&path, "CREATE TABLE theirs (x)");
     let text = storage(open(&path).await.err());
     assert!(text.contains("not of this engine"), "{text}");
-    execute(&path, "INSERT INTO theirs VALUES (1)").await;
+    execute(&path, "INSERT INTO theirs VALUES (1)");
     let path = directory.path().join("versioned");
-    execute(&path, "CREATE TABLE theirs (x); PRAGMA user_version = 1").await;
+    execute(&path, "CREATE TABLE theirs (x); PRAGMA user_version = 1");
     let text = storage(open(&path).await.err());
     assert!(text.contains("not of this engine"), "{text}");
 }

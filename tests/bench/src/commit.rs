@@ -4,9 +4,8 @@ use crate::Bench;
 use crate::cost::{Paired, since};
 use crate::table::{Row, Target};
 use anyhow::{Context as _, Result};
+use rusqlite::Connection;
 use serde_json::{Map, json};
-use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
-use sqlx::{ConnectOptions as _, Connection as _};
 use stageway_core::digest::Digest;
 use stageway_core::journal::{End, FORMAT, Header, Outcome, Record};
 use stageway_core::limits::AttemptLimits;
@@ -105,27 +104,23 @@ fn end_of_stage(version: u64) -> Result<Batch> {
 
 /// One table, and nothing of ours.
 struct Alone {
-    connection: SqliteConnection,
+    connection: Connection,
     key: i64,
     _directory: TempDir,
 }
 
 impl Alone {
-    async fn open(parent: &Path) -> Result<Self> {
+    fn open(parent: &Path) -> Result<Self> {
         let directory = tempfile::tempdir_in(parent)?;
-        let options = SqliteConnectOptions::new()
-            .filename(directory.path().join("db"))
-            .create_if_missing(true)
-            .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(SqliteSynchronous::Full);
-        let mut connection = options.connect().await?;
-        sqlx::query("CREATE TABLE body (key INTEGER PRIMARY KEY, body TEXT NOT NULL)")
-            .execute(&mut connection)
-            .await?;
+        let connection = Connection::open(directory.path().join("db"))?;
+        connection.execute_batch(
+            "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;
+             CREATE TABLE body (key INTEGER PRIMARY KEY, body TEXT NOT NULL)",
+        )?;
         Ok(Self { connection, key: 0, _directory: directory })
     }
 
-    async fn seconds(&mut self, count: u32) -> Result<f64> {
+    fn seconds(&mut self, count: u32) -> Result<f64> {
         let begun = Instant::now();
         for _ in 0..count {
             let Batch { events, proofs, records, .. } = end_of_stage(self.key.unsigned_abs())?;
@@ -137,14 +132,14 @@ impl Alone {
                 bodies.push(serde_json::to_string(record)?);
             }
             bodies.extend(proofs.iter().map(|proof| proof.compared.to_string()));
-            let mut transaction = self.connection.begin().await?;
+            let transaction = self.connection.transaction()?;
             for body in bodies {
                 self.key += 1;
-                let insert =
-                    sqlx::query("INSERT INTO body (key, body) VALUES (?1, ?2)").bind(self.key).bind(body);
-                insert.execute(&mut *transaction).await?;
+                let mut insert =
+                    transaction.prepare_cached("INSERT INTO body (key, body) VALUES (?1, ?2)")?;
+                insert.execute((self.key, body))?;
             }
-            transaction.commit().await?;
+            transaction.commit()?;
         }
         Ok(since(begun) / f64::from(count))
     }
@@ -152,10 +147,10 @@ impl Alone {
 
 pub(crate) async fn measure(bench: &Bench) -> Result<Vec<Row>> {
     let mut appends = Appends::open(&bench.directory).await?;
-    let mut alone = Alone::open(&bench.directory).await?;
+    let mut alone = Alone::open(&bench.directory)?;
     let mut paired = Paired::default();
     for round in 0..=bench.rounds(15, 3) {
-        let floor = alone.seconds(TURN).await?;
+        let floor = alone.seconds(TURN)?;
         let value = appends.seconds(TURN).await?;
         if round > 0 {
             paired.push(value, floor);

@@ -9,6 +9,11 @@ pub(super) type Handle = PostgresStore;
 pub(super) type Connection = sqlx::PgConnection;
 pub(super) type Answer<T> = std::result::Result<T, StoreError>;
 
+/// What asks and does.
+pub(super) mod sql {
+    pub(crate) use sqlx::{query, query_as, query_scalar};
+}
+
 /// One method that reads: `reading!(self, tenant, method(arguments))`.
 macro_rules! reading {
     ($self:ident, $tenant:expr, $method:ident ( $($argument:expr),* )) => {{

@@ -1,7 +1,8 @@
+use super::readers::Readers;
+use super::sql::{self, Connection};
 use super::{Result, SqliteStore};
 use crate::shared::{Board, count, json, name};
 use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
-use sqlx::{SqliteConnection, SqlitePool};
 use stageway_core::name::TenantId;
 use std::io;
 use std::path::Path;
@@ -28,8 +29,8 @@ pub(super) struct Watcher([JoinHandle<()>; 2]);
 impl Watcher {
     /// For the database in a directory; `readers` read counts.
     pub(super) fn start(
-        connection: SqliteConnection,
-        readers: SqlitePool,
+        connection: Connection,
+        readers: Arc<Readers>,
         directory: &Path,
         board: &Arc<Board>,
     ) -> Self {
@@ -48,7 +49,7 @@ impl Drop for Watcher {
     }
 }
 
-async fn look(mut connection: SqliteConnection, writes: Option<Writes>, board: Arc<Board>) {
+async fn look(mut connection: Connection, writes: Option<Writes>, board: Arc<Board>) {
     let mut last: Option<i64> = None;
     let mut until = Instant::now();
     loop {
@@ -62,7 +63,7 @@ async fn look(mut connection: SqliteConnection, writes: Option<Writes>, board: A
         if !board.is_watched() {
             continue;
         }
-        let version = sqlx::query_scalar("PRAGMA data_version").fetch_one(&mut connection).await;
+        let version = sql::query_scalar("PRAGMA data_version").fetch_one(&mut connection).await;
         match version {
             Ok(version) if last == Some(version) => {}
             Ok(version) => {
@@ -109,7 +110,7 @@ impl SqliteStore {
 }
 
 /// Looks up the counts that somebody waits for: one reader, however many wait.
-async fn tell(board: Arc<Board>, readers: SqlitePool) {
+async fn tell(board: Arc<Board>, readers: Arc<Readers>) {
     loop {
         board.work().await;
         let due = board.take_due();
@@ -127,11 +128,12 @@ async fn tell(board: Arc<Board>, readers: SqlitePool) {
     }
 }
 
-async fn counts(readers: &SqlitePool, tenants: &[TenantId]) -> Result<Vec<(TenantId, u64)>> {
+async fn counts(readers: &Readers, tenants: &[TenantId]) -> Result<Vec<(TenantId, u64)>> {
+    let mut reader = readers.acquire().await?;
     let found: Vec<(String, i64)> =
-        sqlx::query_as("SELECT id, changes FROM tenant WHERE id IN (SELECT value FROM json_each(?1))")
+        sql::query_as("SELECT id, changes FROM tenant WHERE id IN (SELECT value FROM json_each(?1))")
             .bind(json(&tenants)?)
-            .fetch_all(readers)
+            .fetch_all(&mut reader)
             .await?;
     let read = |(tenant, changes): (String, i64)| {
         Ok((name("a tenant", tenant)?, count("the changes of a tenant", changes)?))

@@ -5,8 +5,9 @@ use crate::journal_body::Row;
 use crate::shared::Unreadable;
 use stageway_ports::{Batch, StoreError, Writer};
 
+pub(super) use super::sql::{self, Connection};
+
 pub(super) type Handle = SqliteStore;
-pub(super) type Connection = sqlx::SqliteConnection;
 pub(super) type Answer<T> = std::result::Result<T, StoreError>;
 
 /// Statements that read: `reading!(self, tenant, method(arguments))`.
@@ -65,7 +66,7 @@ pub(super) use {keyed, locking, reading, same, unclaimed, writing};
 impl SqliteStore {
     /// The error of the port, with the file and a remedy.
     pub(super) fn port<T>(&self, done: Result<T>) -> Answer<T> {
-        done.map_err(|failure| failure.at(&self.inner.path))
+        done.map_err(|failure| failure.at(self.inner.file.path()))
     }
 
     /// An append, whose records are `rows`.

@@ -1,3 +1,5 @@
+use super::BUSY;
+use super::sql::is_busy;
 use crate::shared::Unreadable;
 use stageway_ports::StoreError;
 use std::path::Path;
@@ -13,7 +15,10 @@ pub(super) enum Failure {
     Refused(#[from] StoreError),
     /// SQLite says no.
     #[error(transparent)]
-    Sql(#[from] sqlx::Error),
+    Sql(#[from] rusqlite::Error),
+    /// Those before have not ended.
+    #[error("those before have not ended within {} s", (BUSY * 2).as_secs())]
+    Late,
     /// What lies there is not what was written.
     #[error(transparent)]
     Unreadable(#[from] Unreadable),
@@ -34,6 +39,7 @@ impl Failure {
         let remedy = match &self {
             Self::Refused(refusal) => return refusal.clone(),
             Self::Sql(error) => remedy_of(error),
+            Self::Late => "the disk is too slow for what is written, or another process holds the file",
             Self::Unreadable(_) => RESTORE,
             Self::Newer { .. } => "use that engine, or give this one a state directory of its own",
             Self::Foreign => "give the engine a state directory of its own",
@@ -44,31 +50,27 @@ impl Failure {
 
     /// Another process is in the way; asking again may help.
     pub(super) fn is_busy(&self) -> bool {
-        matches!(self, Self::Sql(error) if matches!(primary_code(error), Some(5 | 6)))
+        matches!(self, Self::Sql(error) if is_busy(error))
     }
 }
 
 const RESTORE: &str = "restore the file from a backup, or move it away and begin with an empty one";
 
-/// SQLite's result code without its extension.
-fn primary_code(error: &sqlx::Error) -> Option<i32> {
-    let code = error.as_database_error()?.code()?;
-    code.parse::<i32>().ok().map(|code| code & 0xff)
-}
-
 /// What helps, by <https://sqlite.org/rescode.html>.
-fn remedy_of(error: &sqlx::Error) -> &'static str {
-    if matches!(error, sqlx::Error::PoolTimedOut) {
-        return "the disk is too slow for what is written, or another process holds the file";
-    }
-    match primary_code(error) {
-        Some(5 | 6) => "another process holds the file for too long: see who has it open",
-        Some(3 | 8 | 23) => "check that the file and its directory may be written",
-        Some(10) => "check the disk and the system's log",
-        Some(11 | 26) => RESTORE,
-        Some(13) => "the disk is full: make room, and go on",
-        Some(14) => "check that the directory exists and may be written",
-        Some(7) => "the machine has no memory left",
+fn remedy_of(error: &rusqlite::Error) -> &'static str {
+    use rusqlite::ErrorCode::*;
+    match error.sqlite_error_code() {
+        Some(DatabaseBusy | DatabaseLocked) => {
+            "another process holds the file for too long: see who has it open"
+        }
+        Some(PermissionDenied | ReadOnly | AuthorizationForStatementDenied) => {
+            "check that the file and its directory may be written"
+        }
+        Some(SystemIoFailure) => "check the disk and the system's log",
+        Some(DatabaseCorrupt | NotADatabase) => RESTORE,
+        Some(DiskFull) => "the disk is full: make room, and go on",
+        Some(CannotOpen) => "check that the directory exists and may be written",
+        Some(OutOfMemory) => "the machine has no memory left",
         _ => "this is a fault of the engine if it happens again",
     }
 }
@@ -83,7 +85,7 @@ mod tests {
             (Failure::Newer { found: 9, known: 1 }, "use that engine"),
             (Failure::Foreign, "state directory of its own"),
             (Unreadable::new("event", &"eof").into(), "backup"),
-            (Failure::Sql(sqlx::Error::PoolTimedOut), "too slow"),
+            (Failure::Late, "too slow"),
         ] {
             let StoreError::Storage(text) = failure.at(Path::new("/state/db")) else {
                 unreachable!("no failure of the storage is a refusal")

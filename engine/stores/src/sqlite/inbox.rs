@@ -3,7 +3,7 @@
 use super::dialect::Connection;
 use super::statements::inbox::{StatusRow, free, pending, pending_rows, unfollowed};
 use super::transaction::Write;
-use super::{Failure, Result, SqliteStore};
+use super::{Failure, Result, SqliteStore, sql};
 use crate::shared::{int, limit, name};
 use stageway_core::name::{RepositoryId, RunId, TenantId};
 use stageway_ports::{Claimed, PendingStatus, RunOrigin};
@@ -35,15 +35,16 @@ impl SqliteStore {
     /// One server works on the file: whoever claimed something is gone.
     pub(super) async fn end_claims(&self) -> Result<()> {
         let mut turn = self.inner.turns.begin().await?;
-        let ended = sqlx::query("UPDATE delivery SET claimed_until = 0 WHERE settled_at IS NULL");
+        let ended = sql::query("UPDATE delivery SET claimed_until = 0 WHERE settled_at IS NULL");
         let ended = ended.execute(&mut *turn).await.map(drop).map_err(Failure::from);
         self.inner.turns.end(turn, ended, None).await
     }
 
     /// One server works on the file: nobody claims what it tells.
     pub(super) async fn pending_statuses(&self, now: u64, max: u32) -> Result<Vec<PendingStatus>> {
+        let mut sql = self.inner.readers.acquire().await?;
         let rows: Vec<StatusRow> =
-            sqlx::query_as(PENDING).bind(int(now)).bind(limit(max)).fetch_all(&self.inner.readers).await?;
+            sql::query_as(PENDING).bind(int(now)).bind(limit(max)).fetch_all(&mut *sql).await?;
         rows.into_iter().map(pending).collect()
     }
 
@@ -57,7 +58,7 @@ async fn open(
     sql: &mut Connection,
     (now, max, except): (u64, u32, Option<&TenantId>),
 ) -> Result<Vec<(TenantId, i64)>> {
-    let rows: Vec<(String, i64)> = sqlx::query_as(OPEN)
+    let rows: Vec<(String, i64)> = sql::query_as(OPEN)
         .bind(int(now))
         .bind(limit(max))
         .bind(except.map_or("", TenantId::as_str))
@@ -83,7 +84,7 @@ impl Write {
 
     /// Answers the fence of the claim.
     async fn claim_delivery(&mut self, number: i64, until: u64) -> Result<i64> {
-        let fence = sqlx::query_scalar(
+        let fence = sql::query_scalar(
             "UPDATE delivery SET fence = fence + 1, attempts = attempts + 1, claimed_until = $2
              WHERE number = $1 RETURNING fence",
         )

@@ -1,5 +1,5 @@
-use super::Result;
 use super::transaction::Write;
+use super::{Result, sql};
 use crate::journal_body::Row;
 use crate::shared::refusal;
 use stageway_core::name::RunId;
@@ -14,7 +14,7 @@ impl Write {
     }
 
     async fn insert_record(&mut self, run: &RunId, row: &Row) -> Result<()> {
-        let done = sqlx::query(
+        let done = sql::query(
             "INSERT INTO record (tenant, run, stage, attempt, seq, part, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
              ON CONFLICT DO NOTHING",
         )
@@ -35,7 +35,7 @@ impl Write {
 
     /// The body that stands under the key of a row.
     async fn body(&mut self, run: &RunId, row: &Row) -> Result<String> {
-        let body = sqlx::query_scalar(
+        let body = sql::query_scalar(
             "SELECT body FROM record
              WHERE tenant = ?1 AND run = ?2 AND stage = ?3 AND attempt = ?4 AND seq = ?5 AND part = ?6",
         )

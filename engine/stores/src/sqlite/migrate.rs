@@ -1,5 +1,6 @@
+use super::sql::Connection;
 use super::{Failure, Result};
-use sqlx::{Connection, SqliteConnection};
+use rusqlite::TransactionBehavior;
 
 /// The migrations in order; the n-th leads to version n. They only go forward, and one that was released never changes.
 const MIGRATIONS: &[&str] = &[
@@ -16,48 +17,48 @@ const APPLICATION: u32 = 0x5347_5759;
 ///
 /// # Errors
 /// [`Failure::Newer`] and [`Failure::Foreign`], with nothing changed.
-pub(super) async fn migrate(connection: &mut SqliteConnection) -> Result<()> {
+pub(super) fn migrate(connection: &mut Connection) -> Result<()> {
     let known = MIGRATIONS.len() as u32;
-    if version(connection).await? == known {
-        return check_owner(connection).await;
+    if version(connection)? == known {
+        return check_owner(connection);
     }
-    let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     // Read again: another process may have been faster.
-    let found = version(&mut transaction).await?;
+    let found = version(&transaction)?;
     if found > known {
         return Err(Failure::Newer { found, known });
     }
     if found == 0 {
-        claim_file(&mut transaction).await?;
+        claim_file(&transaction)?;
     } else {
-        check_owner(&mut transaction).await?;
+        check_owner(&transaction)?;
     }
     for migration in &MIGRATIONS[found as usize..] {
-        sqlx::raw_sql(*migration).execute(&mut *transaction).await?;
+        transaction.execute_batch(migration)?;
     }
-    let set = format!("PRAGMA user_version = {known}");
-    sqlx::raw_sql(sqlx::AssertSqlSafe(set)).execute(&mut *transaction).await?;
-    transaction.commit().await?;
+    transaction.pragma_update(None, "user_version", known)?;
+    transaction.commit()?;
     Ok(())
 }
 
-async fn version(connection: &mut SqliteConnection) -> Result<u32> {
-    Ok(sqlx::query_scalar("PRAGMA user_version").fetch_one(connection).await?)
+fn version(connection: &Connection) -> Result<u32> {
+    number(connection, "PRAGMA user_version")
 }
 
-async fn check_owner(connection: &mut SqliteConnection) -> Result<()> {
-    let found: u32 = sqlx::query_scalar("PRAGMA application_id").fetch_one(connection).await?;
+fn check_owner(connection: &Connection) -> Result<()> {
+    let found = number(connection, "PRAGMA application_id")?;
     if found == APPLICATION { Ok(()) } else { Err(Failure::Foreign) }
 }
 
 /// An empty file becomes ours; one with tables belongs to somebody.
-async fn claim_file(connection: &mut SqliteConnection) -> Result<()> {
-    let tables: u32 =
-        sqlx::query_scalar("SELECT count(*) FROM sqlite_schema").fetch_one(&mut *connection).await?;
-    if tables > 0 {
+fn claim_file(connection: &Connection) -> Result<()> {
+    if number(connection, "SELECT count(*) FROM sqlite_schema")? > 0 {
         return Err(Failure::Foreign);
     }
-    let mark = format!("PRAGMA application_id = {APPLICATION}");
-    sqlx::raw_sql(sqlx::AssertSqlSafe(mark)).execute(connection).await?;
+    connection.pragma_update(None, "application_id", APPLICATION)?;
     Ok(())
+}
+
+fn number(connection: &Connection, statement: &str) -> Result<u32> {
+    Ok(connection.query_row(statement, [], |row| row.get(0))?)
 }

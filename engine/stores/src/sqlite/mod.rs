@@ -46,13 +46,16 @@
 mod changes;
 mod dialect;
 mod error;
+mod file;
 mod inbox;
 mod journal;
 mod lines;
 mod migrate;
 mod open;
+mod readers;
 mod reports;
 mod runs;
+mod sql;
 #[path = "../statements/mod.rs"]
 mod statements;
 mod transaction;
@@ -64,10 +67,10 @@ mod tests;
 use crate::shared::Board;
 use changes::Watcher;
 use error::{Failure, Result};
-use sqlx::SqlitePool;
+use file::File;
+use readers::Readers;
 use stageway_ports::Blobs;
 use std::fmt;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use turns::Turns;
@@ -83,17 +86,17 @@ pub struct SqliteStore {
 
 impl fmt::Debug for SqliteStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SqliteStore").field("path", &self.inner.path).finish_non_exhaustive()
+        f.debug_struct("SqliteStore").field("path", &self.inner.file.path()).finish_non_exhaustive()
     }
 }
 
 struct Inner {
-    path: Arc<Path>,
+    file: File,
     /// Where large values of journals lie.
     blobs: Arc<dyn Blobs>,
     /// One connection: transactions of this process take turns here, not in SQLite.
     turns: Arc<Turns>,
-    readers: SqlitePool,
+    readers: Arc<Readers>,
     /// Who waits for what is written, by this process or another.
     board: Arc<Board>,
     /// Ends with the last handle.

@@ -1,5 +1,5 @@
-use super::Result;
 use super::transaction::Write;
+use super::{Result, sql};
 use crate::shared::{int, json};
 use stageway_core::log::Report;
 use stageway_core::name::RunId;
@@ -15,7 +15,7 @@ impl Write {
     }
 
     async fn insert_report(&mut self, run: &RunId, number: u64, report: &Report) -> Result<u64> {
-        let done = sqlx::query(
+        let done = sql::query(
             "INSERT INTO report (tenant, run, number, stage, attempt, seq, ordinal, body)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
              ON CONFLICT (tenant, run, stage, attempt, seq, ordinal) WHERE struck = 0 DO NOTHING",

@@ -1,5 +1,5 @@
-use super::Result;
 use super::transaction::Write;
+use super::{Result, sql};
 use crate::shared::{int, json};
 use stageway_core::name::RunId;
 use stageway_core::run::RunEvent;
@@ -7,7 +7,7 @@ use stageway_core::run::RunEvent;
 impl Write {
     /// The next number of the tenant's runs.
     pub(super) async fn next_number(&mut self) -> Result<i64> {
-        let number = sqlx::query_scalar(
+        let number = sql::query_scalar(
             "INSERT INTO tenant (id, runs, changes) VALUES (?1, 1, 0)
              ON CONFLICT (id) DO UPDATE SET runs = runs + 1 RETURNING runs",
         )
@@ -23,8 +23,7 @@ impl Write {
             return Ok(());
         }
         let bodies = events.iter().map(json).collect::<std::result::Result<Vec<_>, _>>()?;
-        // One statement for all of them: each one is a hand-over to the thread that holds the connection, and back.
-        sqlx::query(
+        sql::query(
             "INSERT INTO event (tenant, run, version, body)
              SELECT ?1, ?2, ?3 + 1 + key, value FROM json_each(?4)",
         )

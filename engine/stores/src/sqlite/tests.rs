@@ -1,6 +1,5 @@
-use super::SqliteStore;
 use super::statements::queue;
-use sqlx::Row as _;
+use super::{SqliteStore, sql};
 use stageway_core::call::LogLevel;
 use stageway_core::log::{Line, Origin};
 use stageway_core::name::{PipelineName, RunId, TenantId};
@@ -20,7 +19,7 @@ async fn opened() -> (tempfile::TempDir, SqliteStore) {
 }
 
 async fn pragma(store: &SqliteStore, name: &'static str) -> i64 {
-    sqlx::query_scalar(name).fetch_one(&mut *store.inner.turns.begin().await.unwrap()).await.unwrap()
+    sql::query_scalar(name).fetch_one(&mut *store.inner.turns.begin().await.unwrap()).await.unwrap()
 }
 
 #[tokio::test]
@@ -42,7 +41,7 @@ async fn a_full_disk_is_told_and_nothing_half_is_written() {
 async fn every_commit_is_flushed() {
     let (_directory, store) = opened().await;
     assert_eq!(pragma(&store, "PRAGMA synchronous").await, 2, "FULL");
-    let mode: String = sqlx::query_scalar("PRAGMA journal_mode")
+    let mode: String = sql::query_scalar("PRAGMA journal_mode")
         .fetch_one(&mut *store.inner.turns.begin().await.unwrap())
         .await
         .unwrap();
@@ -63,16 +62,15 @@ async fn a_transaction_that_is_dropped_never_was() {
 #[tokio::test]
 async fn every_table_carries_its_tenant() {
     let (_directory, store) = opened().await;
-    let tables: Vec<String> = sqlx::query_scalar(
-        "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'",
-    )
-    .fetch_all(&mut *store.inner.turns.begin().await.unwrap())
-    .await
-    .unwrap();
+    let tables: Vec<String> =
+        sql::query_scalar("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")
+            .fetch_all(&mut *store.inner.turns.begin().await.unwrap())
+            .await
+            .unwrap();
     assert!(tables.len() > 10);
     for table in tables.iter().filter(|table| *table != "tenant") {
         let found: Option<i64> =
-            sqlx::query_scalar("SELECT \"notnull\" FROM pragma_table_info(?1) WHERE name = 'tenant'")
+            sql::query_scalar("SELECT \"notnull\" FROM pragma_table_info(?1) WHERE name = 'tenant'")
                 .bind(table)
                 .fetch_optional(&mut *store.inner.turns.begin().await.unwrap())
                 .await
@@ -94,11 +92,10 @@ async fn a_turn_is_looked_up_in_an_index() {
         queue::MEND_LEASED,
         queue::MEND_BEHIND,
     ] {
-        let explain = sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {statement}"));
-        let rows =
-            sqlx::query(explain).fetch_all(&mut *store.inner.turns.begin().await.unwrap()).await.unwrap();
-        let plan: Vec<String> = rows.iter().map(|row| row.get("detail")).collect();
-        let plan = plan.join("\n");
+        let turn = store.inner.turns.begin().await.unwrap();
+        let mut explain = turn.prepare(&format!("EXPLAIN QUERY PLAN {statement}")).unwrap();
+        let steps = explain.raw_query().mapped(|row| row.get("detail"));
+        let plan = steps.collect::<Result<Vec<String>, _>>().unwrap().join("\n");
         // Each search of the runs has an index, but the last step of an update to the row itself.
         let whole = plan.contains("PRIMARY KEY (tenant=?)");
         let index = ["run_turn", "run_lane", "run_yields"].iter().any(|name| plan.contains(name));
@@ -277,7 +274,7 @@ async fn a_full_disk_in_a_group_is_told_to_all_of_it() {
     tokio::task::yield_now().await;
     let large = create("large", 2_000_000);
     tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-    let held = store.finish(held, Ok(1)).await.map_err(|failure| failure.at(&store.inner.path));
+    let held = store.finish(held, Ok(1)).await.map_err(|failure| failure.at(store.inner.file.path()));
     let (small, large) = (small.await.unwrap(), large.await.unwrap());
     assert!(large.is_err());
     for answer in [&held, &small, &large] {

@@ -1,12 +1,12 @@
+use super::readers::Reader;
 use super::turns::Turn;
-use super::{Result, SqliteStore};
-use sqlx::Sqlite;
-use sqlx::pool::PoolConnection;
+use super::{Result, SqliteStore, sql};
+use crate::shared::count;
 use stageway_core::name::TenantId;
 
 /// Statements of a tenant that read, each one moment of the database.
 pub(super) struct Read {
-    pub(super) sql: PoolConnection<Sqlite>,
+    pub(super) sql: Reader,
     pub(super) tenant: TenantId,
 }
 
@@ -42,10 +42,10 @@ impl Write {
 
 impl Read {
     pub(super) async fn changes(&mut self) -> Result<u64> {
-        let found: Option<u64> = sqlx::query_scalar("SELECT changes FROM tenant WHERE id = ?1")
+        let found: Option<i64> = sql::query_scalar("SELECT changes FROM tenant WHERE id = ?1")
             .bind(self.tenant.as_str())
             .fetch_optional(&mut *self.sql)
             .await?;
-        Ok(found.unwrap_or(0))
+        Ok(found.map_or(Ok(0), |changes| count("the changes of a tenant", changes))?)
     }
 }

@@ -4,18 +4,19 @@
 //! Each has a savepoint of its own, so that one that is refused, fails or is dropped takes nothing of the others with it, and
 //! none is answered before all are durable. Where nobody else waits, a group is one transaction: nothing is delayed to fill it.
 //!
+//! Statements are done by the thread that asks for them (`sql`); flushing, which takes milliseconds, is blocking work.
+//!
 //! *Who makes them durable.* Whoever ends a turn while nobody waits for the next one. A waiting one that gives up, and a turn
 //! that is dropped, leave that to a task ([`Turns::tend`]), so that nobody is waited for who does not come.
 
+use super::file::File;
+use super::sql::{Connection, patiently};
 use super::{BUSY, Failure, Result};
-use crate::shared::Board;
-use sqlx::sqlite::SqliteConnectOptions;
-use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection};
+use crate::shared::{Board, json};
 use stageway_core::name::TenantId;
 use stageway_ports::StoreError;
 use std::collections::BTreeSet;
 use std::ops::{Deref, DerefMut};
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use tokio::sync::{Mutex, OwnedMappedMutexGuard, OwnedMutexGuard, oneshot};
@@ -24,21 +25,17 @@ use tokio::time::timeout;
 /// Transactions that become durable together at most: so long another process waits for its turn.
 const TOGETHER: usize = 64;
 
-/// One more change of the tenant `?1`.
-macro_rules! count_change {
-    () => {
-        "INSERT INTO tenant (id, runs, changes) VALUES (?1, 0, 1)
-         ON CONFLICT (id) DO UPDATE SET changes = changes + 1"
-    };
-}
+/// One more change of each of the tenants `?1`.
+const COUNT_CHANGES: &str =
+    "INSERT INTO tenant (id, runs, changes) SELECT value, 0, 1 FROM json_each(?1) WHERE true
+     ON CONFLICT (id) DO UPDATE SET changes = changes + 1";
 
 /// Whether it is durable; otherwise why not.
 type Durable = std::result::Result<(), StoreError>;
 
 /// The connection that writes, and who waits for it.
 pub(super) struct Turns {
-    options: SqliteConnectOptions,
-    path: Arc<Path>,
+    file: File,
     /// None where it could not be opened again, and for ever once it was closed.
     group: Arc<Mutex<Option<Group>>>,
     /// How many wait for the connection.
@@ -52,7 +49,7 @@ pub(super) struct Turns {
 
 /// A connection with what was done on it and is not durable yet.
 struct Group {
-    connection: SqliteConnection,
+    connection: Connection,
     state: State,
     /// Tenants of which a reader can see something else once it is durable.
     changed: BTreeSet<TenantId>,
@@ -91,21 +88,10 @@ pub(super) struct Turn {
 struct Waiting(Option<Arc<Turns>>);
 
 impl Turns {
-    pub(super) async fn open(
-        options: SqliteConnectOptions,
-        path: Arc<Path>,
-        board: Arc<Board>,
-    ) -> Result<Self> {
-        let group = Group::open(&options).await?;
-        Ok(Self {
-            options,
-            path,
-            group: Arc::new(Mutex::new(Some(group))),
-            waiting: AtomicUsize::new(0),
-            board,
-            commits: AtomicU64::new(0),
-            closed: AtomicBool::new(false),
-        })
+    pub(super) fn open(file: File, board: Arc<Board>) -> Result<Self> {
+        let group = Arc::new(Mutex::new(Some(Group::open(&file)?)));
+        let (waiting, commits) = (AtomicUsize::new(0), AtomicU64::new(0));
+        Ok(Self { file, group, waiting, board, commits, closed: AtomicBool::new(false) })
     }
 
     pub(super) fn commits(&self) -> u64 {
@@ -114,29 +100,26 @@ impl Turns {
 
     pub(super) async fn close(&self) {
         self.closed.store(true, Ordering::Relaxed);
-        if let Some(group) = self.group.lock().await.take() {
-            let _ = group.connection.close().await;
-        }
+        // Closing the last one moves the log into the file.
+        let group = self.group.lock().await.take();
+        let _ = tokio::task::spawn_blocking(move || drop(group)).await;
     }
 
     /// Waits for its turn at once: a transaction that reads first and writes later could not.
     pub(super) async fn begin(self: &Arc<Self>) -> Result<Turn> {
         let waiting = Waiting::new(self);
         let held = timeout(BUSY * 2, self.group.clone().lock_owned()).await;
-        let held = held.map_err(|_| Failure::Sql(sqlx::Error::PoolTimedOut))?;
+        let held = held.map_err(|_| Failure::Late)?;
         waiting.served();
-        let mut turn = Turn { group: self.connected(held).await?, turns: self.clone(), is_over: false };
+        let mut turn = Turn { group: self.connected(held)?, turns: self.clone(), is_over: false };
         let before = turn.group.state;
         let (state, statement) = match before {
             State::Between => (State::Later, "SAVEPOINT turn"),
             _ => (State::First, "BEGIN IMMEDIATE"),
         };
+        // Refused or given up, nothing has begun; what others did stays.
+        patiently(|| turn.group.run(statement)).await?;
         turn.group.state = state;
-        if let Err(failure) = turn.group.run(statement).await {
-            // Nothing has begun; what others did stays.
-            turn.group.state = before;
-            return Err(failure);
-        }
         Ok(turn)
     }
 
@@ -152,7 +135,7 @@ impl Turns {
             Ok(answer) => answer,
             Err(failure) => {
                 // Where SQLite gave the whole transaction up, that is why.
-                let failure = match turn.group.undo().await {
+                let failure = match turn.group.undo() {
                     Ok(()) => failure,
                     Err(_) => Failure::Refused(self.broken(&mut turn.group, failure)),
                 };
@@ -163,9 +146,6 @@ impl Turns {
         };
         turn.group.changed.extend(changed.cloned());
         if self.waiting.load(Ordering::SeqCst) > 0 && turn.group.over.len() < TOGETHER {
-            if let Some(tenant) = changed {
-                sqlx::query(count_change!()).bind(tenant.as_str()).execute(&mut *turn).await?;
-            }
             let (durable, told) = oneshot::channel();
             turn.group.over.push(durable);
             turn.group.state = State::Between;
@@ -173,36 +153,31 @@ impl Turns {
             self.go_on(turn);
             return match told.await {
                 Ok(durable) => durable.map(|()| answer).map_err(Failure::Refused),
-                Err(_) => Err(Failure::Refused(self.gone())),
+                Err(_) => Err(self.file.closed()),
             };
         }
         turn.is_over = true;
         // Nobody who goes away breaks it off for the others.
-        let committed = tokio::spawn(self.clone().commit(turn, changed.cloned())).await;
-        committed.unwrap_or_else(|_| Err(self.gone())).map(|()| answer).map_err(Failure::Refused)
+        let turns = self.clone();
+        let committed = tokio::task::spawn_blocking(move || turns.commit(turn)).await;
+        match committed {
+            Ok(durable) => durable.map(|()| answer).map_err(Failure::Refused),
+            Err(_) => Err(self.file.closed()),
+        }
     }
 
     /// Whoever waits goes on; where nobody does, the others are made durable.
     fn go_on(self: &Arc<Self>, turn: Turn) {
         if turn.group.state == State::Between && self.waiting.load(Ordering::SeqCst) == 0 {
-            drop(tokio::spawn(self.clone().commit(turn, None)));
+            let turns = self.clone();
+            drop(tokio::task::spawn_blocking(move || turns.commit(turn)));
         }
     }
 
-    /// Makes what was done durable, and tells everybody. Each statement is a hand-over to the thread of the connection and
-    /// back, so the count of changes goes with the last one.
-    async fn commit(self: Arc<Self>, mut turn: Turn, changed: Option<TenantId>) -> Durable {
+    /// Makes what was done durable, and tells everybody.
+    fn commit(&self, mut turn: Turn) -> Durable {
         let group = &mut *turn.group;
-        // Broken off in the middle, nobody knows.
-        group.state = State::First;
-        let done = match changed {
-            Some(tenant) => {
-                let both = sqlx::query(concat!(count_change!(), "; COMMIT")).bind(tenant.as_str());
-                both.execute(&mut group.connection).await.map(drop).map_err(Failure::from)
-            }
-            None => group.run("COMMIT").await,
-        };
-        if let Err(failure) = done {
+        if let Err(failure) = group.commit() {
             return Err(self.broken(group, failure));
         }
         self.commits.fetch_add(1, Ordering::Relaxed);
@@ -214,33 +189,29 @@ impl Turns {
     }
 
     /// A connection on which a turn may begin: what was dropped on it is undone.
-    async fn connected(&self, mut held: OwnedMutexGuard<Option<Group>>) -> Result<Held> {
+    fn connected(&self, mut held: OwnedMutexGuard<Option<Group>>) -> Result<Held> {
         if self.closed.load(Ordering::Relaxed) {
-            return Err(Failure::Refused(self.gone()));
+            return Err(self.file.closed());
         }
         if let Some(group) = &mut *held
-            && let Err(failure) = group.undo().await
+            && let Err(failure) = group.undo()
         {
             self.broken(group, failure);
         }
         if held.as_ref().is_none_or(|group| group.state == State::Broken) {
             *held = None;
-            *held = Some(Group::open(&self.options).await?);
+            *held = Some(Group::open(&self.file)?);
         }
-        OwnedMutexGuard::try_map(held, Option::as_mut).map_err(|_| Failure::Refused(self.gone()))
+        OwnedMutexGuard::try_map(held, Option::as_mut).map_err(|_| self.file.closed())
     }
 
     /// A connection that failed is left, with everything on it that was not durable.
     fn broken(&self, group: &mut Group, failure: Failure) -> StoreError {
         group.state = State::Broken;
         group.changed.clear();
-        let told = failure.at(&self.path);
+        let told = failure.at(self.file.path());
         group.over.drain(..).for_each(|waiting| drop(waiting.send(Err(told.clone()))));
         told
-    }
-
-    fn gone(&self) -> StoreError {
-        StoreError::Storage(format!("{}: the store is closed: open it again", self.path.display()))
     }
 
     /// Undoes a turn that was dropped, and makes the others durable if nobody else will.
@@ -255,7 +226,7 @@ impl Turns {
         let held = self.group.clone().lock_owned().await;
         let Ok(group) = OwnedMutexGuard::try_map(held, Option::as_mut) else { return };
         let mut turn = Turn { group, turns: self.clone(), is_over: true };
-        if let Err(failure) = turn.group.undo().await {
+        if let Err(failure) = turn.group.undo() {
             self.broken(&mut turn.group, failure);
         }
         self.go_on(turn);
@@ -263,26 +234,33 @@ impl Turns {
 }
 
 impl Group {
-    async fn open(options: &SqliteConnectOptions) -> Result<Self> {
-        let connection = options.connect().await?;
+    fn open(file: &File) -> Result<Self> {
+        let connection = file.writing()?;
         Ok(Self { connection, state: State::Idle, changed: BTreeSet::new(), over: Vec::new() })
     }
 
-    async fn run(&mut self, statement: &'static str) -> Result<()> {
-        sqlx::query(statement).execute(&mut self.connection).await?;
-        Ok(())
+    fn run(&mut self, statement: &str) -> rusqlite::Result<()> {
+        self.connection.prepare_cached(statement)?.execute([]).map(drop)
+    }
+
+    fn commit(&mut self) -> Result<()> {
+        if !self.changed.is_empty() {
+            let tenants = json(&self.changed)?;
+            self.connection.prepare_cached(COUNT_CHANGES)?.execute([tenants])?;
+        }
+        Ok(self.run("COMMIT")?)
     }
 
     /// Undoes the turn that is under way.
-    async fn undo(&mut self) -> Result<()> {
+    fn undo(&mut self) -> Result<()> {
         match self.state {
             State::Idle | State::Between | State::Broken => {}
             State::First => {
-                self.run("ROLLBACK").await?;
+                self.run("ROLLBACK")?;
                 self.state = State::Idle;
             }
             State::Later => {
-                self.run("ROLLBACK TO turn").await?;
+                self.run("ROLLBACK TO turn")?;
                 self.state = State::Between;
             }
         }
@@ -299,15 +277,15 @@ impl Drop for Turn {
 }
 
 impl Deref for Turn {
-    type Target = SqliteConnection;
+    type Target = Connection;
 
-    fn deref(&self) -> &SqliteConnection {
+    fn deref(&self) -> &Connection {
         &self.group.connection
     }
 }
 
 impl DerefMut for Turn {
-    fn deref_mut(&mut self) -> &mut SqliteConnection {
+    fn deref_mut(&mut self) -> &mut Connection {
         &mut self.group.connection
     }
 }

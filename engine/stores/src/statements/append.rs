@@ -1,4 +1,4 @@
-use super::{Result, Write};
+use super::{Result, Write, sql};
 use crate::journal_body::Row;
 use crate::shared::{HeldRun, int, json, word};
 use stageway_core::name::RunId;
@@ -38,7 +38,7 @@ impl Write {
     /// Writes the projections of the run's events, and how many lines and reports it has. A run that has ended gives back what
     /// it holds: its place, its locks, its turn in its group.
     async fn update_run(&mut self, id: &RunId, run: &HeldRun) -> Result<()> {
-        let (lane, holds): (Option<String>, i32) = sqlx::query_as(
+        let (lane, holds): (Option<String>, i32) = sql::query_as(
             "UPDATE run SET version = $3, standing = $4, status = $5, ended_at = $6, lines = $7, reports = $8,
                turn = CASE WHEN $9 = 1 THEN NULL ELSE turn END
              WHERE tenant = $1 AND id = $2

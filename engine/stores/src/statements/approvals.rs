@@ -1,4 +1,4 @@
-use super::{Read, Result, Write, from_text, locking, text};
+use super::{Read, Result, Write, from_text, locking, sql, text};
 use crate::shared::{self, ApprovalRow, OpenQuestion, from_json, int, json, refusal};
 use stageway_core::name::{RunId, StageName};
 use stageway_ports::{Approval, ApprovalAnswer, Writer};
@@ -6,7 +6,7 @@ use stageway_ports::{Approval, ApprovalAnswer, Writer};
 impl Write {
     pub(crate) async fn ask(&mut self, writer: &Writer, approval: &Approval) -> Result<()> {
         self.fenced(writer).await?;
-        let done = sqlx::query(
+        let done = sql::query(
             "INSERT INTO approval (tenant, run, stage, attempt, seq, question, options, asked_at, deadline)
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
              ON CONFLICT (tenant, run, stage, attempt, seq) DO NOTHING",
@@ -31,7 +31,7 @@ impl Write {
     }
 
     async fn is_same_question(&mut self, run: &RunId, approval: &Approval) -> Result<bool> {
-        let (question, options): (String, String) = sqlx::query_as(
+        let (question, options): (String, String) = sql::query_as(
             "SELECT question, options FROM approval
              WHERE tenant = $1 AND run = $2 AND stage = $3 AND attempt = $4 AND seq = $5",
         )
@@ -54,7 +54,7 @@ impl Write {
         stage: &StageName,
         answer: &ApprovalAnswer,
     ) -> Result<()> {
-        let found: Option<(i64, Option<i64>, bool)> = sqlx::query_as(locking!(
+        let found: Option<(i64, Option<i64>, bool)> = sql::query_as(locking!(
             "SELECT number, deadline, answer IS NOT NULL FROM approval
              WHERE tenant = $1 AND run = $2 AND stage = $3 ORDER BY number DESC LIMIT 1"
         ))
@@ -68,7 +68,7 @@ impl Write {
         if answer.to.is_some() {
             self.question(number).await?.is_meant_by(answer)?;
         }
-        sqlx::query("UPDATE approval SET answer = $3 WHERE tenant = $1 AND number = $2")
+        sql::query("UPDATE approval SET answer = $3 WHERE tenant = $1 AND number = $2")
             .bind(self.tenant.as_str())
             .bind(number)
             .bind(json(answer)?)
@@ -79,7 +79,7 @@ impl Write {
     }
 
     async fn question(&mut self, number: i64) -> Result<Approval> {
-        let found: ApprovalRow = sqlx::query_as(
+        let found: ApprovalRow = sql::query_as(
             "SELECT stage, attempt, seq, question, options, asked_at, deadline, answer FROM approval
              WHERE tenant = $1 AND number = $2",
         )
@@ -93,7 +93,7 @@ impl Write {
 
 impl Read {
     pub(crate) async fn approvals(&mut self, run: &RunId) -> Result<Vec<Approval>> {
-        let found: Vec<ApprovalRow> = sqlx::query_as(
+        let found: Vec<ApprovalRow> = sql::query_as(
             "SELECT stage, attempt, seq, question, options, asked_at, deadline, answer FROM approval
              WHERE tenant = $1 AND run = $2 ORDER BY number",
         )

@@ -1,4 +1,4 @@
-use super::{Result, Write, locking};
+use super::{Result, Write, locking, sql};
 use crate::shared::{Lock, LockRow, int, name};
 use stageway_core::digest::Digest;
 use stageway_core::name::{EnvironmentName, RunId, StageName};
@@ -26,7 +26,7 @@ impl Write {
             return Ok(Lock::of(Some(found))?);
         }
         // Of two who make the row, the second waits here for the first.
-        sqlx::query(
+        sql::query(
             "INSERT INTO environment (tenant, name, fence) VALUES ($1, $2, 0) ON CONFLICT (tenant, name) DO NOTHING",
         )
         .bind(self.tenant.as_str())
@@ -37,7 +37,7 @@ impl Write {
     }
 
     async fn locked_row(&mut self, environment: &EnvironmentName) -> Result<Option<LockRow>> {
-        let found = sqlx::query_as(locking!(
+        let found = sql::query_as(locking!(
             "SELECT fence, run, stage FROM environment WHERE tenant = $1 AND name = $2"
         ))
         .bind(self.tenant.as_str())
@@ -49,7 +49,7 @@ impl Write {
 
     /// A later run of the claim's group that held it.
     async fn newer_holder(&mut self, claim: &Claim) -> Result<Option<RunId>> {
-        let found: Option<String> = sqlx::query_scalar(
+        let found: Option<String> = sql::query_scalar(
             "SELECT run FROM environment_order
              WHERE tenant = $1 AND environment = $2 AND run_group = $3 AND place > $4",
         )
@@ -63,17 +63,15 @@ impl Write {
     }
 
     async fn take(&mut self, claim: &Claim, fence: u64) -> Result<()> {
-        sqlx::query(
-            "UPDATE environment SET fence = $3, run = $4, stage = $5 WHERE tenant = $1 AND name = $2",
-        )
-        .bind(self.tenant.as_str())
-        .bind(claim.environment.as_str())
-        .bind(int(fence))
-        .bind(claim.run.as_str())
-        .bind(claim.stage.as_str())
-        .execute(&mut *self.sql)
-        .await?;
-        sqlx::query(
+        sql::query("UPDATE environment SET fence = $3, run = $4, stage = $5 WHERE tenant = $1 AND name = $2")
+            .bind(self.tenant.as_str())
+            .bind(claim.environment.as_str())
+            .bind(int(fence))
+            .bind(claim.run.as_str())
+            .bind(claim.stage.as_str())
+            .execute(&mut *self.sql)
+            .await?;
+        sql::query(
             "INSERT INTO environment_order (tenant, environment, run_group, place, run)
              VALUES ($1, $2, $3, $4, $5)
              ON CONFLICT (tenant, environment, run_group) DO UPDATE SET place = $4, run = $5",
@@ -96,7 +94,7 @@ impl Write {
         run: &RunId,
         stage: &StageName,
     ) -> Result<()> {
-        sqlx::query(
+        sql::query(
             "UPDATE environment SET run = NULL, stage = NULL
              WHERE tenant = $1 AND name = $2 AND run = $3 AND stage = $4",
         )
@@ -111,7 +109,7 @@ impl Write {
 
     /// Frees every lock that the run holds.
     pub(crate) async fn drop_claims(&mut self, run: &RunId) -> Result<()> {
-        sqlx::query("UPDATE environment SET run = NULL, stage = NULL WHERE tenant = $1 AND run = $2")
+        sql::query("UPDATE environment SET run = NULL, stage = NULL WHERE tenant = $1 AND run = $2")
             .bind(self.tenant.as_str())
             .bind(run.as_str())
             .execute(&mut *self.sql)
@@ -122,7 +120,7 @@ impl Write {
     /// Whoever holds the run's row keeps what is true here: only the run itself gives its locks back.
     pub(crate) async fn is_held_by(&mut self, environment: &EnvironmentName, run: &RunId) -> Result<bool> {
         let found: Option<LockRow> =
-            sqlx::query_as("SELECT fence, run, stage FROM environment WHERE tenant = $1 AND name = $2")
+            sql::query_as("SELECT fence, run, stage FROM environment WHERE tenant = $1 AND name = $2")
                 .bind(self.tenant.as_str())
                 .bind(environment.as_str())
                 .fetch_optional(&mut *self.sql)

@@ -1,4 +1,4 @@
-use super::{Answer, Handle, Read, Result, Write, from_text, reading, text, writing};
+use super::{Answer, Handle, Read, Result, Write, from_text, reading, sql, text, writing};
 use crate::shared::{int, limit, name};
 use async_trait::async_trait;
 use stageway_core::name::{EnvironmentName, TenantId};
@@ -28,7 +28,7 @@ impl Freezes for Handle {
 
 impl Write {
     pub(crate) async fn freeze(&mut self, freeze: &Freeze) -> Result<()> {
-        sqlx::query(
+        sql::query(
             "INSERT INTO frozen (tenant, environment, reason, by, at) VALUES ($1, $2, $3, $4, $5)
              ON CONFLICT (tenant, environment) DO UPDATE SET reason = $3, by = $4, at = $5",
         )
@@ -43,7 +43,7 @@ impl Write {
     }
 
     pub(crate) async fn thaw(&mut self, thaw: &Freeze) -> Result<bool> {
-        let done = sqlx::query("DELETE FROM frozen WHERE tenant = $1 AND environment = $2")
+        let done = sql::query("DELETE FROM frozen WHERE tenant = $1 AND environment = $2")
             .bind(self.tenant.as_str())
             .bind(column(thaw))
             .execute(&mut *self.sql)
@@ -56,7 +56,7 @@ impl Write {
     }
 
     async fn note(&mut self, what: &Freeze, frozen: bool) -> Result<()> {
-        sqlx::query(
+        sql::query(
             "INSERT INTO freeze_event (tenant, environment, frozen, reason, by, at) VALUES ($1, $2, $3, $4, $5, $6)",
         )
         .bind(self.tenant.as_str())
@@ -73,7 +73,7 @@ impl Write {
 
     /// That the environment is frozen.
     pub(crate) async fn freeze_of(&mut self, environment: &EnvironmentName) -> Result<Option<Freeze>> {
-        let found: Option<Row> = sqlx::query_as(
+        let found: Option<Row> = sql::query_as(
             "SELECT environment, reason, by, at FROM frozen WHERE tenant = $1 AND environment = $2",
         )
         .bind(self.tenant.as_str())
@@ -86,7 +86,7 @@ impl Write {
 
 impl Read {
     pub(crate) async fn frozen(&mut self) -> Result<Vec<Freeze>> {
-        let found: Vec<Row> = sqlx::query_as(
+        let found: Vec<Row> = sql::query_as(
             "SELECT environment, reason, by, at FROM frozen WHERE tenant = $1 ORDER BY environment",
         )
         .bind(self.tenant.as_str())
@@ -96,7 +96,7 @@ impl Read {
     }
 
     pub(crate) async fn freeze_events(&mut self, max: u32) -> Result<Vec<FreezeEvent>> {
-        let found: Vec<(bool, String, String, String, i64)> = sqlx::query_as(
+        let found: Vec<(bool, String, String, String, i64)> = sql::query_as(
             "SELECT frozen, environment, reason, by, at FROM freeze_event WHERE tenant = $1
              ORDER BY number DESC LIMIT $2",
         )

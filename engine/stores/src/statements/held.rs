@@ -1,4 +1,4 @@
-use super::{Read, Result, Write, locking};
+use super::{Read, Result, Write, locking, sql};
 use crate::shared::{HeldRow, HeldRun, refusal};
 use stageway_core::name::RunId;
 use stageway_ports::Writer;
@@ -6,7 +6,7 @@ use stageway_ports::Writer;
 impl Write {
     /// The writer's run, if the writer holds it. Until the end of the transaction nobody leases it or appends to it.
     pub(crate) async fn fenced(&mut self, writer: &Writer) -> Result<HeldRun> {
-        let found: Option<HeldRow> = sqlx::query_as(locking!(
+        let found: Option<HeldRow> = sql::query_as(locking!(
             "SELECT fence, pipeline, version, standing, lines, reports FROM run WHERE tenant = $1 AND id = $2"
         ))
         .bind(self.tenant.as_str())
@@ -28,7 +28,7 @@ impl Read {
     }
 
     async fn check_run(&mut self, run: &RunId) -> Result<()> {
-        let found: Option<i32> = sqlx::query_scalar("SELECT 1 FROM run WHERE tenant = $1 AND id = $2")
+        let found: Option<i32> = sql::query_scalar("SELECT 1 FROM run WHERE tenant = $1 AND id = $2")
             .bind(self.tenant.as_str())
             .bind(run.as_str())
             .fetch_optional(&mut *self.sql)

@@ -1,4 +1,4 @@
-use super::{Read, Result};
+use super::{Read, Result, sql};
 use stageway_core::name::{RunId, StageName};
 
 impl Read {
@@ -9,7 +9,7 @@ impl Read {
         stage: &StageName,
         attempt: u32,
     ) -> Result<Vec<String>> {
-        let bodies = sqlx::query_scalar(
+        let bodies = sql::query_scalar(
             "SELECT body FROM record WHERE tenant = $1 AND run = $2 AND stage = $3 AND attempt = $4
              ORDER BY seq, part",
         )

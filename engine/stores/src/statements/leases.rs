@@ -1,4 +1,4 @@
-use super::{Read, Result, Write, locking};
+use super::{Read, Result, Write, locking, sql};
 use crate::shared::{LeaseWish, Unreadable, count, from_json, int, json, refusal};
 use stageway_core::name::RunId;
 use stageway_ports::{Lease, Writer};
@@ -6,7 +6,7 @@ use stageway_ports::{Lease, Writer};
 impl Write {
     pub(crate) async fn lease(&mut self, wish: LeaseWish<'_>) -> Result<Option<Lease>> {
         let found: Option<(Option<String>, Option<i64>)> =
-            sqlx::query_as(locking!("SELECT holder, held_until FROM run WHERE tenant = $1 AND id = $2"))
+            sql::query_as(locking!("SELECT holder, held_until FROM run WHERE tenant = $1 AND id = $2"))
                 .bind(self.tenant.as_str())
                 .bind(wish.run.as_str())
                 .fetch_optional(&mut *self.sql)
@@ -15,7 +15,7 @@ impl Write {
         if wish.is_barred(holder.as_deref(), until)? {
             return Ok(None);
         }
-        let fence: i64 = sqlx::query_scalar(
+        let fence: i64 = sql::query_scalar(
             "UPDATE run SET fence = fence + 1, holder = $3, held_until = $4,
                turn = CASE WHEN turn IS NULL THEN NULL ELSE 2 END
              WHERE tenant = $1 AND id = $2 RETURNING fence",
@@ -33,7 +33,7 @@ impl Write {
 
     pub(crate) async fn rest(&mut self, writer: &Writer, rests: bool) -> Result<()> {
         self.fenced(writer).await?;
-        sqlx::query("UPDATE run SET turn = $3 WHERE tenant = $1 AND id = $2 AND turn IN (2, 4)")
+        sql::query("UPDATE run SET turn = $3 WHERE tenant = $1 AND id = $2 AND turn IN (2, 4)")
             .bind(self.tenant.as_str())
             .bind(writer.run.as_str())
             .bind(if rests { 4_i64 } else { 2 })
@@ -45,7 +45,7 @@ impl Write {
 
     pub(crate) async fn renew(&mut self, writer: &Writer, until: u64) -> Result<()> {
         self.fenced(writer).await?;
-        sqlx::query("UPDATE run SET held_until = $3 WHERE tenant = $1 AND id = $2")
+        sql::query("UPDATE run SET held_until = $3 WHERE tenant = $1 AND id = $2")
             .bind(self.tenant.as_str())
             .bind(writer.run.as_str())
             .bind(int(until))
@@ -63,7 +63,7 @@ impl Write {
         at: u64,
     ) -> Result<()> {
         let found: Option<Option<String>> =
-            sqlx::query_scalar(locking!("SELECT cancel FROM run WHERE tenant = $1 AND id = $2"))
+            sql::query_scalar(locking!("SELECT cancel FROM run WHERE tenant = $1 AND id = $2"))
                 .bind(self.tenant.as_str())
                 .bind(run.as_str())
                 .fetch_optional(&mut *self.sql)
@@ -71,7 +71,7 @@ impl Write {
         if found.ok_or_else(|| refusal::no_run(run))?.is_some() {
             return Ok(());
         }
-        sqlx::query(
+        sql::query(
             "UPDATE run SET cancel = $3, turn = CASE WHEN turn IN (0, 1) THEN 3 ELSE turn END
              WHERE tenant = $1 AND id = $2",
         )
@@ -88,7 +88,7 @@ impl Write {
 impl Read {
     pub(crate) async fn cancel_request(&mut self, run: &RunId) -> Result<Option<(String, String, u64)>> {
         let found: Option<Option<String>> =
-            sqlx::query_scalar("SELECT cancel FROM run WHERE tenant = $1 AND id = $2")
+            sql::query_scalar("SELECT cancel FROM run WHERE tenant = $1 AND id = $2")
                 .bind(self.tenant.as_str())
                 .bind(run.as_str())
                 .fetch_optional(&mut *self.sql)

@@ -1,4 +1,4 @@
-use super::{Read, Result, Write, from_text};
+use super::{Read, Result, Write, from_text, sql};
 use crate::shared::{LineRow, int, limit, stored_line};
 use stageway_core::name::{RunId, StageName};
 use stageway_ports::StoredLine;
@@ -23,7 +23,7 @@ impl Write {
         beyond: u32,
     ) -> Result<()> {
         for statement in [strike!("line"), strike!("report")] {
-            sqlx::query(statement)
+            sql::query(statement)
                 .bind(self.tenant.as_str())
                 .bind(run.as_str())
                 .bind(stage.as_str())
@@ -44,7 +44,7 @@ impl Read {
         after: u64,
         max: u32,
     ) -> Result<Vec<StoredLine>> {
-        let query = sqlx::query_as(if stage.is_none() { ALL } else { OF_STAGE })
+        let query = sql::query_as(if stage.is_none() { ALL } else { OF_STAGE })
             .bind(self.tenant.as_str())
             .bind(run.as_str())
             .bind(int(after))

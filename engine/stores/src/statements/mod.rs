@@ -1,6 +1,7 @@
 //! What the store says alike in every dialect: one source, compiled into each (`#[path]`).
 //!
-//! Parameters are `$1`, `$2`, …, which sqlx reads for SQLite as well; numbers are `i64`, the one integer that both have. Where
+//! Parameters are `$1`, `$2`, …, in SQLite as well; numbers are `i64`, the one integer that both have. `sql` asks and does: sqlx for
+//! PostgreSQL, and what has its shape for SQLite. Where
 //! the dialects differ, the room that this is a part of says how: what a transaction is (`Read`, `Write`), how a method
 //! of the port becomes one (`reading!`, `writing!`), that a row is locked (`locking!`), how text of other people is kept
 //! (`text`, `from_text`), that two values are the same or both nothing (`same!`), that a run has a key (`keyed!`), what else a
@@ -26,6 +27,6 @@ pub(super) mod runs;
 
 use super::Result;
 use super::dialect::{
-    Answer, Connection, Handle, from_text, keyed, locking, reading, same, text, unclaimed, writing,
+    Answer, Connection, Handle, from_text, keyed, locking, reading, same, sql, text, unclaimed, writing,
 };
 use super::transaction::{Read, Write};

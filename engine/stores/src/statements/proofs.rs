@@ -1,4 +1,4 @@
-use super::{Read, Result, Write};
+use super::{Read, Result, Write, sql};
 use crate::shared::{CandidateRow, candidate, from_json, json, limit, refusal};
 use stageway_core::digest::Digest;
 use stageway_core::name::{PipelineName, RunId, StageName};
@@ -7,7 +7,7 @@ use stageway_ports::{Candidate, NewProof};
 impl Write {
     /// Writes a proof, unless it stands already.
     pub(crate) async fn insert_proof(&mut self, run: &RunId, pipeline: &str, proof: &NewProof) -> Result<()> {
-        let done = sqlx::query(
+        let done = sql::query(
             "INSERT INTO proof (tenant, run, stage, attempt, pipeline, key, trust, compared)
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (tenant, run, stage, attempt) DO NOTHING",
         )
@@ -28,7 +28,7 @@ impl Write {
     }
 
     async fn is_same_proof(&mut self, run: &RunId, proof: &NewProof) -> Result<bool> {
-        let (key, trust, compared): (String, i64, String) = sqlx::query_as(
+        let (key, trust, compared): (String, i64, String) = sql::query_as(
             "SELECT key, trust, compared FROM proof WHERE tenant = $1 AND run = $2 AND stage = $3 AND attempt = $4",
         )
         .bind(self.tenant.as_str())
@@ -44,7 +44,7 @@ impl Write {
 
 impl Read {
     pub(crate) async fn candidates(&mut self, key: &Digest, trust: u8, max: u32) -> Result<Vec<Candidate>> {
-        let found: Vec<CandidateRow> = sqlx::query_as(
+        let found: Vec<CandidateRow> = sql::query_as(
             "SELECT run, stage, attempt, compared FROM proof WHERE tenant = $1 AND key = $2 AND trust >= $3
              ORDER BY number DESC LIMIT $4",
         )
@@ -62,7 +62,7 @@ impl Read {
         pipeline: &PipelineName,
         stage: &StageName,
     ) -> Result<Option<Candidate>> {
-        let found: Option<CandidateRow> = sqlx::query_as(
+        let found: Option<CandidateRow> = sql::query_as(
             "SELECT run, stage, attempt, compared FROM proof WHERE tenant = $1 AND pipeline = $2 AND stage = $3
              ORDER BY number DESC LIMIT 1",
         )

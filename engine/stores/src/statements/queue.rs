@@ -11,8 +11,8 @@
 //! before it has a place, 2 always. Whoever admits a run of a group or ends one holds the group until the end of its
 //! transaction (`hold_group`), so that of two who do so at once the second sees what the first has done.
 
-use super::inbox::admit::{Row, origin};
-use super::{Answer, Connection, Handle, Read, Result, Write, locking, reading, writing};
+use super::inbox::admit::{Row, admitted, origin};
+use super::{Answer, Connection, Handle, Read, Result, Write, locking, reading, sql, writing};
 use crate::shared::{LeaseWish, Unreadable, count, from_json, int, json, limit, name, refusal};
 use async_trait::async_trait;
 use stageway_core::digest::Digest;
@@ -49,14 +49,7 @@ impl Queue for Handle {
 /// Runs of a turn, oldest first, and which of them.
 macro_rules! of_turn {
     ($turn:literal, $which:literal) => {
-        concat!(
-            "SELECT run.id, run.number, origin.key, origin.revision, origin.delivery, origin.concurrency,
-               origin.after, run.status
-             FROM run JOIN origin ON origin.tenant = run.tenant AND origin.run = run.id
-             WHERE run.tenant = $1 AND run.ended_at IS NULL AND run.turn = ",
-            $turn,
-            $which
-        )
+        concat!(admitted!("", "run.tenant = $1 AND run.ended_at IS NULL AND run.turn = "), $turn, $which)
     };
 }
 /// Those that may have a place.
@@ -124,14 +117,14 @@ macro_rules! turns {
 }
 
 async fn taken(sql: &mut Connection, tenant: &TenantId) -> Result<u32> {
-    let taken: i64 = sqlx::query_scalar(TAKEN).bind(tenant.as_str()).fetch_one(sql).await?;
+    let taken: i64 = sql::query_scalar(TAKEN).bind(tenant.as_str()).fetch_one(sql).await?;
     Ok(u32::try_from(taken).unwrap_or(u32::MAX))
 }
 
 impl Read {
     pub(crate) async fn next(&mut self, max: u32) -> Result<Queued> {
         let frozen: bool =
-            sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM frozen WHERE tenant = $1 AND environment = '')")
+            sql::query_scalar("SELECT EXISTS (SELECT 1 FROM frozen WHERE tenant = $1 AND environment = '')")
                 .bind(self.tenant.as_str())
                 .fetch_one(&mut *self.sql)
                 .await?;
@@ -146,7 +139,7 @@ impl Read {
     }
 
     async fn of_turn(&mut self, statement: &'static str, max: u32) -> Result<Vec<RunOrigin>> {
-        let rows: Vec<Row> = sqlx::query_as(statement)
+        let rows: Vec<Row> = sql::query_as(statement)
             .bind(self.tenant.as_str())
             .bind(limit(max))
             .fetch_all(&mut *self.sql)
@@ -168,7 +161,7 @@ impl Read {
         wish: PlaceWish<'_>,
         max: u32,
     ) -> Result<Vec<RunOrigin>> {
-        let rows: Vec<Row> = sqlx::query_as(statement)
+        let rows: Vec<Row> = sql::query_as(statement)
             .bind(self.tenant.as_str())
             .bind(wish.holder)
             .bind(wish.alone)
@@ -182,7 +175,7 @@ impl Read {
     pub(crate) async fn turns(&mut self, newest: u64, max: u32) -> Result<Turns> {
         let mut found = Turns { taken: taken(&mut self.sql, &self.tenant).await?, ..Turns::default() };
         for (turn, statement) in [(0, turns!("0")), (1, turns!("1")), (3, turns!("3"))] {
-            let rows: Vec<(i64, Option<i64>)> = sqlx::query_as(statement)
+            let rows: Vec<(i64, Option<i64>)> = sql::query_as(statement)
                 .bind(self.tenant.as_str())
                 .bind(int(newest))
                 .bind(limit(max))
@@ -208,12 +201,12 @@ impl Read {
 impl Write {
     /// Those who want a place of the same tenant wait for each other at its row.
     pub(crate) async fn take_place(&mut self, run: &RunId, wish: PlaceWish<'_>) -> Result<Option<Lease>> {
-        let _: Option<i64> = sqlx::query_scalar(locking!("SELECT runs FROM tenant WHERE id = $1"))
+        let _: Option<i64> = sql::query_scalar(locking!("SELECT runs FROM tenant WHERE id = $1"))
             .bind(self.tenant.as_str())
             .fetch_optional(&mut *self.sql)
             .await?;
         let found: Option<(Option<i64>, Option<i64>)> =
-            sqlx::query_as("SELECT turn, ended_at FROM run WHERE tenant = $1 AND id = $2")
+            sql::query_as("SELECT turn, ended_at FROM run WHERE tenant = $1 AND id = $2")
                 .bind(self.tenant.as_str())
                 .bind(run.as_str())
                 .fetch_optional(&mut *self.sql)
@@ -236,7 +229,7 @@ impl Write {
     pub(crate) async fn enter(&mut self, run: &RunId, number: i64, of: &Group, at: u64) -> Result<()> {
         self.set_turn(run, number, of).await?;
         let Some(lane) = &of.lane else { return Ok(()) };
-        sqlx::query(GIVES_WAY)
+        sql::query(GIVES_WAY)
             .bind(self.tenant.as_str())
             .bind(lane)
             .bind(number)
@@ -247,7 +240,7 @@ impl Write {
     }
 
     async fn set_turn(&mut self, run: &RunId, number: i64, of: &Group) -> Result<()> {
-        sqlx::query(
+        sql::query(
             "UPDATE run SET lane = $3, yields = $4, turn = CASE
                WHEN holder IS NOT NULL THEN 2
                WHEN cancel IS NOT NULL THEN 3
@@ -268,13 +261,13 @@ impl Write {
 
     /// A run of the group has ended: the oldest that is left goes on.
     pub(crate) async fn go_on(&mut self, lane: &str) -> Result<()> {
-        let oldest: Option<(String, Option<i64>)> = sqlx::query_as(OLDEST)
+        let oldest: Option<(String, Option<i64>)> = sql::query_as(OLDEST)
             .bind(self.tenant.as_str())
             .bind(lane)
             .fetch_optional(&mut *self.sql)
             .await?;
         let Some((oldest, Some(0))) = oldest else { return Ok(()) };
-        sqlx::query("UPDATE run SET turn = 1 WHERE tenant = $1 AND id = $2 AND turn = 0")
+        sql::query("UPDATE run SET turn = 1 WHERE tenant = $1 AND id = $2 AND turn = 0")
             .bind(self.tenant.as_str())
             .bind(oldest)
             .execute(&mut *self.sql)
@@ -284,7 +277,7 @@ impl Write {
 
     /// Answers whether there may be more to enter.
     pub(crate) async fn mend(&mut self) -> Result<bool> {
-        let rows: Vec<(String, i64, String, Option<String>)> = sqlx::query_as(
+        let rows: Vec<(String, i64, String, Option<String>)> = sql::query_as(
             "SELECT run.id, run.number, origin.key, origin.concurrency
              FROM run JOIN origin ON origin.tenant = run.tenant AND origin.run = run.id
              WHERE run.tenant = $1 AND run.ended_at IS NULL AND run.turn IS NULL ORDER BY run.number LIMIT $2",
@@ -302,7 +295,7 @@ impl Write {
             self.set_turn(&run, number, &Group::of(&key, concurrency.as_ref())?).await?;
         }
         for statement in [MEND_LEASED, MEND_BEHIND] {
-            let done = sqlx::query(statement).bind(self.tenant.as_str()).execute(&mut *self.sql).await?;
+            let done = sql::query(statement).bind(self.tenant.as_str()).execute(&mut *self.sql).await?;
             if done.rows_affected() > 0 {
                 self.changed();
             }

@@ -1,4 +1,4 @@
-use super::{Read, Result, Write, from_text, locking, text};
+use super::{Read, Result, Write, from_text, locking, sql, text};
 use crate::shared::{self, ReleaseRow, from_json, int, json, limit, refusal};
 use stageway_core::name::EnvironmentName;
 use stageway_ports::{Release, Writer};
@@ -17,7 +17,7 @@ impl Write {
         if release.run != writer.run || !self.is_held_by(environment, &writer.run).await? {
             return Err(refusal::no_lock(release, environment).into());
         }
-        sqlx::query(
+        sql::query(
             "INSERT INTO release (tenant, environment, id, run, at, what, verdict, reason)
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
         )
@@ -37,14 +37,13 @@ impl Write {
 
     /// Whether this very release stands already.
     async fn is_released(&mut self, environment: &EnvironmentName, release: &Release) -> Result<bool> {
-        let found: Option<(String, String)> = sqlx::query_as(
-            "SELECT run, what FROM release WHERE tenant = $1 AND environment = $2 AND id = $3",
-        )
-        .bind(self.tenant.as_str())
-        .bind(environment.as_str())
-        .bind(release.id.as_str())
-        .fetch_optional(&mut *self.sql)
-        .await?;
+        let found: Option<(String, String)> =
+            sql::query_as("SELECT run, what FROM release WHERE tenant = $1 AND environment = $2 AND id = $3")
+                .bind(self.tenant.as_str())
+                .bind(environment.as_str())
+                .bind(release.id.as_str())
+                .fetch_optional(&mut *self.sql)
+                .await?;
         let Some((run, what)) = found else { return Ok(false) };
         let what: serde_json::Value = from_json("a release", &what)?;
         if run == release.run.as_str() && what == release.what {
@@ -62,7 +61,7 @@ impl Write {
         reason: &str,
     ) -> Result<()> {
         self.fenced(writer).await?;
-        let found: Option<(String, String)> = sqlx::query_as(locking!(
+        let found: Option<(String, String)> = sql::query_as(locking!(
             "SELECT verdict, reason FROM release WHERE tenant = $1 AND environment = $2 AND id = $3"
         ))
         .bind(self.tenant.as_str())
@@ -75,7 +74,7 @@ impl Write {
         if before == verdict && because != text("")? {
             return Ok(());
         }
-        sqlx::query(
+        sql::query(
             "UPDATE release SET verdict = $4, reason = $5 WHERE tenant = $1 AND environment = $2 AND id = $3",
         )
         .bind(self.tenant.as_str())
@@ -92,7 +91,7 @@ impl Write {
 
 impl Read {
     pub(crate) async fn releases(&mut self, environment: &EnvironmentName, max: u32) -> Result<Vec<Release>> {
-        let found: Vec<ReleaseRow> = sqlx::query_as(
+        let found: Vec<ReleaseRow> = sql::query_as(
             "SELECT id, run, at, what, verdict, reason FROM release WHERE tenant = $1 AND environment = $2
              ORDER BY number DESC LIMIT $3",
         )

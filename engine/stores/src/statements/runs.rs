@@ -1,5 +1,5 @@
 use super::leases::cancel_wish;
-use super::{Read, Result, Write};
+use super::{Read, Result, Write, sql};
 use crate::shared::{SummaryRow, count, from_json, int, json, limit, name, refusal, summary, word};
 use stageway_core::name::RunId;
 use stageway_core::run::Standing;
@@ -11,7 +11,7 @@ impl Write {
     pub(crate) async fn create_run(&mut self, new: &NewRun) -> Result<u64> {
         let number = self.next_number().await?;
         let standing: Standing = new.events.iter().collect();
-        let done = sqlx::query(
+        let done = sql::query(
             "INSERT INTO run (tenant, id, number, pipeline, created_at, version, standing, status, ended_at)
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (tenant, id) DO NOTHING",
         )
@@ -30,7 +30,7 @@ impl Write {
             self.give_number_back().await?;
             return self.same_run(new).await?.ok_or_else(|| refusal::no_run(&new.id).into());
         }
-        sqlx::query("INSERT INTO plan (tenant, run, body) VALUES ($1, $2, $3)")
+        sql::query("INSERT INTO plan (tenant, run, body) VALUES ($1, $2, $3)")
             .bind(self.tenant.as_str())
             .bind(new.id.as_str())
             .bind(json(&new.plan)?)
@@ -43,7 +43,7 @@ impl Write {
 
     /// The number of the run that stands under this id.
     async fn same_run(&mut self, new: &NewRun) -> Result<Option<u64>> {
-        let found: Option<(i64, String, String)> = sqlx::query_as(
+        let found: Option<(i64, String, String)> = sql::query_as(
             "SELECT number, pipeline, body FROM run JOIN plan ON plan.tenant = run.tenant AND plan.run = run.id
              WHERE run.tenant = $1 AND run.id = $2",
         )
@@ -61,7 +61,7 @@ impl Write {
 
     /// The number just taken; nobody else had one since.
     async fn give_number_back(&mut self) -> Result<()> {
-        sqlx::query("UPDATE tenant SET runs = runs - 1 WHERE id = $1")
+        sql::query("UPDATE tenant SET runs = runs - 1 WHERE id = $1")
             .bind(self.tenant.as_str())
             .execute(&mut *self.sql)
             .await?;
@@ -75,7 +75,7 @@ type RunRow = (i64, Option<i64>, Option<String>, Option<i64>, Option<i64>, Optio
 impl Read {
     pub(crate) async fn run(&mut self, id: &RunId) -> Result<Option<RunRecord>> {
         // One statement is one moment, so that the events are those of the version.
-        let found: Vec<RunRow> = sqlx::query_as(
+        let found: Vec<RunRow> = sql::query_as(
             "SELECT 0 AS place, run.number, run.pipeline, run.version, run.fence, run.cancel, plan.body
                FROM run JOIN plan ON plan.tenant = run.tenant AND plan.run = run.id
                WHERE run.tenant = $1 AND run.id = $2
@@ -105,7 +105,7 @@ impl Read {
     }
 
     pub(crate) async fn runs(&mut self, filter: &RunFilter) -> Result<Vec<RunSummary>> {
-        let query = sqlx::query_as(list(filter))
+        let query = sql::query_as(list(filter))
             .bind(self.tenant.as_str())
             .bind(filter.before.map_or(i64::MAX, int))
             .bind(limit(filter.max));

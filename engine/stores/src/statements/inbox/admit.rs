@@ -1,5 +1,5 @@
 use super::super::queue::Group;
-use super::{Connection, Read, Result, Write, keyed};
+use super::{Connection, Read, Result, Write, keyed, sql};
 use crate::shared::{count, from_json, from_word, int, json, limit, name};
 use stageway_core::name::{ReceiptId, RunId, TenantId};
 use stageway_ports::{Admission, Admitted, RunOrigin, StoreError};
@@ -35,7 +35,7 @@ impl Write {
     }
 
     async fn admitted(&mut self, admission: &Admission) -> Result<Option<Admitted>> {
-        let found: Option<(String, i64)> = sqlx::query_as(ADMITTED)
+        let found: Option<(String, i64)> = sql::query_as(ADMITTED)
             .bind(self.tenant.as_str())
             .bind(admission.key.text())
             .fetch_optional(&mut *self.sql)
@@ -47,7 +47,7 @@ impl Write {
 
     /// Answers whether it was written: false when the run has one.
     async fn insert_origin(&mut self, admission: &Admission) -> Result<bool> {
-        let done = sqlx::query(
+        let done = sql::query(
             "INSERT INTO origin (tenant, run, key, revision, delivery, concurrency, after, listened)
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (tenant, run) DO NOTHING",
         )
@@ -67,19 +67,29 @@ impl Write {
 
 pub(crate) type Row = (String, i64, String, String, Option<String>, Option<String>, Option<String>, String);
 
-pub(crate) const COLUMNS: &str = "run.id, run.number, origin.key, origin.revision, origin.delivery, origin.concurrency, origin.after, run.status";
-pub(crate) const JOIN: &str = "FROM run JOIN origin ON origin.tenant = run.tenant AND origin.run = run.id";
+/// Runs that were admitted, as a [`Row`] has them, with more columns, and which of them.
+macro_rules! admitted {
+    ($more:literal, $which:literal) => {
+        concat!(
+            "SELECT run.id, run.number, origin.key, origin.revision, origin.delivery, origin.concurrency,
+               origin.after, run.status",
+            $more,
+            " FROM run JOIN origin ON origin.tenant = run.tenant AND origin.run = run.id WHERE ",
+            $which
+        )
+    };
+}
+pub(crate) use admitted;
 
 /// Of all tenants.
 pub(crate) async fn unfollowed(sql: &mut Connection, max: u32) -> Result<Vec<(TenantId, RunOrigin)>> {
     type OfTenant =
         (String, i64, String, String, Option<String>, Option<String>, Option<String>, String, String);
-    let statement = format!(
-        "SELECT {COLUMNS}, origin.tenant {JOIN}
-         WHERE origin.listened = 1 AND run.ended_at IS NOT NULL ORDER BY run.created_at, run.number LIMIT $1"
+    const UNFOLLOWED: &str = admitted!(
+        ", origin.tenant",
+        "origin.listened = 1 AND run.ended_at IS NOT NULL ORDER BY run.created_at, run.number LIMIT $1"
     );
-    let rows: Vec<OfTenant> =
-        sqlx::query_as(sqlx::AssertSqlSafe(statement)).bind(limit(max)).fetch_all(sql).await?;
+    let rows: Vec<OfTenant> = sql::query_as(UNFOLLOWED).bind(limit(max)).fetch_all(sql).await?;
     let read = |(run, number, key, revision, delivery, concurrency, after, status, tenant): OfTenant| {
         let origin = origin((run, number, key, revision, delivery, concurrency, after, status))?;
         Ok((name("a tenant", tenant)?, origin))
@@ -89,7 +99,7 @@ pub(crate) async fn unfollowed(sql: &mut Connection, max: u32) -> Result<Vec<(Te
 
 impl Write {
     pub(crate) async fn followed(&mut self, run: &RunId) -> Result<()> {
-        sqlx::query("UPDATE origin SET listened = 0 WHERE tenant = $1 AND run = $2")
+        sql::query("UPDATE origin SET listened = 0 WHERE tenant = $1 AND run = $2")
             .bind(self.tenant.as_str())
             .bind(run.as_str())
             .execute(&mut *self.sql)
@@ -100,8 +110,7 @@ impl Write {
 
 impl Read {
     pub(crate) async fn origin(&mut self, run: &RunId) -> Result<Option<RunOrigin>> {
-        let statement = format!("SELECT {COLUMNS} {JOIN} WHERE run.tenant = $1 AND run.id = $2");
-        let row: Option<Row> = sqlx::query_as(sqlx::AssertSqlSafe(statement))
+        let row: Option<Row> = sql::query_as(admitted!("", "run.tenant = $1 AND run.id = $2"))
             .bind(self.tenant.as_str())
             .bind(run.as_str())
             .fetch_optional(&mut *self.sql)

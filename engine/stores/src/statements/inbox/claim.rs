@@ -1,6 +1,6 @@
-use super::deliveries::{COLUMNS, Row, delivery};
+use super::deliveries::{Row, deliveries, delivery};
 use super::heads::revision;
-use super::{Result, Write};
+use super::{Result, Write, sql};
 use crate::shared::{count, name};
 use stageway_core::delivery::Reference;
 use stageway_ports::{Claimed, Moved, PlacedMove};
@@ -18,8 +18,7 @@ pub(crate) use free;
 impl Write {
     /// A delivery that was just given out, with its moves.
     pub(crate) async fn claimed(&mut self, number: i64, fence: i64) -> Result<Claimed> {
-        let statement = format!("SELECT {COLUMNS} FROM delivery WHERE tenant = $1 AND number = $2");
-        let row: Row = sqlx::query_as(sqlx::AssertSqlSafe(statement))
+        let row: Row = sql::query_as(deliveries!("number = $2"))
             .bind(self.tenant.as_str())
             .bind(number)
             .fetch_one(&mut *self.sql)
@@ -39,7 +38,7 @@ impl Write {
     /// The moves of a delivery with the generations that they were given, and the heads known before.
     pub(crate) async fn moves(&mut self, id: &str) -> Result<Vec<(Moved, u64, Option<String>)>> {
         type MoveRow = (String, Option<String>, Option<String>, i64, Option<String>);
-        let rows: Vec<MoveRow> = sqlx::query_as(
+        let rows: Vec<MoveRow> = sql::query_as(
             "SELECT reference, before, after, generation, known FROM moved
              WHERE tenant = $1 AND id = $2 ORDER BY ordinal",
         )

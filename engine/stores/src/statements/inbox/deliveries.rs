@@ -1,11 +1,19 @@
-use super::{Read, Result, from_text};
+use super::{Read, Result, from_text, sql};
 use crate::shared::{count, from_json, int, limit, name, small};
 use stageway_core::name::{ReceiptId, WebhookId};
 use stageway_ports::{Delivery, DeliveryFilter};
 
-/// The columns of a [`Row`].
-pub(super) const COLUMNS: &str =
-    "id, number, webhook, key, at, event, headers, size, repository, attempts, trouble, outcome";
+/// Deliveries, as a [`Row`] has them, and which of them.
+macro_rules! deliveries {
+    ($which:literal) => {
+        concat!(
+            "SELECT id, number, webhook, key, at, event, headers, size, repository, attempts, trouble, outcome
+             FROM delivery WHERE tenant = $1 AND ",
+            $which
+        )
+    };
+}
+pub(super) use deliveries;
 
 pub(super) type Row = (
     String,
@@ -42,11 +50,9 @@ pub(super) fn delivery(row: Row) -> Result<Delivery> {
 
 impl Read {
     pub(crate) async fn deliveries(&mut self, filter: &DeliveryFilter) -> Result<Vec<Delivery>> {
-        let statement = format!(
-            "SELECT {COLUMNS} FROM delivery WHERE tenant = $1 AND number < $2 AND ($4 IS NULL OR webhook = $4)
-             ORDER BY number DESC LIMIT $3"
-        );
-        let rows: Vec<Row> = sqlx::query_as(sqlx::AssertSqlSafe(statement))
+        const LIST: &str =
+            deliveries!("number < $2 AND ($4 IS NULL OR webhook = $4) ORDER BY number DESC LIMIT $3");
+        let rows: Vec<Row> = sql::query_as(LIST)
             .bind(self.tenant.as_str())
             .bind(filter.before.map_or(i64::MAX, int))
             .bind(limit(filter.max))
@@ -57,8 +63,7 @@ impl Read {
     }
 
     pub(crate) async fn delivery(&mut self, id: &ReceiptId) -> Result<Option<Delivery>> {
-        let statement = format!("SELECT {COLUMNS} FROM delivery WHERE tenant = $1 AND id = $2");
-        let row: Option<Row> = sqlx::query_as(sqlx::AssertSqlSafe(statement))
+        let row: Option<Row> = sql::query_as(deliveries!("id = $2"))
             .bind(self.tenant.as_str())
             .bind(id.as_str())
             .fetch_optional(&mut *self.sql)
@@ -67,7 +72,7 @@ impl Read {
     }
 
     pub(crate) async fn body(&mut self, id: &ReceiptId) -> Result<Option<Vec<u8>>> {
-        Ok(sqlx::query_scalar("SELECT body FROM delivery_body WHERE tenant = $1 AND id = $2")
+        Ok(sql::query_scalar("SELECT body FROM delivery_body WHERE tenant = $1 AND id = $2")
             .bind(self.tenant.as_str())
             .bind(id.as_str())
             .fetch_optional(&mut *self.sql)

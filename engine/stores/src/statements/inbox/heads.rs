@@ -1,6 +1,6 @@
 //! The history of every ref's head. Whoever writes it holds the lane of the repository.
 
-use super::{Connection, Read, Result, Write, same};
+use super::{Connection, Read, Result, Write, same, sql};
 use crate::shared::{count, int, name};
 use stageway_core::delivery::{Reference, Revision};
 use stageway_core::head::{HeadMove, Placing, is_news, place};
@@ -36,7 +36,7 @@ impl Write {
                 self.insert_head(repository, &moved.reference, *generation, before, after).await?;
             }
             Placing::Same { generation, learns: true } => {
-                sqlx::query(
+                sql::query(
                     "UPDATE head SET before = $5
                      WHERE tenant = $1 AND repository = $2 AND reference = $3 AND generation = $4",
                 )
@@ -63,7 +63,7 @@ impl Write {
     }
 
     async fn last_generation(&mut self, repository: &RepositoryId, reference: &Reference) -> Result<u64> {
-        let last: Option<i64> = sqlx::query_scalar(
+        let last: Option<i64> = sql::query_scalar(
             "SELECT max(generation) FROM head WHERE tenant = $1 AND repository = $2 AND reference = $3",
         )
         .bind(self.tenant.as_str())
@@ -82,7 +82,7 @@ impl Write {
         before: Option<&Revision>,
         after: Option<&Revision>,
     ) -> Result<()> {
-        sqlx::query(
+        sql::query(
             "INSERT INTO head (tenant, repository, reference, generation, before, after)
              VALUES ($1, $2, $3, $4, $5, $6)",
         )
@@ -122,7 +122,7 @@ impl Write {
         moved: &Moved,
         generation: u64,
     ) -> Result<Option<u64>> {
-        let found: Option<i64> = sqlx::query_scalar(ALIKE)
+        let found: Option<i64> = sql::query_scalar(ALIKE)
             .bind(self.tenant.as_str())
             .bind(repository.as_str())
             .bind(moved.reference.as_str())
@@ -141,7 +141,7 @@ impl Write {
         after: u64,
         before: u64,
     ) -> Result<bool> {
-        Ok(sqlx::query_scalar(
+        Ok(sql::query_scalar(
             "SELECT EXISTS (SELECT 1 FROM head WHERE tenant = $1 AND repository = $2 AND reference = $3
              AND generation > $4 AND generation < $5 AND late = 0)",
         )
@@ -175,7 +175,7 @@ impl Write {
         reference: &Reference,
         generation: u64,
     ) -> Result<()> {
-        sqlx::query(
+        sql::query(
             "UPDATE head SET late = 1
              WHERE tenant = $1 AND repository = $2 AND reference = $3 AND generation = $4",
         )
@@ -195,7 +195,7 @@ async fn newest_head(
     repository: &RepositoryId,
     reference: &Reference,
 ) -> Result<Option<HeadMove>> {
-    let found: Option<(i64, Option<String>, Option<String>)> = sqlx::query_as(
+    let found: Option<(i64, Option<String>, Option<String>)> = sql::query_as(
         "SELECT generation, before, after FROM head
          WHERE tenant = $1 AND repository = $2 AND reference = $3 AND late = 0
          ORDER BY generation DESC LIMIT 1",
@@ -221,7 +221,7 @@ impl Read {
     }
 
     pub(crate) async fn heads(&mut self, repository: &RepositoryId) -> Result<BTreeMap<Reference, Revision>> {
-        let rows: Vec<(String, Option<String>)> = sqlx::query_as(
+        let rows: Vec<(String, Option<String>)> = sql::query_as(
             "SELECT head.reference, head.after FROM
                (SELECT reference, max(generation) AS generation FROM head
                 WHERE tenant = $1 AND repository = $2 AND late = 0 GROUP BY reference) AS newest

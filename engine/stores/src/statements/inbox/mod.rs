@@ -19,6 +19,6 @@ pub(crate) use claim::free;
 pub(crate) use statuses::{StatusRow, pending, pending_rows};
 
 use super::{
-    Answer, Connection, Handle, Read, Result, Write, from_text, keyed, locking, reading, same, text,
+    Answer, Connection, Handle, Read, Result, Write, from_text, keyed, locking, reading, same, sql, text,
     unclaimed, writing,
 };

@@ -1,5 +1,5 @@
 use super::settle::no_delivery;
-use super::{Result, Write, text};
+use super::{Result, Write, sql, text};
 use crate::shared::{int, json, name};
 use stageway_core::delivery::Revision;
 use stageway_core::name::{ReceiptId, RepositoryId};
@@ -33,7 +33,7 @@ impl Write {
     /// The delivery that stands under the key.
     async fn same_delivery(&mut self, new: &NewDelivery) -> Result<Option<ReceiptId>> {
         let found: Option<String> =
-            sqlx::query_scalar("SELECT id FROM delivery WHERE tenant = $1 AND webhook = $2 AND key = $3")
+            sql::query_scalar("SELECT id FROM delivery WHERE tenant = $1 AND webhook = $2 AND key = $3")
                 .bind(self.tenant.as_str())
                 .bind(new.webhook.as_str())
                 .bind(new.key.as_str())
@@ -43,7 +43,7 @@ impl Write {
     }
 
     async fn insert_body(&mut self, new: &NewDelivery) -> Result<()> {
-        sqlx::query("INSERT INTO delivery_body (tenant, id, body) VALUES ($1, $2, $3)")
+        sql::query("INSERT INTO delivery_body (tenant, id, body) VALUES ($1, $2, $3)")
             .bind(self.tenant.as_str())
             .bind(new.id.as_str())
             .bind(new.body.as_slice())
@@ -53,7 +53,7 @@ impl Write {
     }
 
     async fn remove_body(&mut self, id: &ReceiptId) -> Result<()> {
-        sqlx::query("DELETE FROM delivery_body WHERE tenant = $1 AND id = $2")
+        sql::query("DELETE FROM delivery_body WHERE tenant = $1 AND id = $2")
             .bind(self.tenant.as_str())
             .bind(id.as_str())
             .execute(&mut *self.sql)
@@ -64,7 +64,7 @@ impl Write {
     /// Answers whether it was written: false when one stands under the key.
     async fn insert_delivery(&mut self, new: &NewDelivery) -> Result<bool> {
         let outcome = new.outcome.as_ref().map(json).transpose()?;
-        let done = sqlx::query(
+        let done = sql::query(
             "INSERT INTO delivery
              (tenant, id, webhook, key, at, event, headers, size, repository, outcome, settled_at)
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT (tenant, webhook, key) DO NOTHING",
@@ -93,7 +93,7 @@ impl Write {
         moved: &Moved,
     ) -> Result<()> {
         let (generation, known) = self.place(repository, moved).await?;
-        sqlx::query(
+        sql::query(
             "INSERT INTO moved (tenant, id, ordinal, reference, before, after, generation, known)
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
         )

@@ -1,5 +1,5 @@
 use super::super::queue::Group;
-use super::{Result, Write, locking, text};
+use super::{Result, Write, locking, sql, text};
 use crate::shared::{count, int, json, name};
 use stageway_core::name::{ReceiptId, RepositoryId};
 use stageway_ports::{Admitted, Claimant, Settlement, StoreError};
@@ -26,7 +26,7 @@ impl Write {
         }
         let mut outcome = settlement.outcome.clone();
         outcome.runs.extend(admitted.iter().map(|admitted| admitted.run.clone()));
-        sqlx::query(
+        sql::query(
             "UPDATE delivery SET outcome = $3, settled_at = $4, claimed_until = 0, trouble = NULL
              WHERE tenant = $1 AND id = $2",
         )
@@ -59,7 +59,7 @@ impl Write {
 
     pub(crate) async fn postpone(&mut self, claimant: &Claimant, due: u64, trouble: &str) -> Result<()> {
         self.held_delivery(claimant).await?;
-        sqlx::query(
+        sql::query(
             "UPDATE delivery SET due = $3, trouble = $4, claimed_until = 0 WHERE tenant = $1 AND id = $2",
         )
         .bind(self.tenant.as_str())
@@ -78,7 +78,7 @@ impl Write {
         if !settled {
             return Err(StoreError::Conflict(format!("delivery {id} is still being taken in")).into());
         }
-        sqlx::query(
+        sql::query(
             "UPDATE delivery SET outcome = NULL, settled_at = NULL, due = 0, claimed_until = 0, attempts = 0
              WHERE tenant = $1 AND id = $2",
         )
@@ -104,7 +104,7 @@ impl Write {
     /// Holds the lane of a delivery; answers its repository, which stays the same for ever.
     async fn hold_lane_of(&mut self, id: &ReceiptId) -> Result<Option<RepositoryId>> {
         let found: Option<Option<String>> =
-            sqlx::query_scalar("SELECT repository FROM delivery WHERE tenant = $1 AND id = $2")
+            sql::query_scalar("SELECT repository FROM delivery WHERE tenant = $1 AND id = $2")
                 .bind(self.tenant.as_str())
                 .bind(id.as_str())
                 .fetch_optional(&mut *self.sql)
@@ -118,7 +118,7 @@ impl Write {
     /// The newest fence of a delivery, and whether something became of it.
     async fn claim_of(&mut self, id: &ReceiptId) -> Result<(u64, bool)> {
         let found: Option<(i64, Option<i64>)> =
-            sqlx::query_as(locking!("SELECT fence, settled_at FROM delivery WHERE tenant = $1 AND id = $2"))
+            sql::query_as(locking!("SELECT fence, settled_at FROM delivery WHERE tenant = $1 AND id = $2"))
                 .bind(self.tenant.as_str())
                 .bind(id.as_str())
                 .fetch_optional(&mut *self.sql)

@@ -1,6 +1,6 @@
 //! What forges are to be told. A run is told twice: when it was made and when it has ended.
 
-use super::{Result, Write, from_text, text, unclaimed};
+use super::{Result, Write, from_text, sql, text, unclaimed};
 use crate::shared::{count, from_json, from_word, int, json, name, small, word};
 use stageway_ports::{Admission, NewStatus, PendingStatus, Telling};
 
@@ -8,7 +8,7 @@ impl Write {
     pub(crate) async fn insert_of_run(&mut self, admission: &Admission) -> Result<()> {
         let Some(context) = &admission.context else { return Ok(()) };
         self.replace(admission.key.repository.as_str(), admission.revision.as_str(), context).await?;
-        sqlx::query(
+        sql::query(
             "INSERT INTO status (tenant, repository, revision, context, run) VALUES ($1, $2, $3, $4, $5)",
         )
         .bind(self.tenant.as_str())
@@ -23,7 +23,7 @@ impl Write {
 
     pub(crate) async fn insert_fixed(&mut self, new: &NewStatus) -> Result<()> {
         self.replace(new.repository.as_str(), new.revision.as_str(), &new.report.context).await?;
-        sqlx::query(
+        sql::query(
             "INSERT INTO status (tenant, repository, revision, context, fixed) VALUES ($1, $2, $3, $4, $5)",
         )
         .bind(self.tenant.as_str())
@@ -38,7 +38,7 @@ impl Write {
 
     /// What was to be told of this commit and context before is not told any more.
     async fn replace(&mut self, repository: &str, revision: &str, context: &str) -> Result<()> {
-        sqlx::query(
+        sql::query(
             "UPDATE status SET closed = 1 WHERE tenant = $1 AND repository = $2 AND revision = $3
              AND context = $4 AND closed = 0",
         )
@@ -56,7 +56,7 @@ impl Write {
             Telling::Run { status, .. } => (word(status)?, status.is_final()),
             Telling::Fixed(report) => (word(&report.state)?, true),
         };
-        sqlx::query(concat!(
+        sql::query(concat!(
             "UPDATE status SET told = $3, closed = closed | $4, attempts = 0, due = 0",
             unclaimed!(),
             " WHERE tenant = $1 AND number = $2",
@@ -71,7 +71,7 @@ impl Write {
     }
 
     pub(crate) async fn untold(&mut self, pending: &PendingStatus, due: Option<u64>) -> Result<()> {
-        sqlx::query(concat!(
+        sql::query(concat!(
             "UPDATE status SET attempts = attempts + 1, due = $3, closed = closed | $4",
             unclaimed!(),
             " WHERE tenant = $1 AND number = $2",
