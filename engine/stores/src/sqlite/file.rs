@@ -3,6 +3,7 @@
 use super::sql::Connection;
 use super::{BUSY, Failure, Result};
 use rusqlite::OpenFlags;
+use rusqlite::config::DbConfig;
 use stageway_ports::StoreError;
 use std::path::Path;
 use std::sync::Arc;
@@ -47,6 +48,8 @@ impl File {
     fn connection(&self, flags: OpenFlags) -> Result<Connection> {
         let connection = Connection::open_with_flags(&self.0, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
         connection.set_prepared_statement_cache_capacity(PREPARED);
+        // Otherwise some are planned again for each value: where an index might be better for it, if it were analyzed.
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
         connection.busy_timeout(BUSY)?;
         connection.execute_batch(PRAGMAS)?;
         // From here on nobody's thread waits: `sql::patiently`.

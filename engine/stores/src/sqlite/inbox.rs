@@ -8,11 +8,39 @@ use crate::shared::{int, limit, name};
 use stageway_core::name::{RepositoryId, RunId, TenantId};
 use stageway_ports::{Claimed, PendingStatus, RunOrigin};
 
-/// No tenant has the empty name.
-const OPEN: &str = concat!(
-    "SELECT d.tenant, d.number FROM delivery AS d WHERE ",
-    free!(),
-    " AND d.tenant <> $3 ORDER BY d.number LIMIT $2"
+/// Deliveries of some that can be given out, oldest first. No tenant has the empty name.
+macro_rules! open {
+    ($of:literal) => {
+        concat!(
+            "SELECT d.tenant, d.number FROM delivery AS d WHERE d.number IN (",
+            $of,
+            ") AND ",
+            free!(),
+            " AND d.tenant <> $3 ORDER BY d.number LIMIT $2"
+        )
+    };
+}
+/// Of the oldest: where nobody has left many, they are all.
+const OLDEST: &str = open!("SELECT number FROM delivery WHERE settled_at IS NULL ORDER BY number LIMIT 64");
+/// Of the oldest of each lane, which are found one lane after the other: however many a lane has, those behind the first are
+/// not looked at while it is being taken in.
+pub(super) const OF_LANES: &str = open!(
+    "WITH RECURSIVE lane (number) AS (
+       SELECT (SELECT number FROM delivery WHERE settled_at IS NULL ORDER BY tenant, repository, number LIMIT 1)
+       UNION ALL
+       SELECT coalesce(
+         (SELECT e.number FROM delivery AS e WHERE e.settled_at IS NULL AND e.tenant = f.tenant
+            AND e.repository > coalesce(f.repository, '') ORDER BY e.repository, e.number LIMIT 1),
+         (SELECT e.number FROM delivery AS e WHERE e.settled_at IS NULL AND e.tenant > f.tenant
+            ORDER BY e.tenant, e.repository, e.number LIMIT 1))
+       FROM lane JOIN delivery AS f ON f.number = lane.number
+     )
+     SELECT g.number FROM lane JOIN delivery AS f ON f.number = lane.number
+       JOIN delivery AS g ON g.number IN (
+         SELECT e.number FROM delivery AS e WHERE e.settled_at IS NULL AND e.tenant = f.tenant
+           AND e.repository IS f.repository
+           AND (e.repository IS NOT NULL OR (e.due <= $1 AND e.claimed_until <= $1))
+         ORDER BY e.number LIMIT $2)"
 );
 const PENDING: &str = pending_rows!("ORDER BY s.number LIMIT $2");
 
@@ -58,12 +86,17 @@ async fn open(
     sql: &mut Connection,
     (now, max, except): (u64, u32, Option<&TenantId>),
 ) -> Result<Vec<(TenantId, i64)>> {
-    let rows: Vec<(String, i64)> = sql::query_as(OPEN)
-        .bind(int(now))
-        .bind(limit(max))
-        .bind(except.map_or("", TenantId::as_str))
-        .fetch_all(sql)
-        .await?;
+    let mut rows: Vec<(String, i64)> = Vec::new();
+    for statement in [OLDEST, OF_LANES] {
+        if rows.len() < max as usize {
+            rows = sql::query_as(statement)
+                .bind(int(now))
+                .bind(limit(max))
+                .bind(except.map_or("", TenantId::as_str))
+                .fetch_all(sql)
+                .await?;
+        }
+    }
     rows.into_iter().map(|(tenant, number)| Ok((name("a tenant", tenant)?, number))).collect()
 }
 

@@ -1,3 +1,4 @@
+use super::inbox::OF_LANES;
 use super::statements::queue;
 use super::{SqliteStore, sql};
 use stageway_core::call::LogLevel;
@@ -103,6 +104,19 @@ async fn a_turn_is_looked_up_in_an_index() {
             index && !whole && !plan.contains("SCAN run") && !plan.contains("TEMP"),
             "{statement}: {plan}"
         );
+    }
+}
+
+/// However many deliveries wait, a look at which can be given out goes from lane to lane.
+#[tokio::test]
+async fn lanes_are_looked_up_in_an_index() {
+    let (_directory, store) = opened().await;
+    let turn = store.inner.turns.begin().await.unwrap();
+    let mut explain = turn.prepare(&format!("EXPLAIN QUERY PLAN {OF_LANES}")).unwrap();
+    let steps = explain.raw_query().mapped(|row| row.get("detail"));
+    let plan = steps.collect::<Result<Vec<String>, _>>().unwrap();
+    for step in plan.iter().filter(|step| step.contains("SCAN")) {
+        assert!(step.contains("lane") || step == "SCAN CONSTANT ROW", "{}", plan.join("\n"));
     }
 }
 
