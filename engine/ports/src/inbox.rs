@@ -287,6 +287,45 @@ impl RunOrigin {
     }
 }
 
+/// How many deliveries are given out at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Most {
+    /// Of so many repositories. What is of none counts as one.
+    pub lanes: u32,
+    /// Of each of them so many.
+    pub each: u32,
+}
+
+impl Most {
+    /// So many, of so many repositories.
+    pub fn of(count: u32) -> Self {
+        Self { lanes: count, each: count }
+    }
+
+    /// Of all repositories together.
+    pub fn all(self) -> u32 {
+        self.lanes.saturating_mul(self.each)
+    }
+
+    /// Of deliveries that could be given out, in their order, those that are. Of a repository none is passed over.
+    pub fn chosen<T>(self, found: Vec<T>, lane: impl Fn(&T) -> (TenantId, Option<RepositoryId>)) -> Vec<T> {
+        let (mut lanes, mut chosen) = (BTreeMap::new(), Vec::new());
+        let mut taken = 0;
+        for one in found {
+            let (lane, mut alone) = (lane(&one), 0);
+            let of_lane = if lane.1.is_some() { lanes.entry(lane).or_insert(0) } else { &mut alone };
+            if *of_lane == 0 && taken < self.lanes {
+                taken += 1;
+            } else if *of_lane == 0 || *of_lane == self.each {
+                continue;
+            }
+            *of_lane += 1;
+            chosen.push(one);
+        }
+        chosen
+    }
+}
+
 /// Something that a forge is to be told.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PendingStatus {
@@ -353,7 +392,7 @@ pub trait Inbox: Send + Sync {
         &self,
         now: u64,
         until: u64,
-        max: u32,
+        most: Most,
         except: Option<&TenantId>,
     ) -> Result<Vec<Claimed>, StoreError>;
 
@@ -365,12 +404,26 @@ pub trait Inbox: Send + Sync {
     /// or soon after it has died.
     async fn forget_claims(&self) -> Result<(), StoreError>;
 
-    /// Writes down what became of a delivery, and makes its runs; answers them in their order.
+    /// Writes down what became of deliveries of one repository, in their order, and makes their runs; answers those of each in
+    /// their order. All of it is there afterwards, or nothing.
     ///
     /// # Errors
-    /// [`StoreError::Conflict`] when the claim is not the newest, or something became of it already, and those of
+    /// [`StoreError::Conflict`] when a claim is not the newest, or something became of it already, and those of
     /// [`Inbox::admit`]; then nothing is written.
-    async fn settle(&self, claimant: &Claimant, settlement: Settlement) -> Result<Vec<Admitted>, StoreError>;
+    async fn settle_all(
+        &self,
+        tenant: &TenantId,
+        settlements: Vec<(Claimant, Settlement)>,
+    ) -> Result<Vec<Vec<Admitted>>, StoreError>;
+
+    /// Writes down what became of one delivery, and makes its runs; answers them in their order.
+    ///
+    /// # Errors
+    /// Those of [`Inbox::settle_all`].
+    async fn settle(&self, claimant: &Claimant, settlement: Settlement) -> Result<Vec<Admitted>, StoreError> {
+        let one = vec![(claimant.clone(), settlement)];
+        Ok(self.settle_all(&claimant.tenant, one).await?.into_iter().flatten().collect())
+    }
 
     /// Puts a delivery off: it is due again at `due`.
     ///

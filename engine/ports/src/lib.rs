@@ -42,8 +42,8 @@ pub use freezes::{Freeze, FreezeEvent, Freezes};
 pub use guests::{Component, ConfigIssue, GuestEnd, GuestError, GuestRun, Guests, Linking};
 pub use http::{Egress, Http, HttpError, HttpRequest, HttpResponse};
 pub use inbox::{
-    Admission, Admitted, Claimant, Claimed, Delivery, DeliveryFilter, Inbox, Moved, NewDelivery, NewStatus,
-    Outcome, PendingStatus, PlacedMove, Received, RunKey, RunOrigin, Settlement, Skipped, Telling,
+    Admission, Admitted, Claimant, Claimed, Delivery, DeliveryFilter, Inbox, Most, Moved, NewDelivery,
+    NewStatus, Outcome, PendingStatus, PlacedMove, Received, RunKey, RunOrigin, Settlement, Skipped, Telling,
 };
 pub use mirror::{CommitFacts, Mirror, Mirrors};
 pub use plugins::{FoundPlugin, ListedPlugin, PluginError, Plugins};

@@ -2,6 +2,7 @@ use crate::Component;
 use async_trait::async_trait;
 use semver::Version;
 use stageway_core::digest::Digest;
+use stageway_core::manifest::Manifest;
 use stageway_core::plugin::{PluginName, PluginRef};
 use std::path::PathBuf;
 use thiserror::Error;
@@ -11,6 +12,8 @@ use thiserror::Error;
 pub struct FoundPlugin {
     /// What its binary says.
     pub component: Component,
+    /// What its manifest says.
+    pub manifest: Manifest,
     /// Its bytes.
     pub bytes: Vec<u8>,
     /// Where it lies.

@@ -238,7 +238,7 @@ fn take(file: PathBuf, known: &Known) -> Result<FoundPlugin, PluginError> {
     if Digest::of(&bytes) != component.digest {
         return Err(unreadable(&file, "it is being replaced"));
     }
-    Ok(FoundPlugin { component, bytes, file })
+    Ok(FoundPlugin { component, manifest: known.manifest.clone(), bytes, file })
 }
 
 /// Hidden files are not finished yet.

@@ -8,6 +8,7 @@ use stageway_conductor::driver::drive;
 use stageway_conductor::engine::{Blind, Engine, Registries, Rules};
 use stageway_conductor::planner::{Prepared, Request, create, make};
 use stageway_conductor::trees::Trees;
+use stageway_core::definition::parse;
 use stageway_core::event::{Event, Trust};
 use stageway_core::name::{RunId, TenantId};
 use stageway_core::policy::Policy;
@@ -131,8 +132,7 @@ impl World {
         let plugins = PluginDirectories::new(self.host.clone(), plugins, self.directory.path());
         let request = Request {
             tenant: &TenantId::local(),
-            file: "stageway.yaml",
-            bytes: pipeline.as_bytes(),
+            parsed: parse("stageway.yaml", pipeline.as_bytes()),
             event: &Event::push("main", "0123456789abcdef0123456789abcdef01234567", Trust::Protected),
             parameters: &BTreeMap::new(),
             policy: &Policy::single_machine(),
@@ -144,7 +144,7 @@ impl World {
                 problems.iter().map(|problem| problem.message.clone()).collect::<Vec<_>>().join("; ")
             )
         };
-        make(&*self.host, &plugins, &request).await.map_err(told)
+        make(&*self.host, &plugins, request).await.map_err(told)
     }
 
     /// A run of that pipeline, from the lease to its end.

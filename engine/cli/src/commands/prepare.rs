@@ -148,14 +148,13 @@ async fn plan(
     let plugins = plugins(&blueprint.settings, blueprint.guests.clone(), folder.parent().unwrap_or(root));
     let request = Request {
         tenant: &blueprint.home.tenant,
-        file: name,
-        bytes,
+        parsed: parse(name, bytes),
         event,
         parameters: &values(&args.parameters),
         policy: &blueprint.settings.policy,
         changed: None,
     };
-    match make(&*blueprint.guests, &plugins, &request).await {
+    match make(&*blueprint.guests, &plugins, request).await {
         Ok(prepared) => {
             known_clusters(&prepared.plan, &blueprint.settings)?;
             if !prepared.warnings.is_empty() {

@@ -5,14 +5,17 @@ use super::{Intake, Trouble};
 use futures::stream::{FuturesOrdered, FuturesUnordered, StreamExt as _};
 use stageway_core::name::{RepositoryId, TenantId};
 use stageway_core::plan::Backoff;
-use stageway_ports::{Admitted, Claimant, Claimed, Settlement, StoreError};
+use stageway_ports::{Admitted, Claimant, Claimed, Most, Settlement, StoreError};
 use std::collections::BTreeMap;
 use std::pin::pin;
 use std::time::Duration;
 use tokio::sync::{OnceCell, mpsc};
 
-/// Lanes that are taken in at the same time: repositories, and deliveries without one.
+/// Lanes that are taken in at the same time: repositories, and deliveries without one; and the deliveries of one that are looked
+/// into at the same time.
 const AT_ONCE: usize = 8;
+/// Deliveries of one lane that are taken up together. While some are looked into, those before them become durable.
+const OF_LANE: u32 = 32;
 /// Those of one tenant where there are others: a remote that keeps one tenant's lanes waiting holds up nobody else's.
 const OF_ONE: usize = AT_ONCE / 2;
 /// Without anybody waking us; what was put off, and what another left, is due again then.
@@ -110,7 +113,7 @@ impl Intake {
         }
     }
 
-    /// Claims at most so many deliveries that are due, by lane.
+    /// Claims deliveries that are due, of at most so many lanes.
     async fn take_up(
         &self,
         most: usize,
@@ -120,7 +123,8 @@ impl Intake {
         if most == 0 {
             return Ok(lanes);
         }
-        let (now, most) = (self.clock.now_ms(), u32::try_from(most).unwrap_or(u32::MAX));
+        let most = Most { lanes: u32::try_from(most).unwrap_or(u32::MAX), each: OF_LANE };
+        let now = self.clock.now_ms();
         for one in self.inbox.take_up(now, now + CLAIM_MS, most, except).await? {
             lanes.entry((one.tenant.clone(), one.delivery.repository.clone())).or_default().push(one);
         }
@@ -134,31 +138,107 @@ impl Intake {
         let (ready, mut waiting) = mpsc::channel(AT_ONCE);
         let find_out = async {
             let lane = &lane;
-            let mut found = FuturesOrdered::new();
-            for one in lane.claimed {
-                found.push_back(async move { (one, self.take_in(one, lane).await) });
-            }
-            while let Some(one) = found.next().await {
+            let (mut found, mut left) = (FuturesOrdered::new(), lane.claimed.iter());
+            loop {
+                while found.len() < AT_ONCE
+                    && let Some(one) = left.next()
+                {
+                    found.push_back(async move { (one, self.take_in(one, lane).await) });
+                }
+                let Some(one) = found.next().await else { break };
                 // Whoever settles them takes them all.
                 let _ = ready.send(one).await;
             }
             drop(ready);
         };
         let settle = async {
-            let mut put_off = None;
-            while let Some((one, taken)) = waiting.recv().await {
-                let done = match put_off {
-                    Some(due) => self.inbox.postpone(&claimant(one), due, BEHIND).await,
-                    None => self.settle(one, taken, &mut put_off).await,
-                };
-                if let Err(error) = done {
-                    let delivery = &one.delivery.id;
-                    tracing::error!(delivery.id = %delivery, %error, "it cannot be noted what became of a delivery");
-                    put_off = self.give_back(one, &error).await.or(put_off);
-                }
+            let (mut some, mut put_off) = (Vec::new(), None);
+            while waiting.recv_many(&mut some, AT_ONCE).await > 0 {
+                self.settle_some(some.drain(..), &mut put_off).await;
             }
         };
         tokio::join!(find_out, settle);
+    }
+
+    /// Settles some in their order. What is known of those in a row becomes durable together.
+    async fn settle_some<'c>(
+        &self,
+        some: impl Iterator<Item = (&'c Claimed, Result<Settlement, Trouble>)>,
+        put_off: &mut Option<u64>,
+    ) {
+        let mut ready = Vec::new();
+        for (one, taken) in some {
+            match taken {
+                Ok(settlement) => ready.push((one, settlement)),
+                Err(Trouble::Later(trouble)) if one.delivery.attempts >= MOST_TRIES => {
+                    let summary = format!("given up after {MOST_TRIES} tries: {trouble}");
+                    ready.push((one, self.settled(summary)));
+                }
+                Err(trouble) => {
+                    self.settle(std::mem::take(&mut ready), put_off).await;
+                    self.put_off(one, trouble, put_off).await;
+                }
+            }
+        }
+        self.settle(ready, put_off).await;
+    }
+
+    /// Settles those in a row, or puts them off where one before them is put off.
+    async fn settle(&self, ready: Vec<(&Claimed, Settlement)>, put_off: &mut Option<u64>) {
+        let (Some((first, _)), None) = (ready.first(), &put_off) else {
+            for (one, _) in ready {
+                self.put_off(one, Trouble::Later(BEHIND.into()), put_off).await;
+            }
+            return;
+        };
+        let of = |(one, settlement): &(&Claimed, Settlement)| (claimant(one), settlement.clone());
+        let settled = self.inbox.settle_all(&first.tenant, ready.iter().map(of).collect()).await;
+        match settled {
+            Ok(admitted) => {
+                ready.iter().zip(admitted).for_each(|((one, _), admitted)| self.tell(one, admitted));
+            }
+            // One of them may be another's by now: the others are not.
+            Err(_) if ready.len() > 1 => {
+                for one in ready {
+                    Box::pin(self.settle(vec![one], put_off)).await;
+                }
+            }
+            Err(error) => self.put_off(first, Trouble::Store(error), put_off).await,
+        }
+    }
+
+    /// Tells everybody that a delivery is settled.
+    fn tell(&self, claimed: &Claimed, admitted: Vec<Admitted>) {
+        for Admitted { run, number, new } in admitted {
+            tracing::info!(
+                tenant.id = %claimed.tenant, run.id = %run, run.number = number, new, "a delivery has a run"
+            );
+        }
+        self.wake.scheduler.notify_one();
+        self.wake.reporter.notify_one();
+        if let Some(repository) = claimed.delivery.repository.as_ref().filter(|_| self.moves_default(claimed))
+        {
+            self.wake.default_moved(&claimed.tenant, repository);
+        }
+    }
+
+    /// Puts a delivery off, and those after it.
+    async fn put_off(&self, claimed: &Claimed, trouble: Trouble, put_off: &mut Option<u64>) {
+        let delivery = &claimed.delivery.id;
+        let done = match (trouble, *put_off) {
+            (_, Some(due)) => self.inbox.postpone(&claimant(claimed), due, BEHIND).await,
+            (Trouble::Later(trouble), None) => {
+                tracing::warn!(delivery.id = %delivery, %trouble, "a delivery is put off");
+                let due = self.clock.now_ms() + PAUSE.after(claimed.delivery.attempts);
+                let postponed = self.inbox.postpone(&claimant(claimed), due, &trouble).await;
+                postponed.map(|()| *put_off = Some(due))
+            }
+            (Trouble::Store(error), None) => Err(error),
+        };
+        if let Err(error) = done {
+            tracing::error!(delivery.id = %delivery, %error, "it cannot be noted what became of a delivery");
+            *put_off = self.give_back(claimed, &error).await.or(*put_off);
+        }
     }
 
     /// Gives a delivery back that the store broke off, as soon as the store answers: it would stay claimed, and hold up those
@@ -175,45 +255,6 @@ impl Intake {
             }
         }
         None
-    }
-
-    async fn settle(
-        &self,
-        claimed: &Claimed,
-        taken: Result<Settlement, Trouble>,
-        put_off: &mut Option<u64>,
-    ) -> Result<(), StoreError> {
-        let claimant = claimant(claimed);
-        match taken {
-            Ok(settlement) => {
-                for Admitted { run, number, new } in self.inbox.settle(&claimant, settlement).await? {
-                    tracing::info!(
-                        tenant.id = %claimed.tenant, run.id = %run, run.number = number, new,
-                        "a delivery has a run"
-                    );
-                }
-                self.wake.scheduler.notify_one();
-                self.wake.reporter.notify_one();
-                if let Some(repository) =
-                    claimed.delivery.repository.as_ref().filter(|_| self.moves_default(claimed))
-                {
-                    self.wake.default_moved(&claimed.tenant, repository);
-                }
-                Ok(())
-            }
-            Err(Trouble::Store(error)) => Err(error),
-            Err(Trouble::Later(trouble)) if claimed.delivery.attempts >= MOST_TRIES => {
-                let summary = format!("given up after {MOST_TRIES} tries: {trouble}");
-                self.inbox.settle(&claimant, self.settled(summary)).await.map(drop)
-            }
-            Err(Trouble::Later(trouble)) => {
-                let due = self.clock.now_ms() + PAUSE.after(claimed.delivery.attempts);
-                tracing::warn!(delivery.id = %claimed.delivery.id, %trouble, "a delivery is put off");
-                self.inbox.postpone(&claimant, due, &trouble).await?;
-                *put_off = Some(due);
-                Ok(())
-            }
-        }
     }
 }
 

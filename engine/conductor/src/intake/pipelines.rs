@@ -7,7 +7,9 @@ use super::{Intake, Trouble};
 use crate::planner::{Prepared, Request, keep, make};
 use crate::service::Place;
 use serde_json::Value as Json;
-use stageway_core::definition::{Definition, PIPELINE_FILE, PIPELINE_FOLDER, is_pipeline_file, parse};
+use stageway_core::definition::{
+    Definition, PIPELINE_FILE, PIPELINE_FOLDER, Parsed, is_pipeline_file, parse,
+};
 use stageway_core::delivery::{ReportState, Revision, StatusReport};
 use stageway_core::diagnostic::{Diagnostic, any_error};
 use stageway_core::event::{Event, EventKind};
@@ -136,9 +138,11 @@ impl Intake {
         if files.is_empty() {
             return Ok(format!("the commit has no {PIPELINE_FILE}"));
         }
+        let parsed = |(file, bytes): (String, Vec<u8>)| (parse(&file, &bytes), file);
+        let files: Vec<(Parsed, String)> = files.into_iter().map(parsed).collect();
         known.listened = listened(&files);
-        for (file, bytes) in &files {
-            self.pipeline(known, (file, bytes), settlement).await?;
+        for (parsed, file) in files {
+            self.pipeline(known, &file, parsed, settlement).await?;
         }
         let Settlement { outcome, runs, .. } = settlement;
         Ok(format!(
@@ -152,10 +156,10 @@ impl Intake {
     async fn pipeline(
         &self,
         known: &mut Known<'_>,
-        (file, bytes): (&str, &[u8]),
+        file: &str,
+        parsed: Parsed,
         settlement: &mut Settlement,
     ) -> Result<(), Trouble> {
-        let parsed = parse(file, bytes);
         let only = known.about.asked.only.as_ref();
         let named = parsed.definition.as_ref().map(|definition| &definition.pipeline);
         if only.is_some() && only != named {
@@ -173,26 +177,28 @@ impl Intake {
         match selected {
             Selected::No => {}
             Selected::Skipped(reason) => skip(known, &definition.pipeline, reason, settlement),
-            // Most of what a plan waits for is not what a tree waits for.
-            Selected::Yes => match tokio::join!(self.plan(known, file, bytes), known.tree()).0 {
-                Ok(prepared) => settlement.runs.push(self.admission(known, prepared).await?),
-                Err(problems) => wrong(known, definition.pipeline.as_str(), problems, settlement),
-            },
+            Selected::Yes => {
+                let name = definition.pipeline.clone();
+                // Most of what a plan waits for is not what a tree waits for.
+                match tokio::join!(self.plan(known, parsed), known.tree()).0 {
+                    Ok(prepared) => settlement.runs.push(self.admission(known, prepared).await?),
+                    Err(problems) => wrong(known, name.as_str(), problems, settlement),
+                }
+            }
         }
         Ok(())
     }
 
-    async fn plan(&self, known: &Known<'_>, file: &str, bytes: &[u8]) -> Result<Prepared, Vec<Diagnostic>> {
+    async fn plan(&self, known: &Known<'_>, parsed: Parsed) -> Result<Prepared, Vec<Diagnostic>> {
         let request = Request {
             tenant: &known.about.claimed.tenant,
-            file,
-            bytes,
+            parsed,
             event: &known.event,
             parameters: &known.about.asked.parameters,
             policy: known.about.policy,
             changed: known.changed.as_deref(),
         };
-        make(&*self.guests, &*self.plugins, &request).await
+        make(&*self.guests, &*self.plugins, request).await
     }
 
     async fn admission(&self, known: &Known<'_>, prepared: Prepared) -> Result<Admission, Trouble> {
@@ -240,9 +246,9 @@ impl Intake {
 }
 
 /// The pipelines whose success others of the same commit wait for.
-fn listened(files: &[(String, Vec<u8>)]) -> BTreeSet<PipelineName> {
-    let definitions = files.iter().filter_map(|(file, bytes)| parse(file, bytes).definition);
-    definitions.flat_map(|definition| definition.on.pipeline).map(|rule| rule.name).collect()
+fn listened(files: &[(Parsed, String)]) -> BTreeSet<PipelineName> {
+    let definitions = files.iter().filter_map(|(parsed, _)| parsed.definition.as_ref());
+    definitions.flat_map(|definition| &definition.on.pipeline).map(|rule| rule.name.clone()).collect()
 }
 
 /// Every pipeline file of a commit, in order.

@@ -69,15 +69,14 @@ impl Intake {
         let policy = below_environments(&rules.policy);
         let request = Request {
             tenant: &claimed.tenant,
-            file,
-            bytes,
+            parsed: parse(file, bytes),
             event: &event,
             parameters: &wanted.parameters,
             policy: &policy,
             changed: None,
         };
         let sent = Sent { claimed, repository, wanted: &wanted, reference, revision, tree };
-        match make(&*self.guests, &*self.plugins, &request).await {
+        match make(&*self.guests, &*self.plugins, request).await {
             Ok(prepared) => self.run_of(&sent, prepared).await,
             Err(problems) => {
                 let mut settlement = self.settled(format!("{file} cannot be run as it is"));

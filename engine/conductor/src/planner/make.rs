@@ -2,13 +2,12 @@
 
 use crate::engine::Engine;
 use serde_json::Value as Json;
-use stageway_core::definition::{Definition, parse};
+use stageway_core::definition::{Definition, Parsed};
 use stageway_core::diagnostic::{Diagnostic, any_error, codes};
 use stageway_core::digest::Digest;
 use stageway_core::event::Event;
 use stageway_core::expression::Template;
 use stageway_core::limits::AttemptLimits;
-use stageway_core::manifest::Manifest;
 use stageway_core::name::{RunId, StageName, TenantId};
 use stageway_core::plan::{Absent, Found, Plan, Planning, plan};
 use stageway_core::plugin::PluginRef;
@@ -25,10 +24,8 @@ use thiserror::Error;
 pub struct Request<'a> {
     /// Whose run it becomes.
     pub tenant: &'a TenantId,
-    /// The pipeline file's path below the root of the tree.
-    pub file: &'a str,
-    /// Its bytes.
-    pub bytes: &'a [u8],
+    /// The pipeline file, with the problems that it has.
+    pub parsed: Parsed,
     /// What starts the run.
     pub event: &'a Event,
     /// Given by hand.
@@ -51,18 +48,17 @@ pub struct Prepared {
     pub components: BTreeMap<Digest, Vec<u8>>,
 }
 
-/// Makes a plan: parses, finds the plugins, decides the grants, asks the plugins about their configurations.
+/// Makes a plan: finds the plugins, decides the grants, asks the plugins about their configurations.
 ///
 /// # Errors
 /// Every problem, in the order of the file.
 pub async fn make(
     guests: &dyn Guests,
     plugins: &dyn Plugins,
-    request: &Request<'_>,
+    request: Request<'_>,
 ) -> Result<Prepared, Vec<Diagnostic>> {
-    let parsed = parse(request.file, request.bytes);
-    let mut diagnostics = parsed.diagnostics;
-    let Some(definition) = parsed.definition else { return Err(diagnostics) };
+    let mut diagnostics = request.parsed.diagnostics;
+    let Some(definition) = request.parsed.definition else { return Err(diagnostics) };
     let Sought { found, absent, components } = find(plugins, &definition, &mut diagnostics).await;
     if any_error(&diagnostics) {
         return Err(diagnostics);
@@ -115,13 +111,12 @@ pub async fn find(
         }
         let at = |problem: Diagnostic| problem.at(definition.places.value(&uses(name)));
         match plugins.find(&stage.uses).await {
-            Ok(plugin) => match understood(&plugin) {
-                Ok(known) => {
-                    sought.components.insert(known.digest, plugin.bytes);
-                    sought.found.insert(stage.uses.clone(), known);
-                }
-                Err(problems) => diagnostics.extend(problems.into_iter().map(at)),
-            },
+            Ok(FoundPlugin { component, manifest, bytes, .. }) => {
+                let imports = component.imports.into_iter().collect();
+                sought.components.insert(component.digest, bytes);
+                let found = Found { digest: component.digest, manifest, imports };
+                sought.found.insert(stage.uses.clone(), found);
+            }
             Err(PluginError::NotFound { looked_in, nearest, .. }) => {
                 sought.absent.insert(stage.uses.clone(), Absent { looked_in, nearest });
             }
@@ -133,17 +128,6 @@ pub async fn find(
 
 fn uses(stage: &StageName) -> String {
     format!("/stages/{stage}/uses")
-}
-
-fn understood(plugin: &FoundPlugin) -> Result<Found, Vec<Diagnostic>> {
-    let file = plugin.file.display().to_string();
-    let Some(manifest) = &plugin.component.manifest else {
-        let problem = "it has no manifest".to_owned();
-        return Err(vec![refused(&PluginError::Unreadable { file, problem })]);
-    };
-    let manifest = Manifest::parse(manifest.as_bytes())?;
-    let imports = plugin.component.imports.iter().cloned().collect();
-    Ok(Found { digest: plugin.component.digest, manifest, imports })
 }
 
 fn refused(error: &PluginError) -> Diagnostic {

@@ -5,17 +5,17 @@
 //! store that it was given to.
 
 use super::retry::patiently;
-use super::statements::inbox::{StatusRow, free, pending, pending_rows, unfollowed};
+use super::statements::inbox::{OpenRow, StatusRow, chosen, free, pending, pending_rows, unfollowed};
 use super::transaction::{Sql, Write};
 use super::{PostgresStore, Result};
 use crate::shared::{int, limit, name};
 use stageway_core::name::{RepositoryId, RunId, TenantId};
-use stageway_ports::{Claimed, PendingStatus, RunOrigin};
+use stageway_ports::{Claimed, Most, PendingStatus, RunOrigin};
 
 /// Deliveries that look free, their lanes locked. What is not of a repository lies in a lane without a name. No tenant has
 /// the empty name.
 pub(super) const OPEN: &str = concat!(
-    "SELECT d.number FROM delivery AS d
+    "SELECT d.tenant, d.number, d.repository FROM delivery AS d
      JOIN lane AS l ON l.tenant = d.tenant AND l.repository = coalesce(d.repository, '') WHERE ",
     free!(),
     " AND d.tenant <> $3 ORDER BY d.number LIMIT $2 FOR UPDATE OF l SKIP LOCKED",
@@ -42,26 +42,27 @@ impl PostgresStore {
         &self,
         now: u64,
         until: u64,
-        max: u32,
+        most: Most,
         except: Option<&TenantId>,
     ) -> Result<Vec<Claimed>> {
-        patiently!(self.claim_once(now, until, max, except))
+        patiently!(self.claim_once(now, until, most, except))
     }
 
     async fn claim_once(
         &self,
         now: u64,
         until: u64,
-        max: u32,
+        most: Most,
         except: Option<&TenantId>,
     ) -> Result<Vec<Claimed>> {
         let mut sql = Sql::begin(&self.inner.pool).await?;
-        let open: Vec<i64> = sqlx::query_scalar(OPEN)
+        let open: Vec<OpenRow> = sqlx::query_as(OPEN)
             .bind(int(now))
-            .bind(limit(max))
+            .bind(limit(most.all()))
             .bind(except.map_or("", TenantId::as_str))
             .fetch_all(&mut *sql)
             .await?;
+        let open: Vec<i64> = chosen(most, open)?.into_iter().map(|(_, number)| number).collect();
         let mut free: Vec<(String, i64, i64)> = sqlx::query_as(CLAIM)
             .bind(int(now))
             .bind(int(until))

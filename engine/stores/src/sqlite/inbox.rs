@@ -1,18 +1,18 @@
 //! What of the inbox is over all tenants.
 
 use super::dialect::Connection;
-use super::statements::inbox::{StatusRow, free, pending, pending_rows, unfollowed};
+use super::statements::inbox::{OpenRow, StatusRow, chosen, free, pending, pending_rows, unfollowed};
 use super::transaction::Write;
 use super::{Failure, Result, SqliteStore, sql};
-use crate::shared::{int, limit, name};
+use crate::shared::{int, limit};
 use stageway_core::name::{RepositoryId, RunId, TenantId};
-use stageway_ports::{Claimed, PendingStatus, RunOrigin};
+use stageway_ports::{Claimed, Most, PendingStatus, RunOrigin};
 
 /// Deliveries of some that can be given out, oldest first. No tenant has the empty name.
 macro_rules! open {
     ($of:literal) => {
         concat!(
-            "SELECT d.tenant, d.number FROM delivery AS d WHERE d.number IN (",
+            "SELECT d.tenant, d.number, d.repository FROM delivery AS d WHERE d.number IN (",
             $of,
             ") AND ",
             free!(),
@@ -49,14 +49,14 @@ impl SqliteStore {
         &self,
         now: u64,
         until: u64,
-        max: u32,
+        most: Most,
         except: Option<&TenantId>,
     ) -> Result<Vec<Claimed>> {
         // Mostly there is nothing, and nobody's turn is taken for that.
-        let open = open(&mut *self.inner.readers.acquire().await?, (now, 1, except)).await?;
+        let open = open(&mut *self.inner.readers.acquire().await?, (now, Most::of(1), except)).await?;
         let Some((tenant, _)) = open.into_iter().next() else { return Ok(Vec::new()) };
         let mut write = self.write(&tenant).await?;
-        let claimed = write.claim_open((now, max, except), until).await;
+        let claimed = write.claim_open((now, most, except), until).await;
         self.finish(write, claimed).await
     }
 
@@ -84,26 +84,26 @@ impl SqliteStore {
 
 async fn open(
     sql: &mut Connection,
-    (now, max, except): (u64, u32, Option<&TenantId>),
+    (now, most, except): (u64, Most, Option<&TenantId>),
 ) -> Result<Vec<(TenantId, i64)>> {
-    let mut rows: Vec<(String, i64)> = Vec::new();
+    let mut rows: Vec<OpenRow> = Vec::new();
     for statement in [OLDEST, OF_LANES] {
-        if rows.len() < max as usize {
+        if rows.len() < most.all() as usize {
             rows = sql::query_as(statement)
                 .bind(int(now))
-                .bind(limit(max))
+                .bind(limit(most.all()))
                 .bind(except.map_or("", TenantId::as_str))
                 .fetch_all(sql)
                 .await?;
         }
     }
-    rows.into_iter().map(|(tenant, number)| Ok((name("a tenant", tenant)?, number))).collect()
+    chosen(most, rows)
 }
 
 impl Write {
     async fn claim_open(
         &mut self,
-        wanted: (u64, u32, Option<&TenantId>),
+        wanted: (u64, Most, Option<&TenantId>),
         until: u64,
     ) -> Result<Vec<Claimed>> {
         let mut claimed = Vec::new();

@@ -4,7 +4,7 @@ use super::{connect, leased, new_run, server, storage};
 use sqlx::{AssertSqlSafe, Connection as _};
 use stageway_core::name::TenantId;
 use stageway_ports::memory::MemoryBlobs;
-use stageway_ports::{Inbox as _, Queue as _, RunFilter, Store as _};
+use stageway_ports::{Inbox as _, Most, Queue as _, RunFilter, Store as _};
 use stageway_stores::PostgresStore;
 use stageway_stores::testing::PostgresServer;
 use std::sync::Arc;
@@ -145,7 +145,7 @@ async fn a_damaged_row_of_the_inbox_is_told() {
         let repository = new.repository.as_ref().unwrap();
         let found = [
             store.heads(&tenant, repository).await.err(),
-            store.take_up(5_000, 5_000, 9, None).await.err(),
+            store.take_up(5_000, 5_000, Most::of(9), None).await.err(),
             store.delivery(&tenant, &new.id).await.err(),
             store.pending(1_000, 9).await.err(),
             store.next(&tenant, 9).await.err(),

@@ -14,7 +14,7 @@ use std::ops::Range;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tempfile::TempDir;
 
 /// A place for a server: state, plugins, a repository and its configuration.
@@ -100,6 +100,40 @@ webhooks: {{ bench: {{ repositories: bench, secrets: env:SECRET, deliveries-a-mi
         self.git(&["add", "--all"])?;
         self.git(&["commit", "--quiet", "--allow-empty", "--message", "a change"])?;
         self.git(&["rev-parse", "HEAD"])
+    }
+
+    /// Commits pipelines one after the other, each the head of a branch: a prefix and a number; answers the commits. By one
+    /// process, which leaves no files behind that were deleted: some file systems remember those for minutes, and are slower.
+    pub(crate) fn commits(
+        &self,
+        prefix: &str,
+        pipelines: impl Iterator<Item = String>,
+    ) -> Result<Vec<String>> {
+        let mut git = Command::new("git")
+            .args(["fast-import", "--quiet"])
+            .current_dir(self.path("work"))
+            .stdin(Stdio::piped())
+            .spawn()?;
+        let (mut input, mut parent) = (git.stdin.take().context("its input")?, "refs/heads/main".to_owned());
+        let (at, mut count) = (SystemTime::now().duration_since(UNIX_EPOCH)?, 0);
+        for pipeline in pipelines {
+            let branch = format!("refs/heads/{prefix}{count}");
+            write!(
+                input,
+                "commit {branch}\ncommitter bench <bench@example.invalid> {} +0000\ndata 8\na change\n\
+                 from {parent}^0\nM 100644 inline stageway.yaml\ndata {}\n{pipeline}\n",
+                at.as_secs(),
+                pipeline.len(),
+            )?;
+            (parent, count) = (branch, count + 1);
+        }
+        write!(input, "reset refs/heads/main\nfrom {parent}^0\n")?;
+        drop(input);
+        ensure!(git.wait()?.success(), "git fast-import failed");
+        let branches: Vec<String> = (0..count).map(|number| format!("{prefix}{number}")).collect();
+        let parsed =
+            self.git(&[&["rev-parse"], &*branches.iter().map(String::as_str).collect::<Vec<_>>()].concat())?;
+        Ok(parsed.lines().map(str::to_owned).collect())
     }
 
     /// Makes branches of a commit, all at once: a prefix and a number each.

@@ -76,12 +76,7 @@ async fn of(bench: &Bench, plugin: &str, arguments: &[&str]) -> Result<[f64; 4]>
 async fn a_second(bench: &Bench, plugin: &str, arguments: &[&str]) -> Result<f64> {
     let (place, _) = Place::new(bench, &beside(plugin, 3, "many"))?;
     let runs: u64 = if bench.quick { 40 } else { 200 };
-    let mut commits = Vec::new();
-    for number in 0..runs {
-        let commit = place.commit(&beside(plugin, 3, &number.to_string()))?;
-        place.git(&["branch", &format!("r{number}"), &commit])?;
-        commits.push(commit);
-    }
+    let commits = place.commits("r", (0..runs).map(|number| beside(plugin, 3, &number.to_string())))?;
     let last = place.commit(&beside(plugin, 3, "last"))?;
     let server = place.start(arguments)?;
     let store = place.store().await?;

@@ -1,4 +1,4 @@
-use crate::{Claimant, Claimed, Freezes, Inbox, Moved, NewDelivery, Outcome, Queue, Settlement, Store};
+use crate::{Claimant, Claimed, Freezes, Inbox, Most, Moved, NewDelivery, Outcome, Queue, Settlement, Store};
 use async_trait::async_trait;
 use stageway_core::delivery::{Reference, Revision};
 use stageway_core::name::{ReceiptId, RepositoryId, TenantId, WebhookId};
@@ -75,7 +75,7 @@ pub(super) async fn taken_in(
     settle: impl FnOnce(&mut Settlement),
 ) -> Claimed {
     inbox.receive(&tenant("one"), delivery(id, moves)).await.unwrap();
-    let mut claimed = inbox.take_up(5_000, 6_000, 1, None).await.unwrap();
+    let mut claimed = inbox.take_up(5_000, 6_000, Most::of(1), None).await.unwrap();
     let claimed = claimed.pop().unwrap();
     assert_eq!(claimed.delivery.id, receipt(id));
     let mut settlement = Settlement { outcome: outcome("done"), ..Settlement::default() };

@@ -34,6 +34,8 @@ macro_rules! inbox_contract {
             only_the_newest_claim_settles
             a_repository_waits_for_its_oldest_delivery
             nothing_is_given_out_of_a_tenant_that_is_excepted
+            so_many_are_given_out_of_so_many_repositories
+            several_settle_together_or_not_at_all
             a_settled_delivery_may_be_opened_again
             a_move_that_is_told_twice_has_one_generation
             a_head_that_comes_back_has_another_generation

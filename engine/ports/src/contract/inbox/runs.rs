@@ -1,7 +1,7 @@
 use super::super::store::new_run;
 use super::fixture::{claimant, delivery, main_branch, outcome, receipt, repository, revision, tenant};
 use super::{InboxFixture, Memory};
-use crate::{Admission, Admitted, Batch, RunKey, Settlement, StoreError, Writer};
+use crate::{Admission, Admitted, Batch, Most, RunKey, Settlement, StoreError, Writer};
 use stageway_core::name::RunId;
 use stageway_core::plan::{Concurrency, WhenNewer};
 use stageway_core::run::{RunEvent, RunStatus};
@@ -55,8 +55,8 @@ pub async fn a_delivery_is_settled_with_its_runs(fixture: &dyn InboxFixture) {
     let inbox = fixture.open().await;
     inbox.admit(&tenant("one"), admission("r1", 1)).await.unwrap();
     inbox.receive(&tenant("one"), delivery("d1", vec![])).await.unwrap();
-    let lost = inbox.take_up(5_000, 6_000, 9, None).await.unwrap();
-    let held = inbox.take_up(6_000, 7_000, 9, None).await.unwrap();
+    let lost = inbox.take_up(5_000, 6_000, Most::of(9), None).await.unwrap();
+    let held = inbox.take_up(6_000, 7_000, Most::of(9), None).await.unwrap();
     let runs = || {
         let group =
             |name: &str| Some(Concurrency { group: name.into(), when_newer: WhenNewer::CancelQueued });

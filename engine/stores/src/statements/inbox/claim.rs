@@ -3,7 +3,8 @@ use super::heads::revision;
 use super::{Result, Write, sql};
 use crate::shared::{count, name};
 use stageway_core::delivery::Reference;
-use stageway_ports::{Claimed, Moved, PlacedMove};
+use stageway_core::name::{RepositoryId, TenantId};
+use stageway_ports::{Claimed, Most, Moved, PlacedMove};
 
 /// That a delivery `d` can be given out at $1: no older one of its repository is claimed or not due yet.
 macro_rules! free {
@@ -14,6 +15,22 @@ macro_rules! free {
     };
 }
 pub(crate) use free;
+
+/// Of a delivery that can be given out: tenant, number, repository.
+pub(crate) type OpenRow = (String, i64, Option<String>);
+
+/// Those that are given out.
+pub(crate) fn chosen(most: Most, rows: Vec<OpenRow>) -> Result<Vec<(TenantId, i64)>> {
+    let read = |(tenant, number, repository): OpenRow| {
+        let repository = repository.map(|text| name("a repository", text)).transpose()?;
+        Ok((name("a tenant", tenant)?, number, repository))
+    };
+    let found = rows.into_iter().map(read).collect::<Result<Vec<_>>>()?;
+    let chosen = most.chosen(found, |(tenant, _, repository): &(TenantId, i64, Option<RepositoryId>)| {
+        (tenant.clone(), repository.clone())
+    });
+    Ok(chosen.into_iter().map(|(tenant, number, _)| (tenant, number)).collect())
+}
 
 impl Write {
     /// A delivery that was just given out, with its moves.

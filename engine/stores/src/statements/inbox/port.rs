@@ -3,8 +3,8 @@ use async_trait::async_trait;
 use stageway_core::delivery::{Reference, Revision};
 use stageway_core::name::{ReceiptId, RepositoryId, RunId, TenantId};
 use stageway_ports::{
-    Admission, Admitted, Claimant, Claimed, Delivery, DeliveryFilter, Inbox, NewDelivery, PendingStatus,
-    Received, RunOrigin, Settlement,
+    Admission, Admitted, Claimant, Claimed, Delivery, DeliveryFilter, Inbox, Most, NewDelivery,
+    PendingStatus, Received, RunOrigin, Settlement,
 };
 use std::collections::BTreeMap;
 
@@ -30,18 +30,22 @@ impl Inbox for Handle {
         &self,
         now: u64,
         until: u64,
-        max: u32,
+        most: Most,
         except: Option<&TenantId>,
     ) -> Answer<Vec<Claimed>> {
-        self.port(self.claim_open(now, until, max, except).await)
+        self.port(self.claim_open(now, until, most, except).await)
     }
 
     async fn forget_claims(&self) -> Answer<()> {
         self.port(self.end_claims().await)
     }
 
-    async fn settle(&self, claimant: &Claimant, settlement: Settlement) -> Answer<Vec<Admitted>> {
-        writing!(self, &claimant.tenant, settle(claimant, &settlement))
+    async fn settle_all(
+        &self,
+        tenant: &TenantId,
+        settlements: Vec<(Claimant, Settlement)>,
+    ) -> Answer<Vec<Vec<Admitted>>> {
+        writing!(self, tenant, settle_all(&settlements))
     }
 
     async fn postpone(&self, claimant: &Claimant, due: u64, trouble: &str) -> Answer<()> {

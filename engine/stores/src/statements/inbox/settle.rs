@@ -7,19 +7,36 @@ use std::collections::BTreeSet;
 
 impl Write {
     /// Of several runs the groups are held in one order, and before anything that others of a group wait for.
-    pub(crate) async fn settle(
+    pub(crate) async fn settle_all(
         &mut self,
-        claimant: &Claimant,
-        settlement: &Settlement,
-    ) -> Result<Vec<Admitted>> {
-        let repository = self.held_delivery(claimant).await?;
+        settlements: &[(Claimant, Settlement)],
+    ) -> Result<Vec<Vec<Admitted>>> {
+        let mut repositories = Vec::with_capacity(settlements.len());
+        for (claimant, _) in settlements {
+            repositories.push(self.held_delivery(claimant).await?);
+        }
         let mut groups = BTreeSet::new();
-        for run in &settlement.runs {
+        for run in settlements.iter().flat_map(|(_, settlement)| &settlement.runs) {
             groups.extend(Group::of(&run.key, run.concurrency.as_ref())?.lane);
         }
         for group in groups {
             self.hold_group(&group).await?;
         }
+        let mut all = Vec::with_capacity(settlements.len());
+        for ((claimant, settlement), repository) in settlements.iter().zip(repositories) {
+            all.push(self.settle(claimant, settlement, repository).await?);
+        }
+        self.changed();
+        Ok(all)
+    }
+
+    /// One delivery, which is held, as are the groups of its runs.
+    async fn settle(
+        &mut self,
+        claimant: &Claimant,
+        settlement: &Settlement,
+        repository: Option<RepositoryId>,
+    ) -> Result<Vec<Admitted>> {
         let mut admitted = Vec::with_capacity(settlement.runs.len());
         for run in &settlement.runs {
             admitted.push(self.admit(run).await?);
@@ -53,7 +70,6 @@ impl Write {
         for status in &settlement.statuses {
             self.insert_fixed(status).await?;
         }
-        self.changed();
         Ok(admitted)
     }
 

@@ -4,7 +4,7 @@ use super::super::replicas::two;
 use super::super::server;
 use super::{admission, claimant, delivery, receive, settlement};
 use stageway_core::name::TenantId;
-use stageway_ports::{Claimed, Inbox as _, StoreError};
+use stageway_ports::{Claimed, Inbox as _, Most, StoreError};
 use stageway_stores::PostgresStore;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -32,7 +32,7 @@ async fn a_delivery_is_given_to_one_of_two() {
         async move {
             let mut idle = 0;
             while idle < 20 {
-                let claimed = store.take_up(5_000, 6_000, 5, None).await.unwrap();
+                let claimed = store.take_up(5_000, 6_000, Most::of(5), None).await.unwrap();
                 idle = if claimed.is_empty() { idle + 1 } else { 0 };
                 for one in &claimed {
                     store.settle(&claimant(one), settlement()).await.unwrap();
@@ -66,7 +66,10 @@ async fn a_repository_is_worked_on_by_one() {
         for number in 0..3 {
             receive(&left, delivery(&format!("d{round}-{number}"), &of, vec![])).await;
         }
-        let (a, b) = tokio::join!(left.take_up(5_000, 6_000, 1, None), right.take_up(5_000, 6_000, 9, None));
+        let (a, b) = tokio::join!(
+            left.take_up(5_000, 6_000, Most::of(1), None),
+            right.take_up(5_000, 6_000, Most::of(9), None)
+        );
         let (a, b) = (a.unwrap(), b.unwrap());
         // Whoever came second found the lane locked or the oldest claimed.
         assert!(a.is_empty() || b.is_empty(), "{a:?} {b:?}");
@@ -74,7 +77,7 @@ async fn a_repository_is_worked_on_by_one() {
         for one in a.iter().chain(&b) {
             left.settle(&claimant(one), settlement()).await.unwrap();
         }
-        for one in left.take_up(7_000, 8_000, 9, None).await.unwrap() {
+        for one in left.take_up(7_000, 8_000, Most::of(9), None).await.unwrap() {
             left.settle(&claimant(&one), settlement()).await.unwrap();
         }
     }
@@ -95,11 +98,11 @@ async fn a_lane_that_somebody_holds_is_passed_over() {
     let begun = Instant::now();
     let ids =
         |claimed: Vec<Claimed>| claimed.iter().map(|one| one.delivery.id.to_string()).collect::<Vec<_>>();
-    assert_eq!(ids(right.take_up(5_000, 6_000, 1, None).await.unwrap()), ["d2"]);
+    assert_eq!(ids(right.take_up(5_000, 6_000, Most::of(1), None).await.unwrap()), ["d2"]);
     // Less than the database waits for a lock.
     assert!(begun.elapsed() < Duration::from_secs(6));
     sqlx::raw_sql("COMMIT").execute(&mut still).await.unwrap();
-    assert_eq!(ids(right.take_up(5_000, 6_000, 9, None).await.unwrap()), ["d1", "d3"]);
+    assert_eq!(ids(right.take_up(5_000, 6_000, Most::of(9), None).await.unwrap()), ["d1", "d3"]);
 }
 
 /// Another engine works on what it has.
@@ -108,13 +111,13 @@ async fn the_claims_of_another_engine_are_not_forgotten() {
     let (_, left, right) = two().await;
     receive(&left, delivery("d1", "one", vec![])).await;
     left.admit(&TenantId::local(), admission("r1", 1, "")).await.unwrap();
-    let held = left.take_up(5_000, 6_000, 9, None).await.unwrap();
+    let held = left.take_up(5_000, 6_000, Most::of(9), None).await.unwrap();
     assert_eq!((held.len(), left.pending(1_000, 9).await.unwrap().len()), (1, 1));
     right.forget_claims().await.unwrap();
-    assert_eq!(right.take_up(5_000, 6_000, 9, None).await.unwrap(), []);
+    assert_eq!(right.take_up(5_000, 6_000, Most::of(9), None).await.unwrap(), []);
     assert_eq!(right.pending(1_000, 9).await.unwrap(), []);
     left.forget_claims().await.unwrap();
-    let taken = right.take_up(5_000, 6_000, 9, None).await.unwrap();
+    let taken = right.take_up(5_000, 6_000, Most::of(9), None).await.unwrap();
     assert_eq!((taken.len(), right.pending(1_000, 9).await.unwrap().len()), (1, 1));
     let late = left.settle(&claimant(&held[0]), settlement()).await;
     assert!(matches!(late, Err(StoreError::Conflict(_))), "{late:?}");
@@ -126,7 +129,7 @@ async fn the_claims_of_an_engine_that_died_are_ended() {
     let (_, left, right) = two().await;
     receive(&left, delivery("d1", "one", vec![])).await;
     left.admit(&TenantId::local(), admission("r1", 1, "")).await.unwrap();
-    let held = left.take_up(5_000, 9_000_000, 9, None).await.unwrap();
+    let held = left.take_up(5_000, 9_000_000, Most::of(9), None).await.unwrap();
     assert_eq!((held.len(), left.pending(1_000, 9).await.unwrap().len()), (1, 1));
     drop(left);
     let begun = Instant::now();
@@ -134,7 +137,7 @@ async fn the_claims_of_an_engine_that_died_are_ended() {
     while (taken, told) != (1, 1) {
         assert!(begun.elapsed() < Duration::from_secs(60), "{taken} taken, {told} told");
         tokio::time::sleep(Duration::from_millis(250)).await;
-        taken += right.take_up(5_000, 9_000_000, 9, None).await.unwrap().len();
+        taken += right.take_up(5_000, 9_000_000, Most::of(9), None).await.unwrap().len();
         told += right.pending(1_000, 9).await.unwrap().len();
     }
     assert!(begun.elapsed() > Duration::from_secs(5), "it had just said that it lives");

@@ -5,7 +5,7 @@ use super::super::{opened, server};
 use super::{claimant, delivery, moved, receive};
 use stageway_core::delivery::Reference;
 use stageway_core::name::TenantId;
-use stageway_ports::{Inbox as _, Moved, Store as _};
+use stageway_ports::{Inbox as _, Most, Moved, Store as _};
 use std::time::{Duration, Instant};
 
 /// Forty moves of one ref, half here and half there: each has a generation of its own, in the order of their numbers.
@@ -19,7 +19,7 @@ async fn moves_of_a_ref_that_come_at_once_have_their_own_generations() {
         receives.spawn(async move { receive(&store, new).await });
     }
     assert!(receives.join_all().await.into_iter().all(|first| first));
-    let claimed = left.take_up(5_000, 6_000, 99, None).await.unwrap();
+    let claimed = left.take_up(5_000, 6_000, Most::of(99), None).await.unwrap();
     let generations: Vec<u64> = claimed.iter().map(|one| one.moves[0].generation).collect();
     assert_eq!(generations, (1..=40).collect::<Vec<_>>());
     for pair in claimed.windows(2) {
@@ -46,7 +46,7 @@ async fn deliveries_with_the_same_refs_take_turns() {
     let log = server().log(&url);
     let tells = |words: &str| log.iter().any(|line| line.contains(words));
     assert!(tells("division by zero") && !tells("deadlock"), "{log:?}");
-    let claimed = left.take_up(5_000, 6_000, 99, None).await.unwrap();
+    let claimed = left.take_up(5_000, 6_000, Most::of(99), None).await.unwrap();
     let newest = claimed.iter().flat_map(|one| &one.moves).map(|one| one.generation).max();
     assert_eq!(newest, Some(20), "what is told twice is one move");
 }
@@ -97,7 +97,7 @@ async fn a_delivery_wakes_the_other_engine() {
         late += u32::from(woken.saturating_duration_since(written) > Duration::from_millis(400));
     }
     assert!(late <= 1, "{late} of 10 wakes were late");
-    assert_eq!(right.take_up(5_000, 6_000, 99, None).await.unwrap().len(), 11);
+    assert_eq!(right.take_up(5_000, 6_000, Most::of(99), None).await.unwrap().len(), 11);
 }
 
 /// As large as a forge sends, with texts that hold what PostgreSQL's text does not.
@@ -109,7 +109,7 @@ async fn a_delivery_of_25_mebibytes_is_kept_as_it_came() {
     new.event = "a\0b".into();
     new.headers = vec![("x-odd".into(), "\0".into())];
     store.receive(&tenant, new.clone()).await.unwrap();
-    let held = store.take_up(5_000, 6_000, 1, None).await.unwrap();
+    let held = store.take_up(5_000, 6_000, Most::of(1), None).await.unwrap();
     store.postpone(&claimant(&held[0]), 1, "not \0 now").await.unwrap();
     let kept = store.delivery(&tenant, &new.id).await.unwrap().unwrap();
     assert_eq!((&kept.event, &kept.headers, kept.size), (&new.event, &new.headers, 25 << 20));

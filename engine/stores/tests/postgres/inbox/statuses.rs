@@ -6,7 +6,9 @@ use super::{admission, claimant, delivery, receive, repository, revision, settle
 use stageway_core::delivery::{ReportState, StatusReport};
 use stageway_core::name::TenantId;
 use stageway_core::run::{RunEvent, RunStatus};
-use stageway_ports::{Batch, Inbox as _, NewStatus, Queue as _, Settlement, Store as _, Telling, Writer};
+use stageway_ports::{
+    Batch, Inbox as _, Most, NewStatus, Queue as _, Settlement, Store as _, Telling, Writer,
+};
 use std::collections::BTreeSet;
 
 /// One push that two have: one run. What was given by hand may be long.
@@ -39,7 +41,7 @@ fn fixed(context: u32) -> NewStatus {
 async fn a_status_is_given_to_one_of_two() {
     let (_, left, right) = two().await;
     receive(&left, delivery("d1", "shop", vec![])).await;
-    let claimed = left.take_up(5_000, 6_000, 1, None).await.unwrap();
+    let claimed = left.take_up(5_000, 6_000, Most::of(1), None).await.unwrap();
     let settlement = Settlement { statuses: (0..60).map(fixed).collect(), ..settlement() };
     left.settle(&claimant(&claimed[0]), settlement).await.unwrap();
     let mut all = BTreeSet::new();

@@ -1,6 +1,6 @@
 use super::{Kept, Letters};
 use crate::{Claimant, Claimed, Delivery, DeliveryFilter, NewDelivery, Received, Settlement, StoreError};
-use stageway_core::name::{ReceiptId, TenantId};
+use stageway_core::name::{ReceiptId, RepositoryId, TenantId};
 
 fn no_delivery(id: &ReceiptId) -> StoreError {
     StoreError::NotFound(format!("delivery {id}"))
@@ -63,8 +63,8 @@ impl Letters {
         self.kept(id).map(|kept| kept.body.clone())
     }
 
-    /// Numbers of what can be given out.
-    pub(super) fn open(&self, now: u64) -> Vec<u64> {
+    /// Numbers of what can be given out, and the repository of each.
+    pub(super) fn open(&self, now: u64) -> Vec<(u64, Option<RepositoryId>)> {
         let mut blocked = Vec::new();
         let mut open = Vec::new();
         for (number, kept) in self.deliveries.iter().filter(|(_, kept)| kept.is_open()) {
@@ -72,7 +72,7 @@ impl Letters {
             if !kept.is_free(now) {
                 blocked.extend(lane);
             } else if lane.is_none_or(|lane| !blocked.contains(&lane)) {
-                open.push(*number);
+                open.push((*number, lane.cloned()));
             }
         }
         open

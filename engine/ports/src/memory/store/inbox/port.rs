@@ -1,7 +1,7 @@
 use super::super::MemoryStore;
 use crate::{
-    Admission, Admitted, Claimant, Claimed, Delivery, DeliveryFilter, Inbox, NewDelivery, PendingStatus,
-    Received, RunOrigin, Settlement, StoreError,
+    Admission, Admitted, Claimant, Claimed, Delivery, DeliveryFilter, Inbox, Most, NewDelivery,
+    PendingStatus, Received, RunOrigin, Settlement, StoreError,
 };
 use async_trait::async_trait;
 use stageway_core::delivery::{Reference, Revision};
@@ -40,19 +40,21 @@ impl Inbox for MemoryStore {
         &self,
         now: u64,
         until: u64,
-        max: u32,
+        most: Most,
         except: Option<&TenantId>,
     ) -> Result<Vec<Claimed>, StoreError> {
         self.everywhere(|tenants| {
-            let mut open: Vec<(u64, TenantId)> = Vec::new();
+            let mut open: Vec<(u64, TenantId, Option<RepositoryId>)> = Vec::new();
             for (name, tenant) in tenants.iter().filter(|(name, _)| Some(*name) != except) {
-                open.extend(tenant.letters.open(now).into_iter().map(|number| (number, name.clone())));
+                let found = tenant.letters.open(now).into_iter();
+                open.extend(found.map(|(number, repository)| (number, name.clone(), repository)));
             }
             open.sort();
-            open.truncate(max as usize);
-            let claim =
-                |(number, name): (u64, TenantId)| tenants.get_mut(&name)?.letters.claim(&name, number, until);
-            open.into_iter().filter_map(claim).collect()
+            let chosen = most.chosen(open, |(_, name, repository)| (name.clone(), repository.clone()));
+            let claim = |(number, name, _): (u64, TenantId, Option<RepositoryId>)| {
+                tenants.get_mut(&name)?.letters.claim(&name, number, until)
+            };
+            chosen.into_iter().filter_map(claim).collect()
         })
         .await
     }
@@ -64,26 +66,30 @@ impl Inbox for MemoryStore {
         .await
     }
 
-    async fn settle(
+    async fn settle_all(
         &self,
-        claimant: &Claimant,
-        mut settlement: Settlement,
-    ) -> Result<Vec<Admitted>, StoreError> {
-        let numbers = |count: usize| -> Vec<_> { (0..count).map(|_| self.next_number()).collect() };
-        let (of_runs, of_statuses) = (numbers(settlement.runs.len()), numbers(settlement.statuses.len()));
-        self.write(&claimant.tenant, |tenant| {
-            tenant.letters.held(claimant)?;
-            tenant.letters.admits(&settlement.runs)?;
-            let runs = of_runs.into_iter().zip(std::mem::take(&mut settlement.runs));
-            let admitted = runs.map(|(number, run)| tenant.admit(number, run));
-            let admitted: Vec<Admitted> = admitted.collect::<Result<_, _>>()?;
-            settlement.outcome.runs.extend(admitted.iter().map(|admitted| admitted.run.clone()));
-            tenant.letters.settle(claimant, &settlement)?;
-            for (number, status) in of_statuses.into_iter().zip(settlement.statuses) {
-                tenant.tell(number, status);
+        tenant: &TenantId,
+        settlements: Vec<(Claimant, Settlement)>,
+    ) -> Result<Vec<Vec<Admitted>>, StoreError> {
+        self.write(tenant, |tenant| {
+            for (claimant, settlement) in &settlements {
+                tenant.letters.held(claimant)?;
+                tenant.letters.admits(&settlement.runs)?;
+            }
+            let mut all = Vec::with_capacity(settlements.len());
+            for (claimant, mut settlement) in settlements {
+                let runs = std::mem::take(&mut settlement.runs).into_iter();
+                let admitted = runs.map(|run| tenant.admit(self.next_number(), run));
+                let admitted: Vec<Admitted> = admitted.collect::<Result<_, _>>()?;
+                settlement.outcome.runs.extend(admitted.iter().map(|admitted| admitted.run.clone()));
+                tenant.letters.settle(&claimant, &settlement)?;
+                for status in settlement.statuses {
+                    tenant.tell(self.next_number(), status);
+                }
+                all.push(admitted);
             }
             tenant.changes += 1;
-            Ok(admitted)
+            Ok(all)
         })
         .await
     }
