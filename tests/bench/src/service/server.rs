@@ -114,20 +114,20 @@ webhooks: {{ bench: {{ repositories: bench, secrets: env:SECRET, deliveries-a-mi
             .current_dir(self.path("work"))
             .stdin(Stdio::piped())
             .spawn()?;
-        let (mut input, mut parent) = (git.stdin.take().context("its input")?, "refs/heads/main".to_owned());
+        let (mut input, mut parent) = (git.stdin.take().context("its input")?, "refs/heads/main^0".to_owned());
         let (at, mut count) = (SystemTime::now().duration_since(UNIX_EPOCH)?, 0);
         for pipeline in pipelines {
             let branch = format!("refs/heads/{prefix}{count}");
             write!(
                 input,
                 "commit {branch}\ncommitter bench <bench@example.invalid> {} +0000\ndata 8\na change\n\
-                 from {parent}^0\nM 100644 inline stageway.yaml\ndata {}\n{pipeline}\n",
+                 from {parent}\nM 100644 inline stageway.yaml\ndata {}\n{pipeline}\n",
                 at.as_secs(),
                 pipeline.len(),
             )?;
             (parent, count) = (branch, count + 1);
         }
-        write!(input, "reset refs/heads/main\nfrom {parent}^0\n")?;
+        write!(input, "reset refs/heads/main\nfrom {parent}\n")?;
         drop(input);
         ensure!(git.wait()?.success(), "git fast-import failed");
         let branches: Vec<String> = (0..count).map(|number| format!("{prefix}{number}")).collect();
