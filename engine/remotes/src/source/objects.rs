@@ -7,6 +7,7 @@ use stageway_ports::{Blobs, SourceError};
 use std::fmt::Display;
 use std::process::Stdio;
 use std::time::Duration;
+use tempfile::NamedTempFile;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::process::{Child, ChildStdin, ChildStdout};
 
@@ -58,6 +59,36 @@ pub(super) struct Header {
     pub(super) size: u64,
 }
 
+/// What was read of a file or link. Others read while it is stored.
+pub(super) enum Taken {
+    Link(String),
+    Small(Vec<u8>),
+    /// In a temporary file, of so many bytes.
+    Large(NamedTempFile, u64),
+}
+
+impl Taken {
+    /// The node, with its bytes in the blobs.
+    pub(super) async fn keep(self, entry: &Entry, blobs: &dyn Blobs) -> Result<Node, SourceError> {
+        let (content, size) = match self {
+            Self::Link(target) => return Ok(Node::Link { target }),
+            Self::Small(bytes) => {
+                let size = bytes.len() as u64;
+                (blobs.put(bytes).await.map_err(ours)?, size)
+            }
+            Self::Large(file, size) => (blobs.put_file(file.path()).await.map_err(ours)?, size),
+        };
+        if content.size != size {
+            return Err(unread(entry, &"it was stored with another size"));
+        }
+        Ok(Node::File { content, executable: entry.is_executable() })
+    }
+}
+
+fn unread(Entry { object, path, .. }: &Entry, problem: &dyn Display) -> SourceError {
+    SourceError::Unavailable(format!("object {object} of `{path}` cannot be read: {problem}"))
+}
+
 /// The open command. After an error its answers are no longer in step: it must be dropped.
 pub(super) struct Objects {
     _child: Child,
@@ -80,24 +111,16 @@ impl Objects {
         }
     }
 
-    /// A file or link of a tree, with its bytes in the blobs.
-    pub(super) async fn node(
-        &mut self,
-        entry: &Entry,
-        most: u64,
-        blobs: &dyn Blobs,
-    ) -> Result<Node, SourceError> {
-        let taken = tokio::time::timeout(PATIENCE, self.take(entry, most, blobs)).await;
+    /// A file or link of a tree, read.
+    pub(super) async fn node(&mut self, entry: &Entry, most: u64) -> Result<Taken, SourceError> {
+        let taken = tokio::time::timeout(PATIENCE, self.take(entry, most)).await;
         taken.unwrap_or_else(|_| {
             Err(SourceError::Limit(format!("`{}` took longer than {PATIENCE:?}", entry.path)))
         })
     }
 
-    async fn take(&mut self, entry: &Entry, most: u64, blobs: &dyn Blobs) -> Result<Node, SourceError> {
-        let unread = |problem: &dyn Display| {
-            let Entry { object, path, .. } = entry;
-            SourceError::Unavailable(format!("object {object} of `{path}` cannot be read: {problem}"))
-        };
+    async fn take(&mut self, entry: &Entry, most: u64) -> Result<Taken, SourceError> {
+        let unread = |problem: &dyn Display| unread(entry, problem);
         let header = self.begin(&entry.object).await.map_err(|problem| unread(&problem))?;
         let header = header.ok_or_else(|| unread(&"it is missing"))?;
         let size = header.size;
@@ -111,20 +134,14 @@ impl Objects {
         if entry.mode == LINK && size > MAX_LINK {
             return Err(SourceError::Unsupported(format!("`{}` is a link of {size} bytes", entry.path)));
         }
-        let content = if entry.mode == LINK || size <= SMALL {
-            let bytes = self.bytes(size).await.map_err(|error| unread(&error))?;
-            if entry.mode == LINK {
-                return Ok(Node::Link { target: git::text(&bytes, "link target")? });
-            }
-            blobs.put(bytes).await.map_err(ours)?
-        } else {
-            let file = self.file(size).await.map_err(|error| unread(&error))?;
-            blobs.put_file(file.path()).await.map_err(ours)?
-        };
-        if content.size != size {
-            return Err(unread(&"it was stored with another size"));
+        if entry.mode != LINK && size > SMALL {
+            return Ok(Taken::Large(self.file(size).await.map_err(|error| unread(&error))?, size));
         }
-        Ok(Node::File { content, executable: entry.is_executable() })
+        let bytes = self.bytes(size).await.map_err(|error| unread(&error))?;
+        Ok(match entry.mode {
+            LINK => Taken::Link(git::text(&bytes, "link target")?),
+            _ => Taken::Small(bytes),
+        })
     }
 
     /// A whole object of at most `max` bytes; none if nothing has that name.
@@ -180,8 +197,8 @@ impl Objects {
         Ok(bytes)
     }
 
-    async fn file(&mut self, size: u64) -> std::io::Result<tempfile::NamedTempFile> {
-        let file = tempfile::NamedTempFile::new()?;
+    async fn file(&mut self, size: u64) -> std::io::Result<NamedTempFile> {
+        let file = NamedTempFile::new()?;
         let mut target = tokio::fs::File::from_std(file.reopen()?);
         let copied = tokio::io::copy(&mut (&mut self.answers).take(size), &mut target).await?;
         target.flush().await?;

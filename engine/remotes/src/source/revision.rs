@@ -48,7 +48,8 @@ pub(super) async fn tree(
             }
             bytes += size;
             check(&entry, size, tree.len(), bytes, limits)?;
-            let node = objects.node(&entry, limits.file_bytes, blobs).await?;
+            let taken = objects.node(&entry, limits.file_bytes).await?;
+            let node = taken.keep(&entry, blobs).await?;
             tree.insert(path, node);
         }
     }

@@ -114,7 +114,8 @@ webhooks: {{ bench: {{ repositories: bench, secrets: env:SECRET, deliveries-a-mi
             .current_dir(self.path("work"))
             .stdin(Stdio::piped())
             .spawn()?;
-        let (mut input, mut parent) = (git.stdin.take().context("its input")?, "refs/heads/main^0".to_owned());
+        let (mut input, mut parent) =
+            (git.stdin.take().context("its input")?, "refs/heads/main^0".to_owned());
         let (at, mut count) = (SystemTime::now().duration_since(UNIX_EPOCH)?, 0);
         for pipeline in pipelines {
             let branch = format!("refs/heads/{prefix}{count}");

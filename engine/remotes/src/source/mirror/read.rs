@@ -3,10 +3,11 @@
 use super::Inner;
 use super::ancestry::Parted;
 use crate::source::git::{self, GitError};
-use crate::source::objects::{Entry, Header, Objects, entries};
+use crate::source::objects::{Entry, Header, Objects, Taken, entries};
 use crate::source::revision::check;
 use crate::source::store::unsupported;
 use crate::source::tree::TreeLimits;
+use futures::stream::{FuturesUnordered, StreamExt as _};
 use stageway_core::delivery::Revision;
 use stageway_core::workspace::{Node, Tree, WorkspacePath};
 use stageway_ports::SourceError;
@@ -15,6 +16,8 @@ use tokio::sync::MutexGuard;
 /// A tree object or a commit has at most this many bytes.
 const MAX_TREE: u64 = 64 << 20;
 const MAX_COMMIT: u64 = 4 << 20;
+/// Files that are stored at the same time.
+const AT_ONCE: usize = 8;
 /// Folders within folders.
 pub(super) const MAX_DEPTH: usize = 200;
 
@@ -38,11 +41,11 @@ impl Reading<'_> {
         Ok(self.object(name, MAX_TREE).await?.map(|(header, _)| header.object))
     }
 
-    async fn node(&mut self, inner: &Inner, entry: &Entry, most: u64) -> Result<Node, SourceError> {
+    async fn node(&mut self, entry: &Entry, most: u64) -> Result<Taken, SourceError> {
         let Some(mut objects) = self.0.take() else { return Err(gone()) };
-        let node = objects.node(entry, most, inner.blobs.as_ref()).await?;
+        let taken = objects.node(entry, most).await?;
         *self.0 = Some(objects);
-        Ok(node)
+        Ok(taken)
     }
 }
 
@@ -96,6 +99,8 @@ impl Inner {
         let mut tree = Tree::default();
         let mut bytes = 0;
         let mut pending = vec![(format!("{revision}^{{tree}}"), String::new(), 0)];
+        // While some are stored, the next ones are read.
+        let (mut storing, mut wanted) = (FuturesUnordered::new(), Vec::new());
         while let Some((object, prefix, depth)) = pending.pop() {
             for mut entry in self.level(&object).await? {
                 entry.path = format!("{prefix}{}", entry.path);
@@ -107,11 +112,17 @@ impl Inner {
                     pending.push((entry.object, format!("{}/", entry.path), depth + 1));
                     continue;
                 }
+                wanted.push(entry);
+            }
+            loop {
+                while storing.len() < AT_ONCE
+                    && let Some(entry) = wanted.pop()
+                {
+                    storing.push(self.stored(entry, limits.file_bytes));
+                }
+                let Some(stored) = storing.next().await else { break };
+                let (entry, node): (Entry, Node) = stored?;
                 let path = WorkspacePath::new(entry.path.clone()).map_err(unsupported)?;
-                let node = match entry.is_submodule() {
-                    true => Node::Folder,
-                    false => self.node(&entry, limits.file_bytes).await?,
-                };
                 let size = if let Node::File { content, .. } = &node { content.size } else { 0 };
                 bytes += size;
                 check(&entry, size, tree.len(), bytes, limits)?;
@@ -127,11 +138,20 @@ impl Inner {
         entries(&bytes, header.object.len() / 2)
     }
 
+    async fn stored(&self, entry: Entry, most: u64) -> Result<(Entry, Node), SourceError> {
+        let node = match entry.is_submodule() {
+            true => Node::Folder,
+            false => self.node(&entry, most).await?,
+        };
+        Ok((entry, node))
+    }
+
     async fn node(&self, entry: &Entry, most: u64) -> Result<Node, SourceError> {
         if let (Some(content), false) = (self.known(&entry.object), entry.is_link()) {
             return Ok(Node::File { content, executable: entry.is_executable() });
         }
-        let node = self.objects().await?.node(self, entry, most).await?;
+        let taken = self.objects().await?.node(entry, most).await?;
+        let node = taken.keep(entry, self.blobs.as_ref()).await?;
         if let Node::File { content, .. } = &node {
             self.learn(&entry.object, *content);
         }
