@@ -82,16 +82,19 @@ fn main() -> Result<()> {
         !cfg!(debug_assertions),
         "the benchmark measures optimised code: start it with `tests/bench/run`"
     );
+    let disk = arguments.directory.clone().unwrap_or_else(std::env::temp_dir);
+    // All of it goes at the end: some file systems remember for minutes what was deleted, and make new files slower then.
+    let states = tempfile::Builder::new().prefix("stageway-bench-").tempdir_in(&disk)?;
     let bench = Arc::new(Bench {
         binary: binary(arguments.binary.as_deref())?,
-        directory: arguments.directory.clone().unwrap_or_else(std::env::temp_dir),
+        directory: states.path().to_owned(),
         quick: arguments.quick,
     });
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let wanted = |name: &&&str| {
         arguments.measures.is_empty() || arguments.measures.iter().any(|wanted| wanted == **name)
     };
-    let mut table = Table::new(&bench.directory);
+    let mut table = Table::new(&disk);
     let mut failed = Vec::new();
     for name in ALL.iter().filter(wanted) {
         bench.say(name);

@@ -72,7 +72,8 @@ impl Registries for NoRegistries {
 impl World {
     /// A new state with these plugins.
     pub(crate) async fn new(bench: &Bench, plugins: &[(&str, Vec<u8>)]) -> Result<Self> {
-        let directory = tempfile::tempdir_in(&bench.directory)?;
+        let mut directory = tempfile::tempdir_in(&bench.directory)?;
+        directory.disable_cleanup(true);
         let state = directory.path();
         std::fs::create_dir(state.join("plugins"))?;
         for (name, bytes) in plugins {

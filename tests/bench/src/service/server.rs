@@ -52,7 +52,9 @@ impl Place {
 
     /// With more lines of configuration.
     pub(crate) fn with(bench: &Bench, pipeline: &str, more: &str) -> Result<(Self, String)> {
-        let place = Self { directory: tempfile::tempdir_in(&bench.directory)?, binary: bench.binary.clone() };
+        let mut directory = tempfile::tempdir_in(&bench.directory)?;
+        directory.disable_cleanup(true);
+        let place = Self { directory, binary: bench.binary.clone() };
         for folder in ["plugins", "work", "state"] {
             fs::create_dir(place.path(folder))?;
         }

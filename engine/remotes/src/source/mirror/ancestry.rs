@@ -110,6 +110,11 @@ impl Inner {
         Ok(walk.told())
     }
 
+    /// Whether this is the whole name of a commit that was read.
+    pub(super) fn knows(&self, commit: &str) -> bool {
+        self.kin.lock().unwrap_or_else(PoisonError::into_inner).contains_key(commit)
+    }
+
     /// Where a commit stands; none if it is not here, or one too many would be read.
     async fn kin(&self, commit: &Arc<str>, read: &mut u32) -> Result<Option<Kin>, SourceError> {
         if let Some(kin) = self.kin.lock().unwrap_or_else(PoisonError::into_inner).get(commit) {

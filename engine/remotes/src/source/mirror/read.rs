@@ -65,6 +65,9 @@ impl Inner {
 
     /// The name of the commit that a revision leads to; none if it is not here.
     pub(super) async fn peeled(&self, revision: &str) -> Result<Option<String>, SourceError> {
+        if self.knows(revision) {
+            return Ok(Some(revision.to_owned()));
+        }
         self.objects().await?.name(&format!("{revision}^{{commit}}")).await
     }
 
