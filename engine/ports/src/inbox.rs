@@ -413,7 +413,7 @@ pub trait Inbox: Send + Sync {
     async fn settle_all(
         &self,
         tenant: &TenantId,
-        settlements: Vec<(Claimant, Settlement)>,
+        settlements: &[(Claimant, Settlement)],
     ) -> Result<Vec<Vec<Admitted>>, StoreError>;
 
     /// Writes down what became of one delivery, and makes its runs; answers them in their order.
@@ -421,8 +421,8 @@ pub trait Inbox: Send + Sync {
     /// # Errors
     /// Those of [`Inbox::settle_all`].
     async fn settle(&self, claimant: &Claimant, settlement: Settlement) -> Result<Vec<Admitted>, StoreError> {
-        let one = vec![(claimant.clone(), settlement)];
-        Ok(self.settle_all(&claimant.tenant, one).await?.into_iter().flatten().collect())
+        let one = [(claimant.clone(), settlement)];
+        Ok(self.settle_all(&claimant.tenant, &one).await?.into_iter().flatten().collect())
     }
 
     /// Puts a delivery off: it is due again at `due`.

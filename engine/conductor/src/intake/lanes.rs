@@ -8,6 +8,7 @@ use stageway_core::plan::Backoff;
 use stageway_ports::{Admitted, Claimant, Claimed, Most, Settlement, StoreError};
 use std::collections::BTreeMap;
 use std::pin::pin;
+use std::slice;
 use std::time::Duration;
 use tokio::sync::{OnceCell, mpsc};
 
@@ -185,29 +186,38 @@ impl Intake {
 
     /// Settles those in a row, or puts them off where one before them is put off.
     async fn settle(&self, ready: Vec<(&Claimed, Settlement)>, put_off: &mut Option<u64>) {
-        let (Some((first, _)), None) = (ready.first(), &put_off) else {
-            for (one, _) in ready {
-                self.put_off(one, Trouble::Later(BEHIND.into()), put_off).await;
-            }
+        let ready = ready.into_iter().map(|(one, settlement)| (one, (claimant(one), settlement)));
+        let (of, settlements): (Vec<&Claimed>, Vec<_>) = ready.unzip();
+        if put_off.is_none() && self.settle_at_once(&of, &settlements).await.is_ok() {
             return;
-        };
-        let of = |(one, settlement): &(&Claimed, Settlement)| (claimant(one), settlement.clone());
-        let settled = self.inbox.settle_all(&first.tenant, ready.iter().map(of).collect()).await;
-        match settled {
-            Ok(admitted) => {
-                ready.iter().zip(admitted).for_each(|((one, _), admitted)| self.tell(one, admitted));
-            }
-            // One of them may be another's by now: the others are not.
-            Err(_) if ready.len() > 1 => {
-                for one in ready {
-                    Box::pin(self.settle(vec![one], put_off)).await;
+        }
+        // One of them may be another's by now: the others are not.
+        for (one, settlement) in of.iter().zip(&settlements) {
+            let settled = match put_off {
+                Some(_) => Err(Trouble::Later(BEHIND.into())),
+                None => {
+                    self.settle_at_once(&[*one], slice::from_ref(settlement)).await.map_err(Trouble::Store)
                 }
+            };
+            if let Err(trouble) = settled {
+                self.put_off(one, trouble, put_off).await;
             }
-            Err(error) => self.put_off(first, Trouble::Store(error), put_off).await,
         }
     }
 
-    /// Tells everybody that a delivery is settled.
+    /// Settles all or none, and tells everybody.
+    async fn settle_at_once(
+        &self,
+        of: &[&Claimed],
+        settlements: &[(Claimant, Settlement)],
+    ) -> Result<(), StoreError> {
+        let Some(first) = of.first() else { return Ok(()) };
+        let admitted = self.inbox.settle_all(&first.tenant, settlements).await?;
+        of.iter().zip(admitted).for_each(|(one, admitted)| self.tell(one, admitted));
+        Ok(())
+    }
+
+    /// A delivery is settled.
     fn tell(&self, claimed: &Claimed, admitted: Vec<Admitted>) {
         for Admitted { run, number, new } in admitted {
             tracing::info!(

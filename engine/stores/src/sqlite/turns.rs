@@ -76,8 +76,7 @@ type Held = OwnedMappedMutexGuard<Option<Group>, Group>;
 
 /// One transaction. Dropped before [`Turns::end`] it never was.
 ///
-/// Not sqlx's own: SQLite ends a transaction by itself when the disk is full or fails, and sqlx then counts one that is
-/// open for ever, so that no other begins on that connection.
+/// Not the library's own, which borrows its connection: a turn is kept over calls, and ends in another thread.
 pub(super) struct Turn {
     group: Held,
     turns: Arc<Turns>,

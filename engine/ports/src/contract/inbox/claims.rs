@@ -126,13 +126,13 @@ pub async fn several_settle_together_or_not_at_all(fixture: &dyn InboxFixture) {
         let of = |(one, fence): (&Claimed, u64)| (Claimant { fence, ..claimant(one) }, settlement());
         held.iter().zip(fences).map(of).collect::<Vec<_>>()
     };
-    let refused = inbox.settle_all(&tenant("one"), all([1, 9, 1])).await;
+    let refused = inbox.settle_all(&tenant("one"), &all([1, 9, 1])).await;
     assert!(matches!(refused, Err(StoreError::Conflict(_))), "{refused:?}");
     for id in ["d1", "d2", "d3"] {
         let kept = inbox.delivery(&tenant("one"), &receipt(id)).await.unwrap().unwrap();
         assert_eq!(kept.outcome, None, "{id}");
     }
-    assert_eq!(inbox.settle_all(&tenant("one"), all([1, 1, 1])).await.unwrap(), vec![vec![]; 3]);
+    assert_eq!(inbox.settle_all(&tenant("one"), &all([1, 1, 1])).await.unwrap(), vec![vec![]; 3]);
     for id in ["d1", "d2", "d3"] {
         let kept = inbox.delivery(&tenant("one"), &receipt(id)).await.unwrap().unwrap();
         assert_eq!(kept.outcome, Some(outcome("done")), "{id}");

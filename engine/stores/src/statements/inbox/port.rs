@@ -43,9 +43,9 @@ impl Inbox for Handle {
     async fn settle_all(
         &self,
         tenant: &TenantId,
-        settlements: Vec<(Claimant, Settlement)>,
+        settlements: &[(Claimant, Settlement)],
     ) -> Answer<Vec<Vec<Admitted>>> {
-        writing!(self, tenant, settle_all(&settlements))
+        writing!(self, tenant, settle_all(settlements))
     }
 
     async fn postpone(&self, claimant: &Claimant, due: u64, trouble: &str) -> Answer<()> {

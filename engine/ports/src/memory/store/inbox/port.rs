@@ -69,20 +69,21 @@ impl Inbox for MemoryStore {
     async fn settle_all(
         &self,
         tenant: &TenantId,
-        settlements: Vec<(Claimant, Settlement)>,
+        settlements: &[(Claimant, Settlement)],
     ) -> Result<Vec<Vec<Admitted>>, StoreError> {
         self.write(tenant, |tenant| {
-            for (claimant, settlement) in &settlements {
+            for (claimant, settlement) in settlements {
                 tenant.letters.held(claimant)?;
                 tenant.letters.admits(&settlement.runs)?;
             }
             let mut all = Vec::with_capacity(settlements.len());
-            for (claimant, mut settlement) in settlements {
+            for (claimant, settlement) in settlements {
+                let mut settlement = settlement.clone();
                 let runs = std::mem::take(&mut settlement.runs).into_iter();
                 let admitted = runs.map(|run| tenant.admit(self.next_number(), run));
                 let admitted: Vec<Admitted> = admitted.collect::<Result<_, _>>()?;
                 settlement.outcome.runs.extend(admitted.iter().map(|admitted| admitted.run.clone()));
-                tenant.letters.settle(&claimant, &settlement)?;
+                tenant.letters.settle(claimant, &settlement)?;
                 for status in settlement.statuses {
                     tenant.tell(self.next_number(), status);
                 }
