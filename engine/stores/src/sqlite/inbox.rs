@@ -53,7 +53,9 @@ impl SqliteStore {
         except: Option<&TenantId>,
     ) -> Result<Vec<Claimed>> {
         // Mostly there is nothing, and nobody's turn is taken for that.
-        let open = open(&mut *self.inner.readers.acquire().await?, (now, Most::of(1), except)).await?;
+        let mut reader = self.inner.readers.acquire().await?;
+        let open = open(&mut reader, (now, Most::of(1), except)).await?;
+        drop(reader);
         let Some((tenant, _)) = open.into_iter().next() else { return Ok(Vec::new()) };
         let mut write = self.write(&tenant).await?;
         let claimed = write.claim_open((now, most, except), until).await;
@@ -64,7 +66,7 @@ impl SqliteStore {
     pub(super) async fn end_claims(&self) -> Result<()> {
         let mut turn = self.inner.turns.begin().await?;
         let ended = sql::query("UPDATE delivery SET claimed_until = 0 WHERE settled_at IS NULL");
-        let ended = ended.execute(&mut *turn).await.map(drop).map_err(Failure::from);
+        let ended = ended.execute(&mut turn).await.map(drop).map_err(Failure::from);
         self.inner.turns.end(turn, ended, None).await
     }
 
@@ -72,7 +74,7 @@ impl SqliteStore {
     pub(super) async fn pending_statuses(&self, now: u64, max: u32) -> Result<Vec<PendingStatus>> {
         let mut sql = self.inner.readers.acquire().await?;
         let rows: Vec<StatusRow> =
-            sql::query_as(PENDING).bind(int(now)).bind(limit(max)).fetch_all(&mut *sql).await?;
+            sql::query_as(PENDING).bind(int(now)).bind(limit(max)).fetch_all(&mut sql).await?;
         rows.into_iter().map(pending).collect()
     }
 
@@ -123,7 +125,7 @@ impl Write {
         )
         .bind(number)
         .bind(int(until))
-        .fetch_one(&mut *self.sql)
+        .fetch_one(&mut self.sql)
         .await?;
         Ok(fence)
     }

@@ -25,7 +25,7 @@ impl Write {
         .bind(row.seq)
         .bind(row.part)
         .bind(row.body.as_str())
-        .execute(&mut *self.sql)
+        .execute(&mut self.sql)
         .await?;
         if done.rows_affected() == 0 && !row.is_same_as(&self.body(run, row).await?) {
             return Err(refusal::another_record(&row.stage, row.attempt, row.seq).into());
@@ -45,7 +45,7 @@ impl Write {
         .bind(row.attempt)
         .bind(row.seq)
         .bind(row.part)
-        .fetch_one(&mut *self.sql)
+        .fetch_one(&mut self.sql)
         .await?;
         Ok(body)
     }

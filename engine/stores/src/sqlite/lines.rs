@@ -36,7 +36,7 @@ impl Write {
         .bind(origin_text(&line.origin))
         .bind(plugin_seq(line))
         .bind(&line.text)
-        .execute(&mut *self.sql)
+        .execute(&mut self.sql)
         .await?;
         Ok(done.rows_affected())
     }

@@ -56,6 +56,8 @@ mod readers;
 mod reports;
 mod runs;
 mod sql;
+// Those of PostgreSQL have to be named.
+#[allow(clippy::explicit_auto_deref)]
 #[path = "../statements/mod.rs"]
 mod statements;
 mod transaction;

@@ -28,7 +28,7 @@ impl Write {
         .bind(report.seq)
         .bind(report.ordinal)
         .bind(json(report)?)
-        .execute(&mut *self.sql)
+        .execute(&mut self.sql)
         .await?;
         Ok(done.rows_affected())
     }

@@ -12,7 +12,7 @@ impl Write {
              ON CONFLICT (id) DO UPDATE SET runs = runs + 1 RETURNING runs",
         )
         .bind(self.tenant.as_str())
-        .fetch_one(&mut *self.sql)
+        .fetch_one(&mut self.sql)
         .await?;
         Ok(number)
     }
@@ -31,7 +31,7 @@ impl Write {
         .bind(run.as_str())
         .bind(int(from))
         .bind(json(&bodies)?)
-        .execute(&mut *self.sql)
+        .execute(&mut self.sql)
         .await?;
         Ok(())
     }

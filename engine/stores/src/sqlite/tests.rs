@@ -20,7 +20,7 @@ async fn opened() -> (tempfile::TempDir, SqliteStore) {
 }
 
 async fn pragma(store: &SqliteStore, name: &'static str) -> i64 {
-    sql::query_scalar(name).fetch_one(&mut *store.inner.turns.begin().await.unwrap()).await.unwrap()
+    sql::query_scalar(name).fetch_one(&mut store.inner.turns.begin().await.unwrap()).await.unwrap()
 }
 
 #[tokio::test]
@@ -43,7 +43,7 @@ async fn every_commit_is_flushed() {
     let (_directory, store) = opened().await;
     assert_eq!(pragma(&store, "PRAGMA synchronous").await, 2, "FULL");
     let mode: String = sql::query_scalar("PRAGMA journal_mode")
-        .fetch_one(&mut *store.inner.turns.begin().await.unwrap())
+        .fetch_one(&mut store.inner.turns.begin().await.unwrap())
         .await
         .unwrap();
     assert_eq!(mode, "wal");
@@ -65,7 +65,7 @@ async fn every_table_carries_its_tenant() {
     let (_directory, store) = opened().await;
     let tables: Vec<String> =
         sql::query_scalar("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")
-            .fetch_all(&mut *store.inner.turns.begin().await.unwrap())
+            .fetch_all(&mut store.inner.turns.begin().await.unwrap())
             .await
             .unwrap();
     assert!(tables.len() > 10);
@@ -73,7 +73,7 @@ async fn every_table_carries_its_tenant() {
         let found: Option<i64> =
             sql::query_scalar("SELECT \"notnull\" FROM pragma_table_info(?1) WHERE name = 'tenant'")
                 .bind(table)
-                .fetch_optional(&mut *store.inner.turns.begin().await.unwrap())
+                .fetch_optional(&mut store.inner.turns.begin().await.unwrap())
                 .await
                 .unwrap();
         assert_eq!(found, Some(1), "{table}");

@@ -44,7 +44,7 @@ impl Read {
     pub(super) async fn changes(&mut self) -> Result<u64> {
         let found: Option<i64> = sql::query_scalar("SELECT changes FROM tenant WHERE id = ?1")
             .bind(self.tenant.as_str())
-            .fetch_optional(&mut *self.sql)
+            .fetch_optional(&mut self.sql)
             .await?;
         Ok(found.map_or(Ok(0), |changes| count("the changes of a tenant", changes))?)
     }
