@@ -78,14 +78,17 @@ async fn blocks_of_appends(copies: u32) -> i64 {
     blocks(&url).await - before
 }
 
-/// What was counted when every other session was over: each adds its own at the latest when it ends.
+/// Those of our tables and their indexes: a session also reads the server's own, as many as there are sessions. Counted when
+/// every other session is over: each adds its own at the latest when it ends.
 async fn blocks(url: &str) -> i64 {
     let mut sql = server().connection(url).await;
     loop {
         let (others, blocks): (i64, i64) = sqlx::query_as(
             "SELECT (SELECT count(*) FROM pg_stat_activity
-                 WHERE datname = current_database() AND pid <> pg_backend_pid()), blks_read + blks_hit
-               FROM pg_stat_database WHERE datname = current_database()",
+                 WHERE datname = current_database() AND pid <> pg_backend_pid()),
+               sum(heap_blks_read + heap_blks_hit + coalesce(idx_blks_read, 0) + coalesce(idx_blks_hit, 0)
+                 + coalesce(toast_blks_read, 0) + coalesce(toast_blks_hit, 0))::bigint
+               FROM pg_statio_user_tables",
         )
         .fetch_one(&mut sql)
         .await
