@@ -6,6 +6,7 @@ use super::patient::patiently;
 use k8s_openapi::api::core::v1::Pod;
 use kube::Error;
 use kube::api::PostParams;
+use kube::core::Status;
 use stageway_core::name::TaskName;
 use stageway_ports::TaskError;
 use std::time::{Duration, Instant};
@@ -54,10 +55,31 @@ impl Cluster {
             Err(Error::Api(status)) if status.is_already_exists() => {
                 self.known(name).await.map(|pod| Created::Made(Box::new(pod)))
             }
-            Err(Error::Api(status)) if status.code == 403 && status.message.contains("exceeded quota") => {
-                Ok(Created::Full(status.message))
-            }
+            Err(Error::Api(status)) if is_full(&status) => Ok(Created::Full(status.message)),
             Err(error) => Err(refused(error)),
         }
+    }
+}
+
+/// Whether there may be room later: the quota is full, or so many were counted at once that the API server gave up
+/// (its admission tries thrice, and tells of the conflict then).
+fn is_full(status: &Status) -> bool {
+    status.code == 403 && status.message.contains("exceeded quota") || status.is_conflict()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_quota_that_many_count_at_once_is_asked_again() {
+        let says = |code, reason: &str, message: &str| {
+            let (reason, message) = (reason.to_owned(), message.to_owned());
+            is_full(&Status { code, reason, message, ..Status::default() })
+        };
+        assert!(says(403, "Forbidden", "pods \"a\" is forbidden: exceeded quota: tenant"));
+        assert!(says(409, "Conflict", "Operation cannot be fulfilled on resourcequotas \"tenant\""));
+        assert!(!says(403, "Forbidden", "pods \"a\" is forbidden: violates PodSecurity"));
+        assert!(!says(409, "AlreadyExists", "pods \"a\" already exists"));
     }
 }
