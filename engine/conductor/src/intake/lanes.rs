@@ -188,7 +188,7 @@ impl Intake {
     async fn settle(&self, ready: Vec<(&Claimed, Settlement)>, put_off: &mut Option<u64>) {
         let ready = ready.into_iter().map(|(one, settlement)| (one, (claimant(one), settlement)));
         let (of, settlements): (Vec<&Claimed>, Vec<_>) = ready.unzip();
-        if put_off.is_none() && self.settle_at_once(&of, &settlements).await.is_ok() {
+        if of.len() > 1 && put_off.is_none() && self.settle_at_once(&of, &settlements).await.is_ok() {
             return;
         }
         // One of them may be another's by now: the others are not.

@@ -1,6 +1,6 @@
 use super::BUSY;
-use super::sql::is_busy;
 use crate::shared::Unreadable;
+use rusqlite::ErrorCode;
 use stageway_ports::StoreError;
 use std::path::Path;
 use thiserror::Error;
@@ -50,7 +50,8 @@ impl Failure {
 
     /// Another process is in the way; asking again may help.
     pub(super) fn is_busy(&self) -> bool {
-        matches!(self, Self::Sql(error) if is_busy(error))
+        matches!(self, Self::Sql(error)
+            if matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked)))
     }
 }
 
@@ -58,7 +59,7 @@ const RESTORE: &str = "restore the file from a backup, or move it away and begin
 
 /// What helps, by <https://sqlite.org/rescode.html>.
 fn remedy_of(error: &rusqlite::Error) -> &'static str {
-    use rusqlite::ErrorCode::*;
+    use ErrorCode::*;
     match error.sqlite_error_code() {
         Some(DatabaseBusy | DatabaseLocked) => {
             "another process holds the file for too long: see who has it open"

@@ -3,7 +3,7 @@
 use super::dialect::Connection;
 use super::statements::inbox::{OpenRow, StatusRow, chosen, free, pending, pending_rows, unfollowed};
 use super::transaction::Write;
-use super::{Failure, Result, SqliteStore, sql};
+use super::{Result, SqliteStore, sql};
 use crate::shared::{int, limit};
 use stageway_core::name::{RepositoryId, RunId, TenantId};
 use stageway_ports::{Claimed, Most, PendingStatus, RunOrigin};
@@ -66,7 +66,7 @@ impl SqliteStore {
     pub(super) async fn end_claims(&self) -> Result<()> {
         let mut turn = self.inner.turns.begin().await?;
         let ended = sql::query("UPDATE delivery SET claimed_until = 0 WHERE settled_at IS NULL");
-        let ended = ended.execute(&mut turn).await.map(drop).map_err(Failure::from);
+        let ended = ended.execute(&mut turn).await.map(drop);
         self.inner.turns.end(turn, ended, None).await
     }
 
@@ -90,7 +90,8 @@ async fn open(
 ) -> Result<Vec<(TenantId, i64)>> {
     let mut rows: Vec<OpenRow> = Vec::new();
     for statement in [OLDEST, OF_LANES] {
-        if rows.len() < most.all() as usize {
+        // Whoever has some asks again for the others.
+        if rows.is_empty() {
             rows = sql::query_as(statement)
                 .bind(int(now))
                 .bind(limit(most.all()))

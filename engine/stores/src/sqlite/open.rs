@@ -2,15 +2,15 @@ use super::changes::Watcher;
 use super::file::File;
 use super::migrate::migrate;
 use super::readers::Readers;
+use super::sql::patiently;
 use super::turns::Turns;
-use super::{BUSY, Inner, Result, SqliteStore};
+use super::{Inner, Result, SqliteStore};
 use crate::shared::Board;
 use stageway_ports::{Blobs, StoreError};
 use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 impl SqliteStore {
     /// Opens the database, and makes it with its directory where there is none. It is brought to this engine's schema. What
@@ -45,7 +45,9 @@ async fn open(file: &File, blobs: Arc<dyn Blobs>) -> Result<SqliteStore> {
     let directory = file.path().parent().filter(|parent| !parent.as_os_str().is_empty());
     let directory = directory.unwrap_or(Path::new("."));
     DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
-    prepare(file).await?;
+    // Into WAL mode, and to the newest schema. While another process does the same, SQLite answers busy at once where waiting
+    // could deadlock.
+    patiently(|| migrate(&mut file.made()?)).await?;
     // The new file's name is durable only with its directory.
     std::fs::File::open(directory)?.sync_all()?;
     let board = Arc::new(Board::default());
@@ -54,18 +56,4 @@ async fn open(file: &File, blobs: Arc<dyn Blobs>) -> Result<SqliteStore> {
     let watcher = Watcher::start(file.reading()?, readers.clone(), directory, &board);
     let inner = Inner { file: file.clone(), turns, blobs, readers, board, _watcher: watcher };
     Ok(SqliteStore { inner: Arc::new(inner) })
-}
-
-/// Puts the file into WAL mode and migrates it. While another process does the same, SQLite answers busy at once where
-/// waiting could deadlock, so the waiting is done here.
-async fn prepare(file: &File) -> Result<()> {
-    let begun = Instant::now();
-    loop {
-        match file.made().and_then(|mut connection| migrate(&mut connection)) {
-            Err(failure) if failure.is_busy() && begun.elapsed() < BUSY => {
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
-            done => return done,
-        }
-    }
 }

@@ -4,9 +4,9 @@
 //! thread that would do it. What takes longer keeps no thread of the runtime from its work: another process that holds the
 //! file is waited for by the clock, the many rows of a list are read as blocking work, and only `turns` flushes.
 
-use super::BUSY;
+use super::{BUSY, Failure, Result};
 use rusqlite::types::{FromSql, ToSqlOutput, Value, ValueRef};
-use rusqlite::{CachedStatement, Error, ErrorCode, Result, Row};
+use rusqlite::{CachedStatement, Error, Row};
 use std::time::{Duration, Instant};
 use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::time::sleep;
@@ -18,11 +18,6 @@ const AT_ONCE: usize = 256;
 /// Between two tries, while another process holds the file.
 const PAUSES: [Duration; 2] = [Duration::from_millis(1), Duration::from_millis(25)];
 
-/// Whether another process holds the file.
-pub(super) fn is_busy(error: &Error) -> bool {
-    matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
-}
-
 /// Does something as soon as no other process holds the file, for [`BUSY`] at most.
 ///
 /// What is done has its connection for itself (`&mut`), so that a wait may go on in another thread.
@@ -30,7 +25,7 @@ pub(super) async fn patiently<T>(mut done: impl FnMut() -> Result<T>) -> Result<
     let (begun, [mut pause, longest]) = (Instant::now(), PAUSES);
     loop {
         match done() {
-            Err(error) if is_busy(&error) && begun.elapsed() < BUSY => sleep(pause).await,
+            Err(failure) if failure.is_busy() && begun.elapsed() < BUSY => sleep(pause).await,
             done => return done,
         }
         pause = (pause * 2).min(longest);
@@ -70,7 +65,7 @@ pub(crate) struct Query<'q> {
 /// A statement with its arguments, and how its rows are read.
 pub(crate) struct QueryAs<'q, O> {
     query: Query<'q>,
-    read: fn(&Row<'_>) -> Result<O>,
+    read: fn(&Row<'_>) -> rusqlite::Result<O>,
 }
 
 /// What a statement has done.
@@ -93,7 +88,7 @@ impl<'q> Query<'q> {
     }
 
     pub(crate) async fn execute(self, on: &mut Connection) -> Result<Done> {
-        let execute = || self.prepared(on)?.raw_execute();
+        let execute = || Ok(self.prepared(on)?.raw_execute()?);
         Ok(Done { rows: patiently(execute).await? as u64 })
     }
 
@@ -126,7 +121,7 @@ impl<'q, O> QueryAs<'q, O> {
     }
 
     pub(crate) async fn fetch_one(self, on: &mut Connection) -> Result<O> {
-        self.fetch_optional(on).await?.ok_or(Error::QueryReturnedNoRows)
+        self.fetch_optional(on).await?.ok_or(Failure::Sql(Error::QueryReturnedNoRows))
     }
 
     fn all(&self, on: &mut Connection) -> Result<Vec<O>> {
@@ -197,13 +192,13 @@ owned!(bool, i32, i64, u8, u32, String);
 
 /// A row of some columns.
 pub(crate) trait Columns: Sized {
-    fn read(row: &Row<'_>) -> Result<Self>;
+    fn read(row: &Row<'_>) -> rusqlite::Result<Self>;
 }
 
 macro_rules! columns {
     ($($column:ident $at:literal),*) => {
         impl<$($column: FromSql),*> Columns for ($($column,)*) {
-            fn read(row: &Row<'_>) -> Result<Self> {
+            fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
                 Ok(($(row.get::<_, $column>($at)?,)*))
             }
         }

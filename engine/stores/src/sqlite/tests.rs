@@ -80,6 +80,13 @@ async fn every_table_carries_its_tenant() {
     }
 }
 
+/// How SQLite does a statement, step by step.
+async fn plan(store: &SqliteStore, statement: &str) -> Vec<String> {
+    let turn = store.inner.turns.begin().await.unwrap();
+    let mut explain = turn.prepare(&format!("EXPLAIN QUERY PLAN {statement}")).unwrap();
+    explain.raw_query().mapped(|row| row.get("detail")).collect::<Result<_, _>>().unwrap()
+}
+
 /// What is asked of the queue at every look is read from an index, in its order.
 #[tokio::test]
 async fn a_turn_is_looked_up_in_an_index() {
@@ -93,10 +100,7 @@ async fn a_turn_is_looked_up_in_an_index() {
         queue::MEND_LEASED,
         queue::MEND_BEHIND,
     ] {
-        let turn = store.inner.turns.begin().await.unwrap();
-        let mut explain = turn.prepare(&format!("EXPLAIN QUERY PLAN {statement}")).unwrap();
-        let steps = explain.raw_query().mapped(|row| row.get("detail"));
-        let plan = steps.collect::<Result<Vec<String>, _>>().unwrap().join("\n");
+        let plan = plan(&store, statement).await.join("\n");
         // Each search of the runs has an index, but the last step of an update to the row itself.
         let whole = plan.contains("PRIMARY KEY (tenant=?)");
         let index = ["run_turn", "run_lane", "run_yields"].iter().any(|name| plan.contains(name));
@@ -111,10 +115,7 @@ async fn a_turn_is_looked_up_in_an_index() {
 #[tokio::test]
 async fn lanes_are_looked_up_in_an_index() {
     let (_directory, store) = opened().await;
-    let turn = store.inner.turns.begin().await.unwrap();
-    let mut explain = turn.prepare(&format!("EXPLAIN QUERY PLAN {OF_LANES}")).unwrap();
-    let steps = explain.raw_query().mapped(|row| row.get("detail"));
-    let plan = steps.collect::<Result<Vec<String>, _>>().unwrap();
+    let plan = plan(&store, OF_LANES).await;
     for step in plan.iter().filter(|step| step.contains("SCAN")) {
         assert!(step.contains("lane") || step == "SCAN CONSTANT ROW", "{}", plan.join("\n"));
     }

@@ -238,8 +238,9 @@ impl Group {
         Ok(Self { connection, state: State::Idle, changed: BTreeSet::new(), over: Vec::new() })
     }
 
-    fn run(&mut self, statement: &str) -> rusqlite::Result<()> {
-        self.connection.prepare_cached(statement)?.execute([]).map(drop)
+    fn run(&mut self, statement: &str) -> Result<()> {
+        self.connection.prepare_cached(statement)?.execute([])?;
+        Ok(())
     }
 
     fn commit(&mut self) -> Result<()> {
@@ -247,7 +248,7 @@ impl Group {
             let tenants = json(&self.changed)?;
             self.connection.prepare_cached(COUNT_CHANGES)?.execute([tenants])?;
         }
-        Ok(self.run("COMMIT")?)
+        self.run("COMMIT")
     }
 
     /// Undoes the turn that is under way.

@@ -72,10 +72,11 @@ impl Read {
     }
 
     pub(crate) async fn body(&mut self, id: &ReceiptId) -> Result<Option<Vec<u8>>> {
-        Ok(sql::query_scalar("SELECT body FROM delivery_body WHERE tenant = $1 AND id = $2")
+        let body = sql::query_scalar("SELECT body FROM delivery_body WHERE tenant = $1 AND id = $2")
             .bind(self.tenant.as_str())
             .bind(id.as_str())
             .fetch_optional(&mut *self.sql)
-            .await?)
+            .await?;
+        Ok(body)
     }
 }

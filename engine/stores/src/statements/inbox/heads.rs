@@ -141,7 +141,7 @@ impl Write {
         after: u64,
         before: u64,
     ) -> Result<bool> {
-        Ok(sql::query_scalar(
+        let moved = sql::query_scalar(
             "SELECT EXISTS (SELECT 1 FROM head WHERE tenant = $1 AND repository = $2 AND reference = $3
              AND generation > $4 AND generation < $5 AND late = 0)",
         )
@@ -151,7 +151,8 @@ impl Write {
         .bind(int(after))
         .bind(int(before))
         .fetch_one(&mut *self.sql)
-        .await?)
+        .await?;
+        Ok(moved)
     }
 
     /// A head that a fetch found; one that nobody told of advances the ref.
