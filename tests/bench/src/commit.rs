@@ -102,6 +102,14 @@ fn end_of_stage(version: u64) -> Result<Batch> {
     })
 }
 
+/// A database with one table in a directory, as durable as ours.
+pub(crate) fn database(directory: &Path, table: &str) -> rusqlite::Result<Connection> {
+    let connection = Connection::open(directory.join("db"))?;
+    connection.execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL")?;
+    connection.execute_batch(&format!("CREATE TABLE {table}"))?;
+    Ok(connection)
+}
+
 /// One table, and nothing of ours.
 struct Alone {
     connection: Connection,
@@ -112,11 +120,7 @@ struct Alone {
 impl Alone {
     fn open(parent: &Path) -> Result<Self> {
         let directory = tempfile::tempdir_in(parent)?;
-        let connection = Connection::open(directory.path().join("db"))?;
-        connection.execute_batch(
-            "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;
-             CREATE TABLE body (key INTEGER PRIMARY KEY, body TEXT NOT NULL)",
-        )?;
+        let connection = database(directory.path(), "body (key INTEGER PRIMARY KEY, body TEXT NOT NULL)")?;
         Ok(Self { connection, key: 0, _directory: directory })
     }
 

@@ -1,6 +1,7 @@
 //! The floor of an answer: a bare axum route that checks the signature, reads the JSON and makes one row durable.
 
 use super::client::SECRET;
+use crate::commit::database;
 use anyhow::Result;
 use axum::Router;
 use axum::body::Bytes;
@@ -36,11 +37,7 @@ impl Drop for Bare {
 impl Bare {
     pub(crate) async fn start(parent: &Path) -> Result<Self> {
         let directory = tempfile::tempdir_in(parent)?;
-        let connection = Connection::open(directory.path().join("db"))?;
-        connection.execute_batch(
-            "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;
-             CREATE TABLE delivery (key TEXT PRIMARY KEY, body BLOB NOT NULL)",
-        )?;
+        let connection = database(directory.path(), "delivery (key TEXT PRIMARY KEY, body BLOB NOT NULL)")?;
         let database = Arc::new(Mutex::new(connection));
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;

@@ -8,11 +8,11 @@ use stageway_core::name::TenantId;
 use stageway_ports::{RunFilter, RunRecord, Store as _};
 use stageway_stores::{FsBlobs, SqliteStore};
 use std::fs;
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::net::SocketAddr;
 use std::ops::Range;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tempfile::TempDir;
@@ -111,47 +111,48 @@ webhooks: {{ bench: {{ repositories: bench, secrets: env:SECRET, deliveries-a-mi
         prefix: &str,
         pipelines: impl Iterator<Item = String>,
     ) -> Result<Vec<String>> {
-        let mut git = Command::new("git")
-            .args(["fast-import", "--quiet"])
-            .current_dir(self.path("work"))
-            .stdin(Stdio::piped())
-            .spawn()?;
-        let (mut input, mut parent) =
-            (git.stdin.take().context("its input")?, "refs/heads/main^0".to_owned());
-        let (at, mut count) = (SystemTime::now().duration_since(UNIX_EPOCH)?, 0);
-        for pipeline in pipelines {
-            let branch = format!("refs/heads/{prefix}{count}");
-            write!(
-                input,
-                "commit {branch}\ncommitter bench <bench@example.invalid> {} +0000\ndata 8\na change\n\
-                 from {parent}\nM 100644 inline stageway.yaml\ndata {}\n{pipeline}\n",
-                at.as_secs(),
-                pipeline.len(),
-            )?;
-            (parent, count) = (branch, count + 1);
-        }
-        write!(input, "reset refs/heads/main\nfrom {parent}\n")?;
-        drop(input);
-        ensure!(git.wait()?.success(), "git fast-import failed");
-        let branches: Vec<String> = (0..count).map(|number| format!("{prefix}{number}")).collect();
-        let parsed =
-            self.git(&[&["rev-parse"], &*branches.iter().map(String::as_str).collect::<Vec<_>>()].concat())?;
-        Ok(parsed.lines().map(str::to_owned).collect())
+        let (at, mut parent) =
+            (SystemTime::now().duration_since(UNIX_EPOCH)?, "refs/heads/main^0".to_owned());
+        self.feed(&["fast-import", "--quiet"], |input| {
+            for (number, pipeline) in pipelines.enumerate() {
+                let branch = format!("refs/heads/{prefix}{number}");
+                write!(
+                    input,
+                    "commit {branch}\ncommitter bench <bench@example.invalid> {} +0000\ndata 8\na change\n\
+                     from {parent}\nM 100644 inline stageway.yaml\ndata {}\n{pipeline}\n",
+                    at.as_secs(),
+                    pipeline.len(),
+                )?;
+                parent = branch;
+            }
+            write!(input, "reset refs/heads/main\nfrom {parent}\n")
+        })?;
+        let branches = format!("refs/heads/{prefix}*");
+        let heads = ["for-each-ref", "--sort=version:refname", "--format=%(objectname)", &branches];
+        Ok(self.git(&heads)?.lines().map(str::to_owned).collect())
     }
 
     /// Makes branches of a commit, all at once: a prefix and a number each.
     pub(crate) fn branches(&self, prefix: &str, numbers: Range<u64>, commit: &str) -> Result<()> {
-        let mut git = Command::new("git")
-            .args(["update-ref", "--stdin"])
-            .current_dir(self.path("work"))
-            .stdin(Stdio::piped())
-            .spawn()?;
-        if let Some(mut input) = git.stdin.take() {
+        self.feed(&["update-ref", "--stdin"], |input| {
             for number in numbers {
                 writeln!(input, "create refs/heads/{prefix}{number} {commit}")?;
             }
-        }
-        ensure!(git.wait()?.success(), "git update-ref failed");
+            Ok(())
+        })
+    }
+
+    /// Runs git with an input.
+    fn feed(&self, arguments: &[&str], write: impl FnOnce(&mut ChildStdin) -> io::Result<()>) -> Result<()> {
+        let mut git = Command::new("git")
+            .args(arguments)
+            .current_dir(self.path("work"))
+            .stdin(Stdio::piped())
+            .spawn()?;
+        let mut input = git.stdin.take().context("its input")?;
+        write(&mut input)?;
+        drop(input);
+        ensure!(git.wait()?.success(), "git {arguments:?} failed");
         Ok(())
     }
 
