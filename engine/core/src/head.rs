@@ -12,16 +12,18 @@ pub struct HeadMove {
     pub before: Option<Revision>,
     /// The head after it; none when the ref is gone.
     pub after: Option<Revision>,
+    /// Whether somebody told of it; otherwise only a fetch found its head, and whoever tells of it may still be on the way.
+    pub told: bool,
 }
 
 /// What a told move is to the history of its ref.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Placing {
-    /// It is the newest move once more. `learns` says that its `before` was not known until now.
+    /// It is the newest move once more. `learns` says that its `before`, or that it was told, was not known until now.
     Same {
         /// The generation of that move.
         generation: u64,
-        /// Whether `before` is to be written down.
+        /// Whether that is to be written down.
         learns: bool,
     },
     /// It is another move than the newest.
@@ -56,7 +58,8 @@ pub fn place(
     {
         let unknown = newest.before.is_none();
         if unknown || before.is_none() || newest.before.as_ref() == before {
-            return Placing::Same { generation: newest.generation, learns: unknown && before.is_some() };
+            let learns = !newest.told || unknown && before.is_some();
+            return Placing::Same { generation: newest.generation, learns };
         }
     }
     Placing::Next { generation: last + 1, earlier: alike }
@@ -87,7 +90,9 @@ mod tests {
             let alike = alike.map(|m| m.generation);
             let placing = place(self.0.last(), self.0.len() as u64, alike, before.as_ref(), after.as_ref());
             match placing {
-                Placing::Next { generation, .. } => self.0.push(HeadMove { generation, before, after }),
+                Placing::Next { generation, .. } => {
+                    self.0.push(HeadMove { generation, before, after, told: true });
+                }
                 Placing::Same { learns: true, .. } => self.0.last_mut().unwrap().before = before,
                 Placing::Same { .. } => {}
             }
@@ -120,6 +125,15 @@ mod tests {
     }
 
     #[test]
+    fn a_head_that_only_a_fetch_found_learns_that_it_was_told() {
+        let found = HeadMove { generation: 1, before: None, after: head("b"), told: false };
+        for before in [None, head("a")] {
+            let placing = place(Some(&found), 1, None, before.as_ref(), head("b").as_ref());
+            assert_eq!(placing, Placing::Same { generation: 1, learns: true });
+        }
+    }
+
+    #[test]
     fn a_repeated_move_says_which_one_it_repeats() {
         let mut one = Ref::default();
         one.tell("a", "b");
@@ -129,7 +143,7 @@ mod tests {
 
     #[test]
     fn what_a_fetch_finds_is_news_unless_it_is_the_head_or_the_one_before() {
-        let newest = HeadMove { generation: 1, before: head("a"), after: head("b") };
+        let newest = HeadMove { generation: 1, before: head("a"), after: head("b"), told: true };
         let news = |digit| is_news(Some(&newest), &head(digit).unwrap());
         assert!(!news("b") && !news("a") && news("c"));
         assert!(is_news(None, &head("a").unwrap()));

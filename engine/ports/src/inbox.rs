@@ -146,7 +146,7 @@ pub struct PlacedMove {
     pub generation: u64,
     /// A move from and to the same heads was told before.
     pub repeated: bool,
-    /// The head that the ref was known to have before the delivery came.
+    /// The head that was told of last before the delivery came.
     pub known: Option<Revision>,
 }
 
@@ -447,7 +447,7 @@ pub trait Inbox: Send + Sync {
     /// Where a run came from; none for one that a person started on this machine.
     async fn origin(&self, tenant: &TenantId, run: &RunId) -> Result<Option<RunOrigin>, StoreError>;
 
-    /// The head of one ref as it is known; none if nobody told of it, or it is gone.
+    /// The head of one ref as it was told, or found by a fetch since; none if neither, or it is gone.
     async fn head(
         &self,
         tenant: &TenantId,
@@ -455,7 +455,7 @@ pub trait Inbox: Send + Sync {
         reference: &Reference,
     ) -> Result<Option<Revision>, StoreError>;
 
-    /// The heads of the refs of a repository as they are known, without those that are gone.
+    /// The heads of the refs of a repository as they were told last, without those that are gone.
     async fn heads(
         &self,
         tenant: &TenantId,

@@ -32,6 +32,27 @@ fn what_is_here_needs_no_remote() {
     assert_eq!(world.forge.ended(&third, CONTEXT).last().map(String::as_str), Some("success"));
 }
 
+/// A fetch for one push may see those after it, which are still on the way.
+#[test]
+fn what_a_fetch_sees_first_has_its_run_when_it_is_told() {
+    let world = World::new();
+    let mut heads = vec![world.commit("src/a", "0")];
+    world.push(&heads[0], "main");
+    let server = world.start();
+    world.deliver(&server, "d0", &world.pushed("main", "", &heads[0]));
+    world.forge.ended(&heads[0], CONTEXT);
+    for number in 1..=3 {
+        heads.push(world.commit("src/a", &number.to_string()));
+        world.push(&heads[number], "main");
+    }
+    for number in 1..=3 {
+        let told = world.pushed("main", &heads[number - 1], &heads[number]);
+        world.deliver(&server, &format!("d{number}"), &told);
+        assert_eq!(world.forge.ended(&heads[number], CONTEXT).last().map(String::as_str), Some("success"));
+    }
+    assert_eq!(world.runs().len(), heads.len());
+}
+
 /// Told at once: each of them has its run, in their order, whether it has to be fetched or not.
 #[test]
 fn many_deliveries_of_one_repository_keep_their_order() {
@@ -40,10 +61,15 @@ fn many_deliveries_of_one_repository_keep_their_order() {
     world.push(&first, "main");
     let mut before = String::new();
     let mut heads = vec![(first.clone(), "main".to_owned())];
+    let mut main = first;
     for number in 1..=12 {
         let head = world.commit("src/a", &number.to_string());
         let branch = if number % 3 == 0 { format!("b{number}") } else { "main".to_owned() };
         world.push(&head, &branch);
+        match branch.as_str() {
+            "main" => main.clone_from(&head),
+            _ => world.go_back(&main),
+        }
         heads.push((head, branch));
     }
     let server = world.start();

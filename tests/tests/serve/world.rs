@@ -119,6 +119,11 @@ webhooks:
         git(&self.work(), &["rev-parse", "HEAD"])
     }
 
+    /// The next commit follows this one.
+    pub(crate) fn go_back(&self, revision: &str) {
+        git(&self.work(), &["reset", "--quiet", "--hard", revision]);
+    }
+
     /// Pushes a commit to a branch, by force.
     pub(crate) fn push(&self, revision: &str, branch: &str) {
         let spec = format!("+{revision}:refs/heads/{branch}");

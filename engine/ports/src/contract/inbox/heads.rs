@@ -48,11 +48,26 @@ pub async fn a_head_that_a_fetch_found_learns_where_it_came_from(fixture: &dyn I
     let found = |digit| move |s: &mut crate::Settlement| s.found.push((main_branch(), revision(digit)));
     taken_in(&*inbox, "d1", vec![moved('a', 'b')], found('d')).await;
     let told = taken_in(&*inbox, "d2", vec![moved('c', 'd')], found('d')).await;
-    assert_eq!((told.moves[0].generation, told.moves[0].known.clone()), (2, Some(revision('d'))));
+    assert_eq!((told.moves[0].generation, told.moves[0].known.clone()), (2, Some(revision('b'))));
     let doubled = taken_in(&*inbox, "d3", vec![moved('c', 'd')], found('d')).await;
-    assert_eq!(doubled.moves[0].generation, 2);
+    assert_eq!((doubled.moves[0].generation, doubled.moves[0].known.clone()), (2, Some(revision('d'))));
     let back = taken_in(&*inbox, "d4", vec![moved('e', 'd')], found('d')).await;
     assert_eq!(back.moves[0].generation, 3);
+}
+
+/// Nobody told of it yet: what was pushed before it may be told first.
+pub async fn a_head_that_only_a_fetch_found_makes_nothing_late(fixture: &dyn InboxFixture) {
+    let inbox = fixture.open().await;
+    taken_in(&*inbox, "d1", vec![moved('a', 'b')], |s| s.found.push((main_branch(), revision('d')))).await;
+    let head = inbox.head(&tenant("one"), &repository(), &main_branch()).await.unwrap();
+    assert_eq!(head, Some(revision('d')));
+    let heads = inbox.heads(&tenant("one"), &repository()).await.unwrap();
+    assert_eq!(heads, BTreeMap::from([(main_branch(), revision('b'))]), "it may never be told");
+    for (id, before, after, generation) in [("d2", 'b', 'c', 3), ("d3", 'c', 'd', 4), ("d4", 'd', 'e', 5)] {
+        let told = taken_in(&*inbox, id, vec![moved(before, after)], |_| {}).await;
+        let placed = &told.moves[0];
+        assert_eq!((placed.generation, placed.known.clone()), (generation, Some(revision(before))), "{id}");
+    }
 }
 
 /// Late moves do not count, nor do refs that are gone.

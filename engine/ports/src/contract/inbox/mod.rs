@@ -41,6 +41,7 @@ macro_rules! inbox_contract {
             a_head_that_comes_back_has_another_generation
             a_move_told_again_after_a_late_one_is_the_same
             a_head_that_a_fetch_found_learns_where_it_came_from
+            a_head_that_only_a_fetch_found_makes_nothing_late
             many_refs_of_one_delivery_have_histories_of_their_own
             the_heads_that_are_known_are_the_newest
             a_run_is_admitted_once_by_its_key

@@ -21,23 +21,33 @@ pub(crate) const ALIKE: &str = concat!(
 const MOST_REPEATS: u32 = 1_000;
 
 impl Write {
-    /// Gives a told move its generation; answers it with the head that was known before.
+    /// Gives a told move its generation; answers it with the head that was told of last.
     pub(crate) async fn place(
         &mut self,
         repository: &RepositoryId,
         moved: &Moved,
     ) -> Result<(u64, Option<Revision>)> {
         let newest = self.newest_head(repository, &moved.reference).await?;
+        let known = match &newest {
+            Some(found) if !found.told => self.told_head(repository, &moved.reference).await?,
+            told => told.as_ref().and_then(|told| told.after.clone()),
+        };
         let last = self.last_generation(repository, &moved.reference).await?;
         let (before, after) = (moved.before.as_ref(), moved.after.as_ref());
         let placing = place(newest.as_ref(), last, None, before, after);
         match &placing {
             Placing::Next { generation, .. } => {
-                self.insert_head(repository, &moved.reference, *generation, before, after).await?;
+                let next = HeadMove {
+                    generation: *generation,
+                    before: before.cloned(),
+                    after: after.cloned(),
+                    told: true,
+                };
+                self.insert_head(repository, &moved.reference, &next).await?;
             }
             Placing::Same { generation, learns: true } => {
                 sql::query(
-                    "UPDATE head SET before = $5
+                    "UPDATE head SET before = coalesce($5, before), told = 1
                      WHERE tenant = $1 AND repository = $2 AND reference = $3 AND generation = $4",
                 )
                 .bind(self.tenant.as_str())
@@ -50,7 +60,26 @@ impl Write {
             }
             Placing::Same { .. } => {}
         }
-        Ok((placing.generation(), newest.and_then(|newest| newest.after)))
+        Ok((placing.generation(), known))
+    }
+
+    /// The head that was told of last, where a fetch found another since.
+    async fn told_head(
+        &mut self,
+        repository: &RepositoryId,
+        reference: &Reference,
+    ) -> Result<Option<Revision>> {
+        let found: Option<Option<String>> = sql::query_scalar(
+            "SELECT after FROM head
+             WHERE tenant = $1 AND repository = $2 AND reference = $3 AND late = 0 AND told = 1
+             ORDER BY generation DESC LIMIT 1",
+        )
+        .bind(self.tenant.as_str())
+        .bind(repository.as_str())
+        .bind(reference.as_str())
+        .fetch_optional(&mut *self.sql)
+        .await?;
+        revision(found.flatten())
     }
 
     /// The newest move that has not turned out to be late.
@@ -78,20 +107,19 @@ impl Write {
         &mut self,
         repository: &RepositoryId,
         reference: &Reference,
-        generation: u64,
-        before: Option<&Revision>,
-        after: Option<&Revision>,
+        next: &HeadMove,
     ) -> Result<()> {
         sql::query(
-            "INSERT INTO head (tenant, repository, reference, generation, before, after)
-             VALUES ($1, $2, $3, $4, $5, $6)",
+            "INSERT INTO head (tenant, repository, reference, generation, before, after, told)
+             VALUES ($1, $2, $3, $4, $5, $6, $7)",
         )
         .bind(self.tenant.as_str())
         .bind(repository.as_str())
         .bind(reference.as_str())
-        .bind(int(generation))
-        .bind(before.map(Revision::as_str))
-        .bind(after.map(Revision::as_str))
+        .bind(int(next.generation))
+        .bind(next.before.as_ref().map(Revision::as_str))
+        .bind(next.after.as_ref().map(Revision::as_str))
+        .bind(i64::from(next.told))
         .execute(&mut *self.sql)
         .await?;
         Ok(())
@@ -164,8 +192,9 @@ impl Write {
     ) -> Result<()> {
         let newest = self.newest_head(repository, reference).await?;
         if is_news(newest.as_ref(), found) {
-            let next = self.last_generation(repository, reference).await? + 1;
-            self.insert_head(repository, reference, next, None, Some(found)).await?;
+            let generation = self.last_generation(repository, reference).await? + 1;
+            let next = HeadMove { generation, before: None, after: Some(found.clone()), told: false };
+            self.insert_head(repository, reference, &next).await?;
         }
         Ok(())
     }
@@ -196,8 +225,8 @@ async fn newest_head(
     repository: &RepositoryId,
     reference: &Reference,
 ) -> Result<Option<HeadMove>> {
-    let found: Option<(i64, Option<String>, Option<String>)> = sql::query_as(
-        "SELECT generation, before, after FROM head
+    let found: Option<(i64, Option<String>, Option<String>, i64)> = sql::query_as(
+        "SELECT generation, before, after, told FROM head
          WHERE tenant = $1 AND repository = $2 AND reference = $3 AND late = 0
          ORDER BY generation DESC LIMIT 1",
     )
@@ -206,9 +235,9 @@ async fn newest_head(
     .bind(reference.as_str())
     .fetch_optional(sql)
     .await?;
-    let Some((generation, before, after)) = found else { return Ok(None) };
+    let Some((generation, before, after, told)) = found else { return Ok(None) };
     let generation = generation_of(generation)?;
-    Ok(Some(HeadMove { generation, before: revision(before)?, after: revision(after)? }))
+    Ok(Some(HeadMove { generation, before: revision(before)?, after: revision(after)?, told: told != 0 }))
 }
 
 impl Read {
@@ -225,7 +254,7 @@ impl Read {
         let rows: Vec<(String, Option<String>)> = sql::query_as(
             "SELECT head.reference, head.after FROM
                (SELECT reference, max(generation) AS generation FROM head
-                WHERE tenant = $1 AND repository = $2 AND late = 0 GROUP BY reference) AS newest
+                WHERE tenant = $1 AND repository = $2 AND late = 0 AND told = 1 GROUP BY reference) AS newest
              JOIN head ON head.tenant = $1 AND head.repository = $2 AND head.reference = newest.reference
                AND head.generation = newest.generation",
         )

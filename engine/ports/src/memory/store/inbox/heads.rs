@@ -14,31 +14,42 @@ pub(super) struct Head {
 
 impl Letters {
     fn newest(&self, repository: &RepositoryId, reference: &Reference) -> Option<&HeadMove> {
-        let history = self.heads.get(&(repository.clone(), reference.clone()))?;
-        history.iter().rev().find(|head| !head.late).map(|head| &head.moved)
+        self.backwards(repository, reference).next()
+    }
+
+    /// The moves that were not late, newest first.
+    fn backwards(&self, repository: &RepositoryId, reference: &Reference) -> impl Iterator<Item = &HeadMove> {
+        let history = self.heads.get(&(repository.clone(), reference.clone()));
+        let moves = history.into_iter().flatten().rev();
+        moves.filter(|head| !head.late).map(|head| &head.moved)
     }
 
     fn history(&mut self, repository: &RepositoryId, reference: &Reference) -> &mut Vec<Head> {
         self.heads.entry((repository.clone(), reference.clone())).or_default()
     }
 
-    /// Gives a told move its generation; answers it with the head that was known before.
+    /// Gives a told move its generation; answers it with the head that was told of last.
     pub(super) fn place(&mut self, repository: &RepositoryId, moved: &Moved) -> (u64, Option<Revision>) {
         let newest = self.newest(repository, &moved.reference).cloned();
+        let told = self.backwards(repository, &moved.reference).find(|earlier| earlier.told);
+        let known = told.and_then(|told| told.after.clone());
         let history = self.history(repository, &moved.reference);
         let last = history.len() as u64;
         let placing = place(newest.as_ref(), last, None, moved.before.as_ref(), moved.after.as_ref());
         match placing {
             Placing::Next { generation, .. } => {
                 let (before, after) = (moved.before.clone(), moved.after.clone());
-                history.push(Head { moved: HeadMove { generation, before, after }, late: false });
+                let moved = HeadMove { generation, before, after, told: true };
+                history.push(Head { moved, late: false });
             }
             Placing::Same { generation, learns: true } => {
-                history[generation as usize - 1].moved.before.clone_from(&moved.before);
+                let same = &mut history[generation as usize - 1].moved;
+                same.before = moved.before.clone().or(same.before.take());
+                same.told = true;
             }
             Placing::Same { .. } => {}
         }
-        (placing.generation(), newest.and_then(|newest| newest.after))
+        (placing.generation(), known)
     }
 
     /// A move that was told again after late ones has the generation of the first.
@@ -68,7 +79,8 @@ impl Letters {
     pub(super) fn known(&self, repository: &RepositoryId) -> BTreeMap<Reference, Revision> {
         let mine = self.heads.keys().filter(|(owner, _)| owner == repository);
         let head = |(_, reference): &(RepositoryId, Reference)| {
-            Some((reference.clone(), self.head(repository, reference)?))
+            let told = self.backwards(repository, reference).find(|moved| moved.told)?;
+            Some((reference.clone(), told.after.clone()?))
         };
         mine.filter_map(head).collect()
     }
@@ -77,7 +89,7 @@ impl Letters {
         if is_news(self.newest(repository, reference), found) {
             let history = self.history(repository, reference);
             let generation = history.len() as u64 + 1;
-            let moved = HeadMove { generation, before: None, after: Some(found.clone()) };
+            let moved = HeadMove { generation, before: None, after: Some(found.clone()), told: false };
             history.push(Head { moved, late: false });
         }
     }
