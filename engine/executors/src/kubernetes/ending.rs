@@ -1,6 +1,7 @@
 //! How a task ended, from the status of its pod.
 
 use super::name::{CANCELLED, REFUSED};
+use super::pod::CONTAINER;
 use super::waiting::{container, is_placed};
 use k8s_openapi::api::core::v1::{ContainerStateTerminated, Pod};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -153,8 +154,9 @@ fn ending(
     let ended = ms(end.and_then(|end| end.finished_at.as_ref()));
     let created = ms(pod.metadata.creation_timestamp.as_ref());
     let placed = ms(pod.status.as_ref().and_then(|status| status.start_time.as_ref()));
-    let limits =
-        pod.spec.as_ref().and_then(|spec| spec.containers.first()?.resources.as_ref()?.limits.as_ref());
+    let containers = pod.spec.iter().flat_map(|spec| &spec.containers);
+    let task = containers.into_iter().find(|container| container.name == CONTAINER);
+    let limits = task.and_then(|task| task.resources.as_ref()?.limits.as_ref());
     TaskEnding {
         code: end.filter(|_| reason == EndingReason::Exited).map(|end| end.exit_code),
         reason,

@@ -90,6 +90,16 @@ pub(super) fn is_deserted(pod: &Pod) -> bool {
     keeper.and_then(|keeper| keeper.state.as_ref()).is_some_and(|state| state.terminated.is_some())
 }
 
+/// Whether the helper is in its place, as far as the cluster tells: the containers that it serves are started next.
+pub(super) fn is_installed(pod: &Pod) -> bool {
+    let Some(status) = &pod.status else { return false };
+    let installs = status.init_container_statuses.iter().flatten().find(|status| status.name == INSTALL);
+    let end = installs.and_then(|installs| installs.state.as_ref()?.terminated.as_ref());
+    let begun = status.container_statuses.iter().flatten().filter_map(|status| status.state.as_ref());
+    end.is_some_and(|end| end.exit_code == 0)
+        || begun.into_iter().any(|state| state.running.is_some() || state.terminated.is_some())
+}
+
 /// Whether a task needs the helper; every other one is a plain pod.
 pub(super) fn is_needed(spec: &TaskSpec) -> bool {
     spec.workspace.is_some() || !spec.collect.is_empty() || !spec.services.is_empty()
@@ -125,7 +135,8 @@ pub(super) fn add(
     for (number, service) in spec.services.iter().enumerate() {
         pod.containers.push(beside(options, pod_name, spec, number, service)?);
     }
-    pod.containers.push(keeper(helper, root, spec.workspace.is_some()));
+    // A node starts one after the other: with this first, the tree is on its way while it starts, or pulls, the others.
+    pod.containers.insert(0, keeper(helper, root, spec.workspace.is_some()));
     pod.init_containers = Some(vec![Container {
         name: INSTALL.into(),
         command: Some([HELPER, PLACE, "install"].map(str::to_owned).to_vec()),

@@ -15,6 +15,8 @@ pub(super) const CANCELLED: &str = "stageway.dev/cancelled";
 pub(super) const REFUSED: &str = "stageway.dev/refused";
 /// Says what goes into the pod and what comes back; there where the helper is.
 pub(super) const BRIEF: &str = "stageway.dev/brief";
+/// Says which container people mean: <https://kubernetes.io/docs/reference/labels-annotations-taints/>.
+pub(super) const DEFAULT: &str = "kubectl.kubernetes.io/default-container";
 /// How the task ended, with what was collected: the answer to whoever asks from then on.
 pub(super) const ENDING: &str = "stageway.dev/ending";
 /// Selects every pod of ours.

@@ -31,6 +31,7 @@ pub(super) fn pod(options: &KubernetesOptions, task: &TaskName, spec: &TaskSpec)
     let mut annotations = BTreeMap::from([(name::TASK.to_owned(), task.to_string())]);
     if helper.is_some() {
         annotations.insert(name::BRIEF.to_owned(), helped::Brief::text(spec)?);
+        annotations.insert(name::DEFAULT.to_owned(), CONTAINER.to_owned());
     }
     let metadata = ObjectMeta {
         name: Some(name.clone()),

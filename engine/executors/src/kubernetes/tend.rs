@@ -7,7 +7,7 @@ use super::bring::{Stopped, bring};
 use super::cluster::{Cluster, PAUSE, age, incarnation};
 use super::ending::{self, Standing, standing};
 use super::gather::Gather;
-use super::helped::{Brief, is_deserted};
+use super::helped::{Brief, is_deserted, is_installed};
 use super::helper::{Helper, Running};
 use super::name;
 use super::waiting::{Waiting, waiting};
@@ -27,6 +27,9 @@ use tracing::warn;
 
 /// For how long the helper is asked to wait with its answer.
 const WAITS: Duration = Duration::from_secs(25);
+/// Between two tries to reach a helper that is being started, and how many there are: the cluster tells that it runs a second later.
+const SOON: Duration = Duration::from_millis(60);
+const KNOCKS: u32 = 20;
 /// How often a tree is sent, and each path asked for, before that is given up.
 const TRIES: u32 = 6;
 /// How often all of it is begun again before whoever waits is told.
@@ -49,7 +52,7 @@ impl Tending<'_> {
     ) -> Result<TaskState, TaskError> {
         let pod_name = name::pod(self.name);
         let helper = Helper::of(&self.cluster.pods, &pod_name);
-        let mut seen = Seen { known: "unknown", tries: 0, fails: 0, gone: None };
+        let mut seen = Seen { known: "unknown", knocks: 0, tries: 0, fails: 0, gone: None };
         let mut told = None;
         loop {
             let pod = match told.take().filter(|pod: &Arc<Pod>| incarnation(pod).0 == self.uid) {
@@ -69,17 +72,21 @@ impl Tending<'_> {
                 Standing::Queued => TaskState::Queued,
                 Standing::Running => TaskState::Running,
             };
-            let is_queued = state == TaskState::Queued;
             tell(state);
             if self.gives_up(&pod).await? {
                 continue;
             }
-            if is_queued {
+            if !is_installed(&pod) {
                 told = self.cluster.changed(&pod, WAITS).await;
                 continue;
             }
             // Who is seen to be dead is asked for once more: its record was there before.
             let is_dead = ending::of_container(&pod).is_some();
+            if let Some(tree) = brief.tree.as_ref().filter(|_| seen.is_new() && !is_dead) {
+                // Where it is already, the helper says so.
+                self.send(tree, &pod, &helper, &mut seen).await?;
+                continue;
+            }
             let heard = tokio::select! {
                 heard = helper.wait(if is_dead { "unknown" } else { seen.known }, WAITS) => heard,
                 dead = self.dies(&pod), if !is_dead => {
@@ -135,7 +142,7 @@ impl Tending<'_> {
             Ok(Told::Waiting { tree: false }) => {
                 seen.hears("nothing");
                 if let Some(tree) = &brief.tree {
-                    self.send(tree, helper, seen).await?;
+                    self.send(tree, pod, helper, seen).await?;
                 }
                 return Ok(None);
             }
@@ -160,14 +167,30 @@ impl Tending<'_> {
     }
 
     /// Sends the tree; ends the pod when it cannot come in.
-    async fn send(&self, tree: &Digest, helper: &Helper<'_>, seen: &mut Seen) -> Result<(), TaskError> {
+    async fn send(
+        &self,
+        tree: &Digest,
+        pod: &Pod,
+        helper: &Helper<'_>,
+        seen: &mut Seen,
+    ) -> Result<(), TaskError> {
         let problem = match bring(&*self.cluster.blobs, helper, tree).await {
-            Ok(()) => return Ok(()),
+            Ok(()) => {
+                seen.knocks = KNOCKS;
+                return Ok(());
+            }
+            Err(Stopped::Absent(_)) if seen.is_new() => {
+                seen.knocks += 1;
+                self.cluster.changed(pod, SOON).await;
+                return Ok(());
+            }
+            Err(Stopped::Absent(error)) if seen.tries >= TRIES => error.to_string(),
+            Err(Stopped::Absent(error)) => {
+                seen.fails_to_come(self.name, &error).await;
+                return Ok(());
+            }
             Err(Stopped::Broken(error)) if seen.tries < TRIES => {
-                warn!(task = %self.name, %error, "a workspace did not come in; it is sent again");
-                seen.tries += 1;
-                seen.hears("unknown");
-                tokio::time::sleep(PAUSE * seen.tries).await;
+                seen.fails_to_come(self.name, &error).await;
                 return Ok(());
             }
             Err(Stopped::Broken(error)) => error.to_string(),
@@ -282,6 +305,8 @@ impl Tending<'_> {
 struct Seen {
     /// What the helper said last.
     known: &'static str,
+    /// How often nobody took the tree yet.
+    knocks: u32,
     /// How often the tree did not come in.
     tries: u32,
     /// How often what it left did not come back.
@@ -291,6 +316,19 @@ struct Seen {
 }
 
 impl Seen {
+    /// Whether the helper may still be starting: it is told of the tree before it is asked for anything.
+    fn is_new(&self) -> bool {
+        self.known == "unknown" && self.knocks < KNOCKS
+    }
+
+    /// The tree did not come in.
+    async fn fails_to_come(&mut self, name: &TaskName, error: &io::Error) {
+        warn!(task = %name, %error, "a workspace did not come in; it is sent again");
+        (self.tries, self.knocks) = (self.tries + 1, KNOCKS);
+        self.hears("unknown");
+        tokio::time::sleep(PAUSE * self.tries).await;
+    }
+
     fn hears(&mut self, known: &'static str) -> Option<TaskState> {
         (self.known, self.gone) = (known, None);
         None
