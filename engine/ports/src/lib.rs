@@ -46,7 +46,7 @@ pub use inbox::{
     NewStatus, Outcome, PendingStatus, PlacedMove, Received, RunKey, RunOrigin, Settlement, Skipped, Telling,
 };
 pub use mirror::{CommitFacts, Mirror, Mirrors};
-pub use plugins::{FoundPlugin, ListedPlugin, PluginError, Plugins};
+pub use plugins::{Beside, FoundPlugin, LOCK, ListedPlugin, MOST_COMPONENT, PluginError, Plugins};
 pub use queue::{PlaceWish, Queue, Queued, Turn, Turns};
 pub use registry::{BlobStatus, Login, LoginCredentials, Manifest, Registry, RegistryError, RegistryRight};
 pub use secrets::{SecretError, SecretValue, Secrets};

@@ -21,6 +21,6 @@ mod sqlite;
 pub mod testing;
 
 pub use blobs::{BlobPlace, BucketBlobs, FsBlobs, MAX_BLOB_BYTES};
-pub use plugins::PluginDirectories;
+pub use plugins::{PluginDirectories, beside};
 pub use postgres::{PostgresOptions, PostgresStore};
 pub use sqlite::SqliteStore;

@@ -1,34 +1,28 @@
 //! Plugins in directories.
 
 use async_trait::async_trait;
+use stageway_core::definition::Definition;
 use stageway_core::digest::Digest;
 use stageway_core::manifest::Manifest;
 use stageway_core::plugin::{PluginName, PluginRef, VersionRef};
-use stageway_ports::{Component, FoundPlugin, Guests, ListedPlugin, PluginError, Plugins};
+use stageway_ports::{
+    Beside, Component, FoundPlugin, Guests, LOCK, ListedPlugin, MOST_COMPONENT, PluginError, Plugins,
+};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
-/// A component has at most this many bytes; the host says so too.
-const MOST_BYTES: u64 = 32 << 20;
 /// Components of one directory.
 const MOST_FILES: usize = 1_000;
-/// A lock has at most this many bytes.
-const MOST_LOCK: u64 = 1 << 20;
-/// How the lock beside a pipeline file is called.
-const LOCK: &str = "stageway.lock";
 
 /// The components `*.wasm` of some directories, and those beside a pipeline file.
 ///
 /// A reference means the highest version that matches, over all directories; a pre-release only when it is written out.
-/// Where the folder of the pipeline file has a `stageway.lock`, that alone decides: each line is `REFERENCE DIGEST`, empty
-/// lines and lines after `#` say nothing.
 pub struct PluginDirectories {
     guests: Arc<dyn Guests>,
     directories: Vec<PathBuf>,
-    folder: PathBuf,
     /// What was in each file when it was looked at last: a file is inspected again only when it is another.
     known: Mutex<BTreeMap<PathBuf, (FileState, Contents)>>,
 }
@@ -36,19 +30,20 @@ pub struct PluginDirectories {
 /// Length and time of the last change.
 type FileState = (u64, Option<SystemTime>);
 
-/// The plugin in a file; none if what is in it has no manifest.
+/// The plugin in a file; none if there is no file, or if what is in it has no manifest.
 type Contents = Result<Option<Arc<Known>>, PluginError>;
 
 /// A plugin, without its bytes.
+#[derive(Clone)]
 struct Known {
     component: Component,
     manifest: Manifest,
 }
 
 impl PluginDirectories {
-    /// Directories that need not exist, and the folder of the pipeline file.
-    pub fn new(guests: Arc<dyn Guests>, directories: Vec<PathBuf>, folder: impl Into<PathBuf>) -> Self {
-        Self { guests, directories, folder: folder.into(), known: Mutex::default() }
+    /// Directories that need not exist.
+    pub fn new(guests: Arc<dyn Guests>, directories: Vec<PathBuf>) -> Self {
+        Self { guests, directories, known: Mutex::default() }
     }
 
     fn named(
@@ -105,16 +100,27 @@ impl PluginDirectories {
         Err(PluginError::Locked { reference: reference.to_string(), pinned: digest })
     }
 
-    fn beside(&self, reference: &PluginRef, path: &str) -> Result<FoundPlugin, PluginError> {
-        let file = self.folder.join(path.strip_prefix("./").unwrap_or(path));
-        match self.known(&file)? {
-            Some(known) => take(file, &known),
-            None if file.exists() => Err(unreadable(&file, "it is no plugin: its component has no manifest")),
-            None => Err(PluginError::NotFound {
+    fn beside(
+        &self,
+        (reference, path): (&PluginRef, &str),
+        beside: &Beside,
+        pinned: Option<Digest>,
+    ) -> Result<FoundPlugin, PluginError> {
+        let file = beside.place(path);
+        let Some(bytes) = beside.file(path)? else {
+            return Err(PluginError::NotFound {
                 reference: reference.to_string(),
-                looked_in: vec![self.folder.display().to_string()],
+                looked_in: vec![beside.folder()],
                 nearest: Vec::new(),
-            }),
+            });
+        };
+        let Some(known) = self.inspect(&file, bytes)? else {
+            return Err(unreadable(&file, "it is no plugin: its component has no manifest"));
+        };
+        let Known { component, manifest } = (*known).clone();
+        match pinned.filter(|pinned| *pinned != component.digest) {
+            Some(pinned) => Err(PluginError::Locked { reference: reference.to_string(), pinned }),
+            None => Ok(FoundPlugin { component, manifest, bytes: bytes.to_vec(), file }),
         }
     }
 
@@ -151,16 +157,16 @@ impl PluginDirectories {
         {
             return contents.clone();
         }
-        let contents = self.inspect(file);
+        let contents = match read(file, MOST_COMPONENT) {
+            Ok(bytes) => bytes.map_or(Ok(None), |bytes| self.inspect(file, &bytes)),
+            Err(problem) => Err(unreadable(file, &problem)),
+        };
         known.insert(file.to_owned(), (state, contents.clone()));
         contents
     }
 
-    fn inspect(&self, file: &Path) -> Contents {
-        let Some(bytes) = read(file, MOST_BYTES).map_err(|problem| unreadable(file, &problem))? else {
-            return Ok(None);
-        };
-        let component = self.guests.inspect(&bytes).map_err(|error| unreadable(file, &error.to_string()))?;
+    fn inspect(&self, file: &Path, bytes: &[u8]) -> Contents {
+        let component = self.guests.inspect(bytes).map_err(|error| unreadable(file, &error.to_string()))?;
         let Some(manifest) = &component.manifest else { return Ok(None) };
         let manifest = Manifest::parse(manifest.as_bytes()).map_err(|problems| {
             let problems: Vec<String> = problems.iter().map(|problem| problem.message.clone()).collect();
@@ -186,34 +192,6 @@ impl PluginDirectories {
         }
     }
 
-    /// The digest that the lock pins; none without a lock.
-    fn lock(&self, reference: &PluginRef) -> Result<Option<Digest>, PluginError> {
-        let file = self.folder.join(LOCK);
-        let Some(bytes) = read(&file, MOST_LOCK).map_err(|problem| unreadable(&file, &problem))? else {
-            return Ok(None);
-        };
-        let wanted = reference.to_string();
-        for (number, line) in String::from_utf8_lossy(&bytes).lines().enumerate() {
-            let words: Vec<&str> = line.split('#').next().unwrap_or_default().split_whitespace().collect();
-            match words[..] {
-                [] => {}
-                [reference, digest] => {
-                    let digest = digest.parse();
-                    let digest =
-                        digest.map_err(|e| unreadable(&file, &format!("line {}: {e}", number + 1)))?;
-                    if reference == wanted {
-                        return Ok(Some(digest));
-                    }
-                }
-                _ => {
-                    let problem = format!("line {} is not `REFERENCE DIGEST`", number + 1);
-                    return Err(unreadable(&file, &problem));
-                }
-            }
-        }
-        Err(unreadable(&file, &format!("it has no line for `{wanted}`")))
-    }
-
     fn not_found(&self, reference: &PluginRef, nearest: Vec<String>) -> PluginError {
         PluginError::NotFound {
             reference: reference.to_string(),
@@ -222,18 +200,54 @@ impl PluginDirectories {
         }
     }
 
-    fn find_blocking(&self, reference: &PluginRef) -> Result<FoundPlugin, PluginError> {
-        match (self.lock(reference)?, reference) {
-            (_, PluginRef::File(path)) => self.beside(reference, path),
+    fn find_blocking(&self, reference: &PluginRef, beside: &Beside) -> Result<FoundPlugin, PluginError> {
+        match (pinned_by_lock(reference, beside)?, reference) {
+            (pinned, PluginRef::File(path)) => self.beside((reference, path), beside, pinned),
             (Some(digest), _) => self.pinned(reference, digest),
             (None, PluginRef::Named { name, version }) => self.named(reference, name, version),
         }
     }
 }
 
+/// Reads what lies beside a pipeline file in this folder.
+pub fn beside(folder: &Path, definition: &Definition) -> Beside {
+    let mut beside = Beside::new(folder);
+    for (path, most) in Beside::wanted(definition) {
+        match read(&folder.join(&path), most) {
+            Ok(Some(bytes)) => beside.put(path, Ok(bytes)),
+            Ok(None) => {}
+            Err(problem) => beside.put(path, Err(problem)),
+        }
+    }
+    beside
+}
+
+/// The digest that the lock pins; none without a lock.
+fn pinned_by_lock(reference: &PluginRef, beside: &Beside) -> Result<Option<Digest>, PluginError> {
+    let Some(bytes) = beside.file(LOCK)? else { return Ok(None) };
+    let broken = |problem: String| unreadable(&beside.place(LOCK), &problem);
+    let wanted = reference.to_string();
+    for (number, line) in String::from_utf8_lossy(bytes).lines().enumerate() {
+        let number = number + 1;
+        let words: Vec<&str> = line.split('#').next().unwrap_or_default().split_whitespace().collect();
+        match words[..] {
+            [] => {}
+            [reference, digest] => {
+                let digest = digest.parse().map_err(|error| broken(format!("line {number}: {error}")))?;
+                if reference == wanted {
+                    return Ok(Some(digest));
+                }
+            }
+            _ => return Err(broken(format!("line {number} is not `REFERENCE DIGEST`"))),
+        }
+    }
+    Err(broken(format!("it has no line for `{wanted}`")))
+}
+
 /// A plugin with its bytes, which are still those that were inspected.
 fn take(file: PathBuf, known: &Known) -> Result<FoundPlugin, PluginError> {
-    let bytes = read(&file, MOST_BYTES).map_err(|problem| unreadable(&file, &problem))?.unwrap_or_default();
+    let bytes =
+        read(&file, MOST_COMPONENT).map_err(|problem| unreadable(&file, &problem))?.unwrap_or_default();
     let component = known.component.clone();
     if Digest::of(&bytes) != component.digest {
         return Err(unreadable(&file, "it is being replaced"));
@@ -273,8 +287,8 @@ fn unreadable(file: &Path, problem: &str) -> PluginError {
 #[async_trait]
 impl Plugins for PluginDirectories {
     /// Reads files, but no more than a run's start: it is not worth a thread.
-    async fn find(&self, reference: &PluginRef) -> Result<FoundPlugin, PluginError> {
-        self.find_blocking(reference)
+    async fn find(&self, reference: &PluginRef, beside: &Beside) -> Result<FoundPlugin, PluginError> {
+        self.find_blocking(reference, beside)
     }
 
     async fn list(&self) -> Result<Vec<ListedPlugin>, PluginError> {
@@ -292,6 +306,7 @@ impl Plugins for PluginDirectories {
 mod tests {
     use super::*;
     use serde_json::{Value as Json, json};
+    use stageway_core::definition::parse;
     use stageway_core::name::TenantId;
     use stageway_core::run::Usage;
     use stageway_ports::{Calls, ConfigIssue, GuestEnd, GuestError, GuestRun};
@@ -350,8 +365,11 @@ mod tests {
             std::fs::write(path, text).unwrap();
         }
         let directories = ["one", "two", "absent"].map(|name| root.path().join(name)).into();
-        let plugins = PluginDirectories::new(Arc::new(Texts), directories, root.path().join("tree"));
-        let found = plugins.find(&reference.parse().unwrap()).await?;
+        let plugins = PluginDirectories::new(Arc::new(Texts), directories);
+        let file = format!("pipeline: p\non: manual\nstages: {{ a: {{ uses: {reference} }} }}\n");
+        let definition = parse("stageway.yaml", file.as_bytes()).definition.unwrap();
+        let beside = beside(&root.path().join("tree"), &definition);
+        let found = plugins.find(&reference.parse().unwrap(), &beside).await?;
         Ok(String::from_utf8(found.bytes).unwrap())
     }
 
@@ -389,7 +407,7 @@ mod tests {
         ] {
             write(name, text);
         }
-        let plugins = PluginDirectories::new(Arc::new(Texts), vec![root.path().to_owned()], "/nowhere");
+        let plugins = PluginDirectories::new(Arc::new(Texts), vec![root.path().to_owned()]);
         let versions = async || {
             let listed = plugins.list().await.unwrap();
             listed.iter().map(|plugin| format!("{} {}", plugin.name, plugin.version)).collect::<Vec<_>>()
@@ -448,6 +466,11 @@ mod tests {
         let files =
             [("tree/p/x.wasm", "a/b 1.0.0 x"), ("tree/raw.wasm", "- 1.0.0 x"), ("one/broken.wasm", "x")];
         assert_eq!(find(&files, "./p/x.wasm").await.unwrap(), "a/b 1.0.0 x");
+        for (pinned, is_there) in [("a/b 1.0.0 x", true), ("a/b 1.0.0 y", false)] {
+            let lock = format!("./p/x.wasm {}\n", Digest::of(pinned.as_bytes()));
+            let found = find(&[files[0], ("tree/stageway.lock", &lock)], "./p/x.wasm").await;
+            assert!(found.is_ok() == is_there, "the lock decides of it, too: {found:?}");
+        }
         assert!(matches!(find(&files, "./y.wasm").await, Err(PluginError::NotFound { .. })));
         assert!(matches!(find(&files, "./raw.wasm").await, Err(PluginError::Unreadable { .. })));
         assert!(

@@ -17,7 +17,7 @@ use stageway_core::workspace::Tree;
 use stageway_executors::local::{LocalExecutor, LocalOptions};
 use stageway_host::{CompileBy, Host, HostOptions};
 use stageway_ports::memory::{MemoryHttp, MemorySecrets, MemorySource};
-use stageway_ports::{Clock, Executor, Lease, Registry, Store as _, Writer};
+use stageway_ports::{Beside, Clock, Executor, Lease, Registry, Store as _, Writer};
 use stageway_stores::{FsBlobs, PluginDirectories, SqliteStore};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -130,10 +130,11 @@ impl World {
     /// A plan of a pipeline file.
     pub(crate) async fn plan(&self, pipeline: &str) -> Result<Prepared> {
         let plugins = vec![self.directory.path().join("plugins")];
-        let plugins = PluginDirectories::new(self.host.clone(), plugins, self.directory.path());
+        let plugins = PluginDirectories::new(self.host.clone(), plugins);
         let request = Request {
             tenant: &TenantId::local(),
             parsed: parse("stageway.yaml", pipeline.as_bytes()),
+            beside: &Beside::default(),
             event: &Event::push("main", "0123456789abcdef0123456789abcdef01234567", Trust::Protected),
             parameters: &BTreeMap::new(),
             policy: &Policy::single_machine(),

@@ -2,6 +2,7 @@
 //!
 //! The deliveries are signed by Python's `hmac`, not by our code.
 
+mod beside;
 mod doubles;
 mod flood;
 mod forge;

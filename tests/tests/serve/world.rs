@@ -112,6 +112,13 @@ webhooks:
         git(&self.work(), &["add", path]);
     }
 
+    /// Copies a file into the work tree and adds it.
+    pub(crate) fn copy(&self, path: &str, from: &Path) {
+        self.write(path, "");
+        fs::copy(from, self.work().join(path)).expect("a file");
+        git(&self.work(), &["add", path]);
+    }
+
     /// Commits what was written; answers the commit.
     pub(crate) fn commit(&self, path: &str, text: &str) -> String {
         self.write(path, text);

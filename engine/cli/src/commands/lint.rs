@@ -3,7 +3,7 @@
 use super::Context;
 use crate::exit::{Exit, Refused};
 use crate::terminal::{Sources, Style, render};
-use crate::wiring::{Place, guests, plugins};
+use crate::wiring::{Place, beside, guests, plugins};
 use anyhow::Result;
 use stageway_conductor::planner::find;
 use stageway_core::definition::parse;
@@ -72,9 +72,10 @@ async fn with_plugins(context: &Context, name: &str, bytes: &[u8]) -> Result<Vec
     let Some(definition) = parsed.valid().cloned() else { return Ok(parsed.diagnostics) };
     let settings = context.settings()?;
     let path = context.here()?.join(name);
-    let plugins = plugins(&settings, guests(&settings)?, path.parent().unwrap_or(&path));
+    let plugins = plugins(&settings, guests(&settings)?);
+    let beside = beside(path.parent().unwrap_or(&path), &definition);
     let mut diagnostics = parsed.diagnostics;
-    let sought = find(&plugins, &definition, &mut diagnostics).await;
+    let sought = find((&plugins, &beside), &definition, &mut diagnostics).await;
     diagnostics.extend(lint(&definition, &sought.found, &sought.absent, None));
     sort(&mut diagnostics);
     Ok(diagnostics)

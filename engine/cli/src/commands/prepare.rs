@@ -4,7 +4,7 @@ use super::Context;
 use crate::exit::{Exit, Invalid, Refused};
 use crate::terminal::{Sources, Style, bytes as size, count, render};
 use crate::wiring::{
-    Blueprint, EventArgs, Origin, Place, Snapshot, event, known_clusters, plugins, snapshot,
+    Blueprint, EventArgs, Origin, Place, Snapshot, beside, event, known_clusters, plugins, snapshot,
 };
 use anyhow::Result;
 use serde_json::Value as Json;
@@ -12,7 +12,7 @@ use stageway_conductor::planner::{Prepared, Request, make};
 use stageway_core::definition::parse;
 use stageway_core::event::Event;
 use stageway_core::workspace::Tree;
-use stageway_ports::SourceError;
+use stageway_ports::{Beside, SourceError};
 use stageway_remotes::source::{Facts, WorkTree};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -144,11 +144,17 @@ async fn plan(
     event: &Event,
 ) -> Result<Prepared> {
     let sources = Sources::of(name, bytes);
-    let folder = root.join(name);
-    let plugins = plugins(&blueprint.settings, blueprint.guests.clone(), folder.parent().unwrap_or(root));
+    let plugins = plugins(&blueprint.settings, blueprint.guests.clone());
+    let parsed = parse(name, bytes);
+    let file = root.join(name);
+    let beside = match &parsed.definition {
+        Some(definition) => beside(file.parent().unwrap_or(root), definition),
+        None => Beside::default(),
+    };
     let request = Request {
         tenant: &blueprint.home.tenant,
-        parsed: parse(name, bytes),
+        parsed,
+        beside: &beside,
         event,
         parameters: &values(&args.parameters),
         policy: &blueprint.settings.policy,

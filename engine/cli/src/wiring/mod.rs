@@ -38,7 +38,7 @@ pub(crate) use interrupts::Interrupts;
 pub(crate) use lock::RunLock;
 pub(crate) use nowhere::Nowhere;
 pub(crate) use origin::Origin;
-pub(crate) use plugins::plugins;
+pub(crate) use plugins::{beside, plugins};
 pub(crate) use reach::beyond;
 pub(crate) use serve::Server;
 pub(crate) use site::{site, tenant_rules};

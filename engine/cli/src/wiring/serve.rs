@@ -83,9 +83,7 @@ impl Server {
         let allow = blueprint.settings.egress.allow.clone();
         let http: Arc<dyn stageway_ports::Http> = Arc::new(EgressHttp::new(allow));
         let site = Arc::new(site(&blueprint.settings, &http).await?);
-        // A repository's own components and lock are not on this disk: plugins are the operator's.
-        let nowhere = blueprint.settings.state.join("no-plugins-beside-pipelines");
-        let plugins = Arc::new(plugins(&blueprint.settings, blueprint.guests.clone(), &nowhere));
+        let plugins = Arc::new(plugins(&blueprint.settings, blueprint.guests.clone()));
         let traces = match &blueprint.settings.service.traces {
             Some(receiver) => Some(Arc::new(traces(&blueprint.settings, receiver).await?)),
             None => None,

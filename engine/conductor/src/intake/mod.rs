@@ -4,6 +4,7 @@
 //! forge is told of it. A forge or repository that does not answer puts a delivery off; a pipeline file with errors does not.
 
 mod again;
+mod beside;
 mod event;
 mod heads;
 mod lanes;

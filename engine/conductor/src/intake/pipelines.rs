@@ -3,7 +3,7 @@
 use super::event::event;
 use super::heads::{Heads, Standing, base, standing};
 use super::start::Start;
-use super::{Intake, Trouble};
+use super::{Intake, Trouble, beside};
 use crate::planner::{Prepared, Request, keep, make};
 use crate::service::Place;
 use serde_json::Value as Json;
@@ -17,7 +17,7 @@ use stageway_core::name::{PipelineName, RepositoryId, RunId};
 use stageway_core::policy::Policy;
 use stageway_core::workspace::Tree;
 use stageway_ports::{
-    Admission, Claimed, Mirror, NewStatus, RunKey, Settlement, Skipped, Source, SourceError,
+    Admission, Beside, Claimed, Mirror, NewStatus, RunKey, Settlement, Skipped, Source, SourceError,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -179,8 +179,10 @@ impl Intake {
             Selected::Skipped(reason) => skip(known, &definition.pipeline, reason, settlement),
             Selected::Yes => {
                 let name = definition.pipeline.clone();
+                let beside =
+                    beside::of_commit(known.about.mirror, &known.revision, (file, definition)).await?;
                 // Most of what a plan waits for is not what a tree waits for.
-                match tokio::join!(self.plan(known, parsed), known.tree()).0 {
+                match tokio::join!(self.plan(known, parsed, &beside), known.tree()).0 {
                     Ok(prepared) => settlement.runs.push(self.admission(known, prepared).await?),
                     Err(problems) => wrong(known, name.as_str(), problems, settlement),
                 }
@@ -189,10 +191,16 @@ impl Intake {
         Ok(())
     }
 
-    async fn plan(&self, known: &Known<'_>, parsed: Parsed) -> Result<Prepared, Vec<Diagnostic>> {
+    async fn plan(
+        &self,
+        known: &Known<'_>,
+        parsed: Parsed,
+        beside: &Beside,
+    ) -> Result<Prepared, Vec<Diagnostic>> {
         let request = Request {
             tenant: &known.about.claimed.tenant,
             parsed,
+            beside,
             event: &known.event,
             parameters: &known.about.asked.parameters,
             policy: known.about.policy,

@@ -7,7 +7,7 @@
 //! runs of no more trust than its own, and says what was compared: the tree, not the name.
 
 use super::pipelines::{MOST_BYTES, MOST_FILES};
-use super::{Intake, Trouble};
+use super::{Intake, Trouble, beside};
 use crate::planner::{Prepared, Request, keep, make};
 use crate::service::Place;
 use serde_json::json;
@@ -19,7 +19,7 @@ use stageway_core::journal::canonical;
 use stageway_core::name::{RepositoryId, RunId};
 use stageway_core::policy::Policy;
 use stageway_core::workspace::{Node, Tree};
-use stageway_ports::{Admission, BlobError, Blobs, Claimed, Mirror, RunKey, Settlement, read_tree};
+use stageway_ports::{Admission, Beside, BlobError, Blobs, Claimed, Mirror, RunKey, Settlement, read_tree};
 use std::collections::BTreeMap;
 
 /// Everything that one preflight is about.
@@ -67,9 +67,15 @@ impl Intake {
         };
         let event = event(&wanted, (&reference, &revision), base);
         let policy = below_environments(&rules.policy);
+        let parsed = parse(file, bytes);
+        let beside = match &parsed.definition {
+            Some(definition) => beside::of_tree(&*self.blobs, &tree, (file, definition)).await?,
+            None => Beside::default(),
+        };
         let request = Request {
             tenant: &claimed.tenant,
-            parsed: parse(file, bytes),
+            parsed,
+            beside: &beside,
             event: &event,
             parameters: &wanted.parameters,
             policy: &policy,

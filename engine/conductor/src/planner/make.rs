@@ -15,7 +15,7 @@ use stageway_core::policy::Policy;
 use stageway_core::run::RunEvent;
 use stageway_core::workspace::Tree;
 use stageway_ports::{
-    BlobError, Blobs, FoundPlugin, GuestError, Guests, NewRun, PluginError, Plugins, StoreError,
+    Beside, BlobError, Blobs, FoundPlugin, GuestError, Guests, NewRun, PluginError, Plugins, StoreError,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use thiserror::Error;
@@ -26,6 +26,8 @@ pub struct Request<'a> {
     pub tenant: &'a TenantId,
     /// The pipeline file, with the problems that it has.
     pub parsed: Parsed,
+    /// What lies beside it.
+    pub beside: &'a Beside,
     /// What starts the run.
     pub event: &'a Event,
     /// Given by hand.
@@ -59,7 +61,8 @@ pub async fn make(
 ) -> Result<Prepared, Vec<Diagnostic>> {
     let mut diagnostics = request.parsed.diagnostics;
     let Some(definition) = request.parsed.definition else { return Err(diagnostics) };
-    let Sought { found, absent, components } = find(plugins, &definition, &mut diagnostics).await;
+    let sought = find((plugins, request.beside), &definition, &mut diagnostics).await;
+    let Sought { found, absent, components } = sought;
     if any_error(&diagnostics) {
         return Err(diagnostics);
     }
@@ -99,7 +102,7 @@ pub struct Sought {
 /// Looks for every plugin that the file names; those that are nowhere are left to the planner, which says where they are
 /// named.
 pub async fn find(
-    plugins: &dyn Plugins,
+    (plugins, beside): (&dyn Plugins, &Beside),
     definition: &Definition,
     diagnostics: &mut Vec<Diagnostic>,
 ) -> Sought {
@@ -110,7 +113,7 @@ pub async fn find(
             continue;
         }
         let at = |problem: Diagnostic| problem.at(definition.places.value(&uses(name)));
-        match plugins.find(&stage.uses).await {
+        match plugins.find(&stage.uses, beside).await {
             Ok(FoundPlugin { component, manifest, bytes, .. }) => {
                 let imports = component.imports.into_iter().collect();
                 sought.components.insert(component.digest, bytes);

@@ -21,8 +21,8 @@ use stageway_core::task::{Collected, TaskLimits};
 use stageway_core::workspace::{Node, Tree, WorkspacePath};
 use stageway_ports::memory::{ManualClock, MemoryBlobs, MemoryForge, MemoryStore};
 use stageway_ports::{
-    Admission, Approval, Batch, Blobs, FoundPlugin, Inbox, ListedPlugin, NewDelivery, NewRun, Outcome,
-    PluginError, Plugins, RunKey, Store, Writer,
+    Admission, Approval, Batch, Beside, Blobs, FoundPlugin, Inbox, ListedPlugin, NewDelivery, NewRun,
+    Outcome, PluginError, Plugins, RunKey, Store, Writer,
 };
 use stageway_web::{App, Limits, Metrics, Resources, Tokens, router};
 use std::sync::Arc;
@@ -75,7 +75,7 @@ struct OnePlugin;
 
 #[async_trait]
 impl Plugins for OnePlugin {
-    async fn find(&self, reference: &PluginRef) -> Result<FoundPlugin, PluginError> {
+    async fn find(&self, reference: &PluginRef, _: &Beside) -> Result<FoundPlugin, PluginError> {
         Err(PluginError::Unreadable { file: reference.to_string(), problem: "nothing is run here".into() })
     }
 
