@@ -172,7 +172,7 @@ Floors, measured in turns with what stands beside them:
   a stage with a task its own steps and no more: spawn and wait; claim (mkdir, fsync); start mark (write, fsync, fsync of
                       the directory); ending (write, fsync, rename, fsync of the directory); two commits
   in the sandbox      the same with the spawn by `unshare` of util-linux, in the namespaces of a task and nothing else
-  tasks at once       as many sandboxes by bubblewrap, of the same namespaces and parts; then as many `unshare`
+  tasks at once       as many `unshare`; for what the sandbox adds as many by bubblewrap, of the same namespaces and parts
   replay              wasmtime alone, making as many calls
   the binary          the same that only says its version
   an answer           a bare axum route with HMAC, JSON and one durable insert, in this process
