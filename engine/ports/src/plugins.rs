@@ -34,10 +34,9 @@ impl Beside {
 
     /// The files that matter to a definition, by their paths below the folder, and how many bytes each may have.
     pub fn wanted(definition: &Definition) -> BTreeSet<(String, u64)> {
-        let component = |path: &str| (path.strip_prefix("./").unwrap_or(path).to_owned(), MOST_COMPONENT);
         let references = definition.stages.values().map(|stage| &stage.uses);
         let own = references.filter_map(|reference| match reference {
-            PluginRef::File(path) => Some(component(path)),
+            PluginRef::File(path) => Some((below(path).to_owned(), MOST_COMPONENT)),
             PluginRef::Named { .. } => None,
         });
         own.chain([(LOCK.to_owned(), MOST_LOCK)]).collect()
@@ -59,7 +58,7 @@ impl Beside {
 
     /// How messages call a file.
     pub fn place(&self, path: &str) -> PathBuf {
-        self.folder.join(path.strip_prefix("./").unwrap_or(path))
+        self.folder.join(below(path))
     }
 
     /// How messages call the folder: the root of a repository is `.`.
@@ -75,7 +74,7 @@ impl Beside {
     /// # Errors
     /// [`PluginError::Unreadable`].
     pub fn file(&self, path: &str) -> Result<Option<&[u8]>, PluginError> {
-        match self.files.get(path.strip_prefix("./").unwrap_or(path)) {
+        match self.files.get(below(path)) {
             None => Ok(None),
             Some(Ok(bytes)) => Ok(Some(bytes)),
             Some(Err(problem)) => Err(PluginError::Unreadable {
@@ -84,6 +83,11 @@ impl Beside {
             }),
         }
     }
+}
+
+/// The path of a file below the folder, as references and we write it.
+fn below(path: &str) -> &str {
+    path.strip_prefix("./").unwrap_or(path)
 }
 
 /// A component that a reference names.
@@ -95,8 +99,6 @@ pub struct FoundPlugin {
     pub manifest: Manifest,
     /// Its bytes.
     pub bytes: Vec<u8>,
-    /// Where it lies.
-    pub file: PathBuf,
 }
 
 /// A plugin as lists show it.

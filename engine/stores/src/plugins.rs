@@ -84,7 +84,7 @@ impl PluginDirectories {
             });
         }
         match found.pop() {
-            Some((file, known)) => take(file, &known),
+            Some((file, known)) => take(&file, &known),
             None => Err(self.not_found(reference, nearest())),
         }
     }
@@ -94,7 +94,7 @@ impl PluginDirectories {
             if let Some(known) = self.known(&file)?
                 && known.component.digest == digest
             {
-                return take(file, &known);
+                return take(&file, &known);
             }
         }
         Err(PluginError::Locked { reference: reference.to_string(), pinned: digest })
@@ -120,7 +120,7 @@ impl PluginDirectories {
         let Known { component, manifest } = (*known).clone();
         match pinned.filter(|pinned| *pinned != component.digest) {
             Some(pinned) => Err(PluginError::Locked { reference: reference.to_string(), pinned }),
-            None => Ok(FoundPlugin { component, manifest, bytes: bytes.to_vec(), file }),
+            None => Ok(FoundPlugin { component, manifest, bytes: bytes.to_vec() }),
         }
     }
 
@@ -245,14 +245,13 @@ fn pinned_by_lock(reference: &PluginRef, beside: &Beside) -> Result<Option<Diges
 }
 
 /// A plugin with its bytes, which are still those that were inspected.
-fn take(file: PathBuf, known: &Known) -> Result<FoundPlugin, PluginError> {
-    let bytes =
-        read(&file, MOST_COMPONENT).map_err(|problem| unreadable(&file, &problem))?.unwrap_or_default();
+fn take(file: &Path, known: &Known) -> Result<FoundPlugin, PluginError> {
+    let bytes = read(file, MOST_COMPONENT).map_err(|problem| unreadable(file, &problem))?.unwrap_or_default();
     let component = known.component.clone();
     if Digest::of(&bytes) != component.digest {
-        return Err(unreadable(&file, "it is being replaced"));
+        return Err(unreadable(file, "it is being replaced"));
     }
-    Ok(FoundPlugin { component, manifest: known.manifest.clone(), bytes, file })
+    Ok(FoundPlugin { component, manifest: known.manifest.clone(), bytes })
 }
 
 /// Hidden files are not finished yet.

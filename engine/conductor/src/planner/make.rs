@@ -114,7 +114,7 @@ pub async fn find(
         }
         let at = |problem: Diagnostic| problem.at(definition.places.value(&uses(name)));
         match plugins.find(&stage.uses, beside).await {
-            Ok(FoundPlugin { component, manifest, bytes, .. }) => {
+            Ok(FoundPlugin { component, manifest, bytes }) => {
                 let imports = component.imports.into_iter().collect();
                 sought.components.insert(component.digest, bytes);
                 let found = Found { digest: component.digest, manifest, imports };

@@ -184,16 +184,11 @@ impl Tending<'_> {
                 self.cluster.changed(pod, SOON).await;
                 return Ok(());
             }
-            Err(Stopped::Absent(error)) if seen.tries >= TRIES => error.to_string(),
-            Err(Stopped::Absent(error)) => {
+            Err(Stopped::Absent(error) | Stopped::Broken(error)) if seen.tries < TRIES => {
                 seen.fails_to_come(self.name, &error).await;
                 return Ok(());
             }
-            Err(Stopped::Broken(error)) if seen.tries < TRIES => {
-                seen.fails_to_come(self.name, &error).await;
-                return Ok(());
-            }
-            Err(Stopped::Broken(error)) => error.to_string(),
+            Err(Stopped::Absent(error) | Stopped::Broken(error)) => error.to_string(),
             Err(Stopped::Refused(problem)) => problem,
         };
         let words = format!("the workspace {tree} cannot be put in place: {problem:.1000}");
