@@ -15,15 +15,30 @@ use std::time::{Duration, Instant};
 const PIECE: u64 = 4 << 20;
 /// The longest record of an end, in bytes.
 const END: u64 = 64 << 10;
+/// For how long is waited until the program is in its place.
+const INSTALLED: Duration = Duration::from_secs(30);
 
-/// Stays until it is told to end, and takes away the dead of its container.
-pub(crate) fn keep() -> io::Result<()> {
+/// Puts this program into its place, stays until it is told to end, and takes away the dead of its container.
+pub(crate) fn keep(place: &Place) -> io::Result<()> {
+    place.install()?;
     let mut signals = Signals::new([SIGTERM, SIGINT, SIGCHLD])?;
     for signal in signals.forever() {
         if signal != SIGCHLD {
             break;
         }
         while let Ok(Some(_)) = rustix::process::wait(rustix::process::WaitOptions::NOHANG) {}
+    }
+    Ok(())
+}
+
+/// Returns when the program is in its place.
+pub(crate) fn installed(place: &Place) -> io::Result<()> {
+    let until = Instant::now() + INSTALLED;
+    while !place.program().exists() {
+        if Instant::now() >= until {
+            return Err(io::Error::new(io::ErrorKind::TimedOut, "the helper was not put in its place"));
+        }
+        std::thread::sleep(LOOK);
     }
     Ok(())
 }

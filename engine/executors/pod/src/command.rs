@@ -16,8 +16,8 @@ pub(crate) fn perform(words: &[&str]) -> io::Result<ExitCode> {
     let [place, work, rest @ ..] = words else { return Err(unknown()) };
     let place = Place::new(place);
     match (*work, rest) {
-        ("install", []) => place.install()?,
-        ("keep", []) => answer::keep()?,
+        ("keep", []) => answer::keep(&place)?,
+        ("installed", []) => answer::installed(&place)?,
         ("run", [order, "--", command @ ..]) => {
             let order: Order = serde_json::from_str(order)?;
             let command = command.iter().map(|&word| word.to_owned()).collect();

@@ -20,7 +20,7 @@ impl Place {
     }
 
     /// The helper itself.
-    fn program(&self) -> PathBuf {
+    pub(crate) fn program(&self) -> PathBuf {
         self.0.join("pod")
     }
 

@@ -1,5 +1,6 @@
 //! How a task ended, from the status of its pod.
 
+use super::helped::of_keeper;
 use super::name::{CANCELLED, REFUSED};
 use super::pod::CONTAINER;
 use super::waiting::{container, is_placed};
@@ -107,7 +108,17 @@ pub(super) fn unknown(pod: &Pod) -> TaskEnding {
 /// How a task ended as the status of its container alone tells it, when the helper beside it is gone; none as long as it runs.
 pub(super) fn without_helper(pod: &Pod) -> Option<TaskEnding> {
     let end = container(pod)?.state.as_ref()?.terminated.as_ref()?;
-    let (reason, message) = by_container(end).unwrap_or_else(|| (EndingReason::Exited, message(end)));
+    let (reason, message) = match (by_container(end), of_keeper(pod)) {
+        // The program that it was to begin with is the helper.
+        (Some((reason @ EndingReason::Image, _)), Some(keeper)) => {
+            let (code, said) = (keeper.exit_code, message(keeper));
+            let words = format!(
+                "the helper did not come into the pod: it ended with code {code}: {said}; run the stage again"
+            );
+            (reason, words)
+        }
+        (told, _) => told.unwrap_or_else(|| (EndingReason::Exited, message(end))),
+    };
     Some(ending(pod, Some(end), reason, message))
 }
 

@@ -4,7 +4,8 @@ use super::container::{container, is_root, literal, resources, security, variabl
 use super::options::KubernetesOptions;
 use super::secret;
 use k8s_openapi::api::core::v1::{
-    Container, EmptyDirVolumeSource, Pod, PodSpec, ResourceRequirements, Volume, VolumeMount,
+    Container, ContainerState, ContainerStateTerminated, EmptyDirVolumeSource, ExecAction, Lifecycle,
+    LifecycleHandler, Pod, PodSpec, ResourceRequirements, Volume, VolumeMount,
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use serde::{Deserialize, Serialize};
@@ -17,8 +18,6 @@ use std::collections::BTreeMap;
 
 /// The container of the helper that stays, and answers.
 pub(super) const KEEPER: &str = "stageway";
-/// The container that puts the helper into the shared volume.
-const INSTALL: &str = "stageway-install";
 /// Where the shared volume stands, in every container.
 pub(super) const PLACE: &str = "/stageway";
 /// The helper in its own image.
@@ -85,19 +84,22 @@ impl Brief {
 
 /// Whether the container that stays does so no more, so that nothing is answered.
 pub(super) fn is_deserted(pod: &Pod) -> bool {
-    let statuses = pod.status.as_ref().and_then(|status| status.container_statuses.as_ref());
-    let keeper = statuses.into_iter().flatten().find(|status| status.name == KEEPER);
-    keeper.and_then(|keeper| keeper.state.as_ref()).is_some_and(|state| state.terminated.is_some())
+    of_keeper(pod).is_some()
 }
 
-/// Whether the helper is in its place, as far as the cluster tells: the containers that it serves are started next.
-pub(super) fn is_installed(pod: &Pod) -> bool {
-    let Some(status) = &pod.status else { return false };
-    let installs = status.init_container_statuses.iter().flatten().find(|status| status.name == INSTALL);
-    let end = installs.and_then(|installs| installs.state.as_ref()?.terminated.as_ref());
-    let begun = status.container_statuses.iter().flatten().filter_map(|status| status.state.as_ref());
-    end.is_some_and(|end| end.exit_code == 0)
-        || begun.into_iter().any(|state| state.running.is_some() || state.terminated.is_some())
+/// How the container that stays ended, where it has.
+pub(super) fn of_keeper(pod: &Pod) -> Option<&ContainerStateTerminated> {
+    keeper_state(pod)?.terminated.as_ref()
+}
+
+/// Whether the container that stays runs, or ran, as far as the cluster tells.
+pub(super) fn is_attended(pod: &Pod) -> bool {
+    keeper_state(pod).is_some_and(|state| state.running.is_some() || state.terminated.is_some())
+}
+
+fn keeper_state(pod: &Pod) -> Option<&ContainerState> {
+    let statuses = pod.status.as_ref()?.container_statuses.as_ref()?;
+    statuses.iter().find(|status| status.name == KEEPER)?.state.as_ref()
 }
 
 /// Whether a task needs the helper; every other one is a plain pod.
@@ -135,13 +137,8 @@ pub(super) fn add(
     for (number, service) in spec.services.iter().enumerate() {
         pod.containers.push(beside(options, pod_name, spec, number, service)?);
     }
-    // A node starts one after the other: with this first, the tree is on its way while it starts, or pulls, the others.
+    // A node starts one after the other, and the others when the hook of this one has ended.
     pod.containers.insert(0, keeper(helper, root, spec.workspace.is_some()));
-    pod.init_containers = Some(vec![Container {
-        name: INSTALL.into(),
-        command: Some([HELPER, PLACE, "install"].map(str::to_owned).to_vec()),
-        ..base(helper, root)
-    }]);
     let volumes = pod.volumes.get_or_insert_default();
     volumes.push(empty("stageway"));
     if spec.workspace.is_some() {
@@ -223,26 +220,27 @@ fn empty(name: &str) -> Volume {
 }
 
 fn keeper(helper: &str, root: bool, workspace: bool) -> Container {
+    let work = |name: &str| Some([HELPER, PLACE, name].map(str::to_owned).to_vec());
+    let hook = LifecycleHandler {
+        exec: Some(ExecAction { command: work("installed") }),
+        ..LifecycleHandler::default()
+    };
     let mut keeper = Container {
         name: KEEPER.into(),
-        command: Some([HELPER, PLACE, "keep"].map(str::to_owned).to_vec()),
-        ..base(helper, root)
+        image: Some(helper.to_owned()),
+        image_pull_policy: Some("IfNotPresent".into()),
+        command: work("keep"),
+        lifecycle: Some(Lifecycle { post_start: Some(hook), ..Lifecycle::default() }),
+        resources: Some(ResourceRequirements { requests: Some(small()), ..ResourceRequirements::default() }),
+        security_context: Some(security(root)),
+        termination_message_policy: Some("FallbackToLogsOnError".into()),
+        volume_mounts: Some(vec![volume_mount("stageway", PLACE)]),
+        ..Container::default()
     };
     if workspace {
         mount(&mut keeper, volume_mount("workspace", WORKSPACE));
     }
     keeper
-}
-
-fn base(helper: &str, root: bool) -> Container {
-    Container {
-        image: Some(helper.to_owned()),
-        image_pull_policy: Some("IfNotPresent".into()),
-        resources: Some(ResourceRequirements { requests: Some(small()), ..ResourceRequirements::default() }),
-        security_context: Some(security(root)),
-        volume_mounts: Some(vec![volume_mount("stageway", PLACE)]),
-        ..Container::default()
-    }
 }
 
 /// What is kept free for containers that do little.

@@ -7,10 +7,10 @@ use super::bring::{Stopped, bring};
 use super::cluster::{Cluster, PAUSE, age, incarnation};
 use super::ending::{self, Standing, standing};
 use super::gather::Gather;
-use super::helped::{Brief, is_deserted, is_installed};
+use super::helped::{Brief, is_attended, is_deserted};
 use super::helper::{Helper, Running};
 use super::name;
-use super::waiting::{Waiting, waiting};
+use super::waiting::{Waiting, is_placed, waiting};
 use futures::future::BoxFuture;
 use k8s_openapi::api::core::v1::Pod;
 use stageway_core::call::EndingReason;
@@ -27,7 +27,8 @@ use tracing::warn;
 
 /// For how long the helper is asked to wait with its answer.
 const WAITS: Duration = Duration::from_secs(25);
-/// Between two tries to reach a helper that is being started, and how many there are: the cluster tells that it runs a second later.
+/// After how long a helper that is being started is tried again for the first time, and how many tries there are: the cluster tells
+/// that it runs a second later. Each waits for a sixth longer than the one before, eight seconds in all.
 const SOON: Duration = Duration::from_millis(60);
 const KNOCKS: u32 = 20;
 /// How often a tree is sent, and each path asked for, before that is given up.
@@ -76,7 +77,7 @@ impl Tending<'_> {
             if self.gives_up(&pod).await? {
                 continue;
             }
-            if !is_installed(&pod) {
+            if !is_attended(&pod) && (!is_placed(&pod) || seen.knocks >= KNOCKS) {
                 told = self.cluster.changed(&pod, WAITS).await;
                 continue;
             }
@@ -160,7 +161,10 @@ impl Tending<'_> {
                     return self.keep(without(ending, brief)).await;
                 }
             }
-            Err(_) => {}
+            Err(_) => {
+                self.cluster.changed(pod, seen.knocks()).await;
+                return Ok(None);
+            }
         }
         self.cluster.changed(pod, PAUSE).await;
         Ok(None)
@@ -180,8 +184,7 @@ impl Tending<'_> {
                 return Ok(());
             }
             Err(Stopped::Absent(_)) if seen.is_new() => {
-                seen.knocks += 1;
-                self.cluster.changed(pod, SOON).await;
+                self.cluster.changed(pod, seen.knocks()).await;
                 return Ok(());
             }
             Err(Stopped::Absent(error) | Stopped::Broken(error)) if seen.tries < TRIES => {
@@ -300,7 +303,7 @@ impl Tending<'_> {
 struct Seen {
     /// What the helper said last.
     known: &'static str,
-    /// How often nobody took the tree yet.
+    /// How often nobody was there yet.
     knocks: u32,
     /// How often the tree did not come in.
     tries: u32,
@@ -314,6 +317,13 @@ impl Seen {
     /// Whether the helper may still be starting: it is told of the tree before it is asked for anything.
     fn is_new(&self) -> bool {
         self.known == "unknown" && self.knocks < KNOCKS
+    }
+
+    /// Nobody was there; answers after how long the next try is made.
+    fn knocks(&mut self) -> Duration {
+        let pause = SOON.mul_f64(1.17_f64.powi(self.knocks.min(KNOCKS).cast_signed()));
+        self.knocks = self.knocks.saturating_add(1);
+        pause
     }
 
     /// The tree did not come in.

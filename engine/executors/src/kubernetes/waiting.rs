@@ -1,5 +1,6 @@
 //! Why a pod does not start, in words and with the remedy.
 
+use super::helped::KEEPER;
 use super::pod::CONTAINER;
 use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
 use stageway_core::call::EndingReason;
@@ -32,8 +33,17 @@ pub(super) fn waiting(pod: &Pod) -> Option<Waiting> {
         return unplaced(pod);
     }
     let status = pod.status.as_ref()?;
-    let all = status.init_container_statuses.iter().chain(&status.container_statuses).flatten();
-    all.into_iter().find_map(of_container)
+    let all = status.container_statuses.iter().flatten();
+    // Without the helper the task could not begin, and the node does not begin with it twice.
+    let is_over = |status: &ContainerStatus| status.name == KEEPER && has_ended(pod);
+    let each =
+        |status| of_container(status).map(|it| Waiting { hopeless: it.hopeless || is_over(status), ..it });
+    all.into_iter().find_map(each)
+}
+
+fn has_ended(pod: &Pod) -> bool {
+    let state = container(pod).and_then(|status| status.state.as_ref());
+    state.is_some_and(|state| state.terminated.is_some())
 }
 
 fn of_container(status: &ContainerStatus) -> Option<Waiting> {
