@@ -134,7 +134,10 @@ impl Installed {
             } },
             "webhooks": { "demo": { "repositories": "demo", "secrets": secret("webhook") } },
         });
-        let policy = json!({ "trust": { "protected": { "allow": "*" } } });
+        let policy = json!({
+            "trust": { "protected": { "allow": "*" } },
+            "secrets": { "TOKEN": { "from": secret("webhook"), "to": ["task:toolbox"] } },
+        });
         json!({
             "apiVersion": "v1", "kind": "ConfigMap",
             "metadata": { "name": "stageway", "namespace": "stageway" },

@@ -10,8 +10,7 @@ const ENGINE: &str = "system:serviceaccount:stageway:stageway";
 type Rights = BTreeSet<(String, String, String)>;
 
 pub(crate) fn the_engine_may_what_the_manifest_says_and_nothing_else(installed: &Installed) {
-    let role = installed.tasks.get(&["role", "stageway-tasks"]);
-    let written = rights(&role["rules"]);
+    let written = written(installed);
     // Who it is and what it may, anybody may ask.
     let everybody = may(installed, "system:serviceaccount:stageway-tasks:tasks", "default");
     assert!(
@@ -29,7 +28,7 @@ pub(crate) fn the_engine_may_what_the_manifest_says_and_nothing_else(installed: 
     assert_eq!(may(installed, "system:serviceaccount:stageway-tasks:tasks", "stageway-tasks"), everybody);
 }
 
-pub(crate) fn nothing_that_it_asked_for_was_refused(installed: &Installed) {
+pub(crate) fn it_asked_for_all_that_it_may_and_for_nothing_else(installed: &Installed) {
     let audit = installed.cluster.audit();
     let requests = audit.lines().map(|line| serde_json::from_str::<Json>(line).expect("JSON"));
     let own: Vec<Json> = requests.filter(|request| request["user"]["username"] == ENGINE).collect();
@@ -37,6 +36,29 @@ pub(crate) fn nothing_that_it_asked_for_was_refused(installed: &Installed) {
     let refused =
         own.iter().find(|request| request["annotations"]["authorization.k8s.io/decision"] != "allow");
     assert_eq!(refused, None);
+    let asked: Rights = own.iter().filter_map(right).collect();
+    // The cluster asks for it from its next version on.
+    let later = right_to("pods/exec", "create");
+    assert_eq!(&written(installed) - &asked, Rights::from([later]));
+}
+
+/// What a request needed.
+fn right(request: &Json) -> Option<(String, String, String)> {
+    let object = &request["objectRef"];
+    let resource = match (object["resource"].as_str()?, object["subresource"].as_str()) {
+        (resource, Some(part)) => format!("{resource}/{part}"),
+        (resource, None) => resource.to_owned(),
+    };
+    Some(right_to(&resource, request["verb"].as_str()?))
+}
+
+fn right_to(resource: &str, verb: &str) -> (String, String, String) {
+    (String::new(), resource.to_owned(), verb.to_owned())
+}
+
+/// What the manifest gives.
+fn written(installed: &Installed) -> Rights {
+    rights(&installed.tasks.get(&["role", "stageway-tasks"])["rules"])
 }
 
 /// What `kubectl auth can-i --list` shows.

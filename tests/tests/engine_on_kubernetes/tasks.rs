@@ -2,6 +2,7 @@
 
 use crate::installed::{Installed, SOON};
 use serde_json::Value as Json;
+use stageway_tests::plugins_with_probe;
 use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -12,6 +13,15 @@ stages:
   check:
     uses: stageway/unit-test@1
     with: { command: [./check.sh] }
+";
+/// One of the other kind: its task has neither a workspace nor our helper.
+const ALONE: &str = "pipeline: demo
+on: { push: { branches: [main] } }
+stages:
+  probe:
+    uses: ./probe.wasm
+    with: { alone: true, command: [sh, -c, 'test -n \"$TOKEN\"'] }
+    secrets: { TOKEN: TOKEN }
 ";
 const CONTEXT: &str = "stageway/demo/push";
 /// Ends when it is told to.
@@ -31,13 +41,25 @@ pub(crate) fn a_push_is_a_run_whose_task_is_a_pod(installed: &Installed) {
     assert_eq!(started(installed).len(), 1);
 }
 
+pub(crate) fn a_task_without_a_workspace_has_a_pod_of_its_own_and_its_secret(installed: &Installed) {
+    let probe = plugins_with_probe().join("probe.wasm");
+    fs::copy(probe, installed.clone.path().join("probe.wasm")).expect("a component");
+    let revision = pushed(installed, ALONE);
+    assert_eq!(ended(installed, &revision), "success", "{}", installed.said());
+    assert_eq!(started(installed).len(), 2);
+}
+
 /// Commits a script that is the check, and pushes it.
 fn push(installed: &Installed, script: &str) -> String {
-    let tree = &installed.clone;
-    fs::write(tree.path().join("stageway.yaml"), PIPELINE).expect("a file");
-    let file = tree.path().join("check.sh");
+    let file = installed.clone.path().join("check.sh");
     fs::write(&file, script).expect("a file");
     fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).expect("permissions");
+    pushed(installed, PIPELINE)
+}
+
+fn pushed(installed: &Installed, pipeline: &str) -> String {
+    let tree = &installed.clone;
+    fs::write(tree.path().join("stageway.yaml"), pipeline).expect("a file");
     let count = started(installed).len();
     let revision = tree.commit("count", &count.to_string());
     tree.git(&["push", "--quiet", "origin", "main"]);

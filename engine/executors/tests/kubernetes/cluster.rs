@@ -95,6 +95,12 @@ impl Place {
         KubernetesExecutor::open(options, self.blobs.clone()).await.unwrap()
     }
 
+    /// Another engine, whose operator names an image of the helper.
+    pub async fn with_helper(&self, image: &str) -> KubernetesExecutor {
+        let options = KubernetesOptions { helper: Some(image.into()), ..options(&self.namespace) };
+        KubernetesExecutor::open(options, self.blobs.clone()).await.unwrap()
+    }
+
     /// The address of the API server.
     pub fn server(&self) -> String {
         let file = Kubeconfig::read_from(kubeconfig()).unwrap();

@@ -35,6 +35,7 @@ fn main() -> ExitCode {
         a_cancelled_task_keeps_what_it_wrote_and_left
         limits_are_told_in_words
         a_tree_whose_bytes_are_gone_is_said_in_words
+        a_helper_that_does_not_come_into_the_pod_is_said_in_words
         a_pod_with_a_workspace_that_somebody_deletes_is_lost
         root_is_who_the_operator_lets_be;
     divided:

@@ -249,6 +249,25 @@ pub async fn a_tree_whose_bytes_are_gone_is_said_in_words() {
     place.end().await;
 }
 
+/// Its image cannot be pulled, or is not one of the helper.
+pub async fn a_helper_that_does_not_come_into_the_pod_is_said_in_words() {
+    let place = Place::new().await;
+    let spec = inside(tree(&place, &[("a", b"b".to_vec())]).await.digest(), "true", &[]);
+    let absent: &[&str] = &["ImagePull", "registry.invalid/absent:1", "`pull-secrets`"];
+    let foreign: &[&str] = &["the helper did not come into the pod", "stageway-pod", "run the stage again"];
+    for (name, image, words) in [("absent", "registry.invalid/absent:1", absent), ("foreign", SHELL, foreign)]
+    {
+        let (executor, name) = (place.with_helper(image).await, named(name));
+        ensure(&executor, &name, &spec).await;
+        let ending = ending(&executor, &name).await;
+        assert_eq!((ending.reason, ending.code), (EndingReason::Image, None), "{ending:?}");
+        for word in words {
+            assert!(ending.message.contains(word), "{}", ending.message);
+        }
+    }
+    place.end().await;
+}
+
 pub async fn a_pod_with_a_workspace_that_somebody_deletes_is_lost() {
     use k8s_openapi::api::core::v1::Pod;
     let (place, name) = (Place::new().await, named("deleted"));

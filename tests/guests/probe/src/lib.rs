@@ -12,6 +12,9 @@ struct Probe;
 struct Configuration {
     #[serde(default)]
     command: Vec<String>,
+    /// Without a workspace.
+    #[serde(default)]
+    alone: bool,
     login: Option<Login>,
     identity: Option<String>,
     request: Option<Sending>,
@@ -72,7 +75,10 @@ impl Stage for Probe {
 }
 
 fn start(configuration: &Configuration) -> Result<Outputs, HostError> {
-    let mut command = Command::new(&configuration.command).workspace("/workspace", false);
+    let mut command = Command::new(&configuration.command);
+    if !configuration.alone {
+        command = command.workspace("/workspace", false);
+    }
     if let Some(login) = &configuration.login {
         command = command.registry_login(&login.path, &login.repository, &login.actions);
     }
