@@ -22,6 +22,7 @@ stages:
     uses: ./probe.wasm
     with: { alone: true, command: [sh, -c, 'test -n \"$TOKEN\"'] }
     secrets: { TOKEN: TOKEN }
+    grants: { tasks: {}, secrets: [TOKEN] }
 ";
 const CONTEXT: &str = "stageway/demo/push";
 /// Ends when it is told to.

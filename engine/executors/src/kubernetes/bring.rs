@@ -27,8 +27,6 @@ const LIST: u64 = 256 << 20;
 /// Why a tree did not come in.
 #[derive(Debug)]
 pub(super) enum Stopped {
-    /// Nobody is there yet who takes it, or no more.
-    Absent(io::Error),
     /// Trying again may help.
     Broken(io::Error),
     /// It does not.
@@ -62,7 +60,7 @@ pub(super) fn bring<'a>(
 async fn brought(blobs: &dyn Blobs, helper: &Helper<'_>, digest: &Digest) -> Result<(), Stopped> {
     let list = blobs.get(digest, LIST).await?;
     let tree = Tree::decode(&list).map_err(|error| Stopped::Refused(error.to_string()))?;
-    let mut running = helper.receive(&digest.hex()).await.map_err(Stopped::Absent)?;
+    let mut running = helper.receive(&digest.hex()).await?;
     let mut to = running.stdin()?;
     let helper::Running { says, broken, .. } = &mut running;
     let exchange = async {

@@ -183,15 +183,16 @@ impl Tending<'_> {
                 seen.knocks = KNOCKS;
                 return Ok(());
             }
-            Err(Stopped::Absent(_)) if seen.is_new() => {
+            // A container that is being made ends what is run in it without a word.
+            Err(Stopped::Broken(_)) if seen.is_new() && !is_attended(pod) => {
                 self.cluster.changed(pod, seen.knocks()).await;
                 return Ok(());
             }
-            Err(Stopped::Absent(error) | Stopped::Broken(error)) if seen.tries < TRIES => {
+            Err(Stopped::Broken(error)) if seen.tries < TRIES => {
                 seen.fails_to_come(self.name, &error).await;
                 return Ok(());
             }
-            Err(Stopped::Absent(error) | Stopped::Broken(error)) => error.to_string(),
+            Err(Stopped::Broken(error)) => error.to_string(),
             Err(Stopped::Refused(problem)) => problem,
         };
         let words = format!("the workspace {tree} cannot be put in place: {problem:.1000}");
