@@ -136,9 +136,14 @@ impl KubernetesExecutor {
         let helper = Helper::of(&self.cluster.pods, &pod_name);
         // Where it does not answer, it does not run yet, or there is nothing left to be read.
         let over = is_deserted(pod) || matches!(standing(pod), Standing::Ended(_) | Standing::Lost);
-        let read = if over { None } else { helper.output(offset, max.min(CHUNK), OUTPUT).await.ok() };
+        // A container that was killed may have left no record of its end, and its output grows no more.
+        let (ended, within) = if kept(pod).is_some() { (true, Duration::ZERO) } else { (false, OUTPUT) };
+        let read = if over { None } else { helper.output(offset, max.min(CHUNK), within).await.ok() };
         let (bytes, end) = match read {
-            Some(read) => read,
+            Some((bytes, end)) => {
+                let end = end || ended && bytes.is_empty();
+                (bytes, end)
+            }
             None => {
                 if !over {
                     self.cluster.changed(pod, PAUSE).await;

@@ -53,7 +53,7 @@ impl Tending<'_> {
     ) -> Result<TaskState, TaskError> {
         let pod_name = name::pod(self.name);
         let helper = Helper::of(&self.cluster.pods, &pod_name);
-        let mut seen = Seen { known: "unknown", knocks: 0, tries: 0, fails: 0, gone: None };
+        let mut seen = Seen { known: "unknown", heard: false, knocks: 0, tries: 0, fails: 0, gone: None };
         let mut told = None;
         loop {
             let pod = match told.take().filter(|pod: &Arc<Pod>| incarnation(pod).0 == self.uid) {
@@ -77,7 +77,8 @@ impl Tending<'_> {
             if self.gives_up(&pod).await? {
                 continue;
             }
-            if !is_attended(&pod) && (!is_placed(&pod) || seen.knocks >= KNOCKS) {
+            let may_answer = seen.heard || is_attended(&pod) || is_placed(&pod) && seen.knocks < KNOCKS;
+            if !may_answer {
                 told = self.cluster.changed(&pod, WAITS).await;
                 continue;
             }
@@ -180,7 +181,7 @@ impl Tending<'_> {
     ) -> Result<(), TaskError> {
         let problem = match bring(&*self.cluster.blobs, helper, tree).await {
             Ok(()) => {
-                seen.knocks = KNOCKS;
+                seen.heard = true;
                 return Ok(());
             }
             // A container that is being made ends what is run in it without a word.
@@ -304,6 +305,8 @@ impl Tending<'_> {
 struct Seen {
     /// What the helper said last.
     known: &'static str,
+    /// Whether it has ever answered.
+    heard: bool,
     /// How often nobody was there yet.
     knocks: u32,
     /// How often the tree did not come in.
@@ -317,7 +320,7 @@ struct Seen {
 impl Seen {
     /// Whether the helper may still be starting: it is told of the tree before it is asked for anything.
     fn is_new(&self) -> bool {
-        self.known == "unknown" && self.knocks < KNOCKS
+        !self.heard && self.knocks < KNOCKS
     }
 
     /// Nobody was there; answers after how long the next try is made.
@@ -330,13 +333,13 @@ impl Seen {
     /// The tree did not come in.
     async fn fails_to_come(&mut self, name: &TaskName, error: &io::Error) {
         warn!(task = %name, %error, "a workspace did not come in; it is sent again");
-        (self.tries, self.knocks) = (self.tries + 1, KNOCKS);
+        self.tries += 1;
         self.hears("unknown");
         tokio::time::sleep(PAUSE * self.tries).await;
     }
 
     fn hears(&mut self, known: &'static str) -> Option<TaskState> {
-        (self.known, self.gone) = (known, None);
+        (self.known, self.heard, self.gone) = (known, true, None);
         None
     }
 }
