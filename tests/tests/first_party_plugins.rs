@@ -24,7 +24,7 @@ struct Bench {
     built: Vec<(&'static str, Built)>,
 }
 
-const PLUGINS: [&str; 7] = [
+const PLUGINS: [&str; 8] = [
     "unit-test",
     "integration-test",
     "image-assemble",
@@ -32,6 +32,7 @@ const PLUGINS: [&str; 7] = [
     "promote",
     "kubernetes-deploy",
     "observe",
+    "notify",
 ];
 
 fn room(name: &str) -> PathBuf {

@@ -12,7 +12,7 @@ use stageway_core::digest::Digest;
 use stageway_ports::contract::registry as contract;
 use stageway_ports::memory::MemoryBlobs;
 use stageway_ports::{LoginCredentials, Registry, RegistryError};
-use stageway_remotes::registry::{Credentials, EcrConfig, EcrRegistry, OciConfig, OciRegistry};
+use stageway_remotes::registry::{Credentials, EcrConfig, EcrRegistry, EcrRole, OciConfig, OciRegistry};
 use std::process::Command;
 use support::face::{ACCOUNT, Face, refuse};
 use support::{Answer, Scripted};
@@ -23,7 +23,9 @@ fn with_credentials(test: &str) -> bool {
         return true;
     }
     let mut again = Command::new(std::env::current_exe().unwrap());
+    let folder = tempfile::tempdir().unwrap();
     again.args([test, "--exact", "--nocapture"]).env("STAGEWAY_TEST_ECR", "1");
+    again.env("AWS_CONFIG_FILE", folder.path().join("config"));
     again.env("AWS_ACCESS_KEY_ID", "AKIDTEST").env("AWS_SECRET_ACCESS_KEY", "s3cret-of-the-machine");
     let output = again.output().unwrap();
     let told = String::from_utf8_lossy(&output.stdout);
@@ -33,15 +35,18 @@ fn with_credentials(test: &str) -> bool {
 }
 
 async fn open(address: &str, create: bool) -> EcrRegistry {
-    EcrRegistry::open(EcrConfig {
+    EcrRegistry::open(config(address, create)).await
+}
+
+fn config(address: &str, create: bool) -> EcrConfig {
+    EcrConfig {
         account: ACCOUNT.into(),
         region: "eu-central-1".into(),
         role: None,
         create,
         endpoint: Some(format!("http://{address}")),
         staging: std::env::temp_dir().join("stageway-test-staging"),
-    })
-    .await
+    }
 }
 
 /// A repository with two images and no tag.
@@ -262,6 +267,46 @@ async fn what_a_role_may_not_is_told_by_its_action() {
     assert_eq!(allowed, [&["ecr:GetAuthorizationToken"], &reads[..], &["pull", "push"]].concat());
     let refused: Vec<_> = rights.iter().filter_map(|right| right.refused.as_deref()).collect();
     assert!(refused.len() == 1 && refused[0].contains("needs `ecr:ListImages`"), "{refused:?}");
+}
+
+const ASSUMED: &str = r#"<AssumeRoleResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><AssumeRoleResult>
+<AssumedRoleUser><AssumedRoleId>AROA:stageway</AssumedRoleId><Arn>arn:aws:sts::210987654321:assumed-role/acme/stageway</Arn></AssumedRoleUser>
+<Credentials><AccessKeyId>ASIAOFACME</AccessKeyId><SecretAccessKey>s3cret-of-the-role</SecretAccessKey>
+<SessionToken>token-of-the-role</SessionToken><Expiration>2099-01-01T00:00:00Z</Expiration></Credentials>
+</AssumeRoleResult></AssumeRoleResponse>"#;
+
+#[tokio::test]
+async fn a_role_is_assumed_on_top_of_the_machines_credentials() {
+    if !with_credentials("a_role_is_assumed_on_top_of_the_machines_credentials") {
+        return;
+    }
+    let sts = Scripted::start(|_| Answer::new("200 OK", ASSUMED)).await;
+    let services = format!(
+        "[default]\nservices = test\n[services test]\nsts =\n  endpoint_url = http://{}\n",
+        sts.address
+    );
+    std::fs::write(std::env::var_os("AWS_CONFIG_FILE").unwrap(), services).unwrap();
+    let ecr =
+        Scripted::start(|_| Answer::new("200 OK", json!({ "images": [], "failures": [] }).to_string())).await;
+    let arn = "arn:aws:iam::210987654321:role/acme".to_owned();
+    let role = Some(EcrRole { arn, external_id: Some("acme-1".into()) });
+    let registry = EcrRegistry::open(EcrConfig { role, ..config(&ecr.address, false) }).await;
+    for _ in 0..2 {
+        registry.find("shop", "v1").await.unwrap();
+    }
+
+    let [asked] = &sts.requests()[..] else { panic!("it is assumed once: {:?}", sts.lines()) };
+    assert!(asked.head.contains("credential=akidtest/"), "{}", asked.head);
+    for word in
+        ["Action=AssumeRole&", "RoleArn=arn%3Aaws%3Aiam%3A%3A210987654321%3Arole%2Facme", "ExternalId=acme-1"]
+    {
+        assert!(asked.body.contains(word), "{}", asked.body);
+    }
+    for request in ecr.requests() {
+        for word in ["credential=asiaofacme/", "x-amz-security-token: token-of-the-role"] {
+            assert!(request.head.contains(word), "{}", request.head);
+        }
+    }
 }
 
 #[tokio::test]

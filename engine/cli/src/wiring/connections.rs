@@ -24,8 +24,8 @@ const PASSWORD: &str = "PASSWORD";
 /// The connections of one installation.
 pub(crate) struct Connections {
     settings: Arc<Settings>,
-    /// Those of ECR by name, kept for their credentials and passwords, which cost calls of their own.
-    ecr: Mutex<BTreeMap<String, Arc<EcrRegistry>>>,
+    /// Those of ECR by name and role, kept for their credentials and passwords, which cost calls of their own.
+    ecr: Mutex<BTreeMap<(String, Option<String>), Arc<EcrRegistry>>>,
 }
 
 impl Connections {
@@ -34,14 +34,14 @@ impl Connections {
         Self { settings, ecr: Mutex::default() }
     }
 
-    /// The registry that a name means; none where no connection has it.
+    /// The registry that a name means for a tenant; none where no connection has it.
     ///
     /// # Errors
     /// When it cannot be opened, such as for a password that is not there.
-    pub(crate) async fn named(&self, name: &str) -> Option<Result<Arc<dyn Registry>>> {
+    pub(crate) async fn named(&self, tenant: &TenantId, name: &str) -> Option<Result<Arc<dyn Registry>>> {
         Some(match self.settings.connection(name)? {
             Connection::Layout(directory) => Ok(Arc::new(LayoutRegistry::new(directory))),
-            Connection::Ecr(ecr) => Ok(self.ecr(name, ecr).await),
+            Connection::Ecr(ecr) => Ok(self.ecr(tenant, name, ecr).await),
             Connection::Registry(registry) => {
                 self.registry(&registry).await.map(|registry| Arc::new(registry) as Arc<dyn Registry>)
             }
@@ -62,12 +62,14 @@ impl Connections {
         })?)
     }
 
-    async fn ecr(&self, name: &str, connection: EcrConnection) -> Arc<EcrRegistry> {
+    async fn ecr(&self, tenant: &TenantId, name: &str, connection: EcrConnection) -> Arc<EcrRegistry> {
+        let role = connection.role_of(tenant).map(str::to_owned);
+        let key = (name.to_owned(), role.clone());
         let mut kept = self.ecr.lock().await;
-        if let Some(registry) = kept.get(name) {
+        if let Some(registry) = kept.get(&key) {
             return Arc::clone(registry);
         }
-        let EcrConnection { account, region, role, external_id, create } = connection;
+        let EcrConnection { account, region, external_id, create, .. } = connection;
         let config = EcrConfig {
             account,
             region,
@@ -77,7 +79,7 @@ impl Connections {
             staging: self.settings.state.join("cache/registry"),
         };
         let registry = Arc::new(EcrRegistry::open(config).await);
-        kept.insert(name.to_owned(), Arc::clone(&registry));
+        kept.insert(key, Arc::clone(&registry));
         registry
     }
 }
@@ -93,8 +95,8 @@ async fn credentials(login: &Login, folder: &Path) -> Result<Credentials> {
 
 #[async_trait]
 impl Registries for Connections {
-    async fn open(&self, _tenant: &TenantId, connection: &str) -> Option<Arc<dyn Registry>> {
-        match self.named(connection).await? {
+    async fn open(&self, tenant: &TenantId, connection: &str) -> Option<Arc<dyn Registry>> {
+        match self.named(tenant, connection).await? {
             Ok(registry) => Some(registry),
             Err(error) => {
                 tracing::error!(connection.name = %connection, error = %format!("{error:#}"),

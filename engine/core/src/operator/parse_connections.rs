@@ -4,6 +4,7 @@ use super::parse::{check_name, path};
 use super::types::{Connection, EcrConnection, Login, RegistryConnection};
 use crate::diagnostic::codes;
 use crate::document::{Entry, Map, Node, Reader, reader::cut};
+use crate::name::TenantId;
 use crate::policy::source;
 use std::collections::BTreeMap;
 
@@ -66,7 +67,8 @@ fn only(reader: &mut Reader, map: &Map<'_>, kind: &str, keys: &[&str]) {
 }
 
 fn ecr(reader: &mut Reader, node: &Node) -> Option<EcrConnection> {
-    let map = reader.map(node, &node.place, &["account", "region", "role", "external-id", "create"])?;
+    let map =
+        reader.map(node, &node.place, &["account", "region", "role", "roles", "external-id", "create"])?;
     let account = reader.needed(&map, "account");
     let account = account.and_then(|node| {
         word(reader, node, is_account, "an account", "write its twelve digits, in quotation marks")
@@ -74,18 +76,35 @@ fn ecr(reader: &mut Reader, node: &Node) -> Option<EcrConnection> {
     let region = reader.needed(&map, "region");
     let region = region
         .and_then(|node| word(reader, node, is_region, "a region", "write a name such as `eu-central-1`"));
-    let role = optional(map.get("role").map(|node| {
-        word(reader, node, is_role, "a role", "write its ARN: `arn:aws:iam::ACCOUNT:role/NAME`")
-    }));
+    let roles = map.get("roles").map(|node| roles(reader, node)).unwrap_or_default();
+    let role = optional(map.get("role").map(|node| role(reader, node)));
     let external_id = optional(map.get("external-id").map(|node| {
         word(reader, node, is_external_id, "an external id", "write 2 to 1224 letters, digits or `+=,.@:/-`")
     }));
-    if let (Some(node), None) = (map.get("external-id"), map.get("role")) {
+    let assumed = map.get("role").or(map.get("roles"));
+    if let (Some(node), None) = (map.get("external-id"), assumed) {
         let message = "`external-id` has no meaning without a `role`";
         reader.error(codes::BAD_VALUE, &node.place, message, "write the role, or remove it");
     }
     let create = map.get("create").and_then(|node| reader.boolean(node)).unwrap_or(false);
-    Some(EcrConnection { account: account?, region: region?, role: role?, external_id: external_id?, create })
+    let (account, region, role, external_id) = (account?, region?, role?, external_id?);
+    Some(EcrConnection { account, region, role, roles, external_id, create })
+}
+
+fn role(reader: &mut Reader, node: &Node) -> Option<String> {
+    word(reader, node, is_role, "a role", "write its ARN: `arn:aws:iam::ACCOUNT:role/NAME`")
+}
+
+/// Roles by tenant.
+fn roles(reader: &mut Reader, node: &Node) -> BTreeMap<TenantId, String> {
+    let mut found = BTreeMap::new();
+    let Some(map) = reader.any_map(node, &node.place) else { return found };
+    for entry in map.entries() {
+        let tenant = reader.parse::<TenantId>(&entry.key, &entry.at, codes::BAD_NAME);
+        let role = role(reader, &entry.value);
+        found.extend(tenant.zip(role));
+    }
+    found
 }
 
 /// Whether what may be absent is well where it is there.
@@ -168,32 +187,37 @@ pub(super) fn login(reader: &mut Reader, node: &Node) -> Option<Login> {
 
 #[cfg(test)]
 mod tests {
+    use crate::name::TenantId;
     use crate::operator::{Connection, EcrConnection, Operator};
+    use std::collections::BTreeMap;
 
     #[test]
     fn ecr_is_an_account_in_a_region_and_may_be_a_role() {
         let text = "connections:\n  a: { ecr: { account: \"123456789012\", region: eu-central-1 } }\n  \
-                    b: { ecr: { account: \"123456789012\", region: us-east-1, role: \"arn:aws:iam::210987654321:role/ci/promote\", external-id: tenant-1, create: true } }\n";
+                    b: { ecr: { account: \"123456789012\", region: us-east-1, role: \"arn:aws:iam::210987654321:role/ci/promote\", roles: { acme: \"arn:aws:iam::210987654321:role/acme\" }, external-id: tenant-1, create: true } }\n";
         let operator = Operator::parse("config.yaml", text.as_bytes()).unwrap();
         let plain = EcrConnection {
             account: "123456789012".into(),
             region: "eu-central-1".into(),
             role: None,
+            roles: BTreeMap::new(),
             external_id: None,
             create: false,
         };
         assert_eq!(operator.connections["a"], Connection::Ecr(plain));
         let Connection::Ecr(b) = &operator.connections["b"] else { panic!("ECR") };
-        assert_eq!(b.role.as_deref(), Some("arn:aws:iam::210987654321:role/ci/promote"));
+        let role_of = |tenant| b.role_of(&TenantId::new(tenant).unwrap());
+        assert_eq!(role_of("acme"), Some("arn:aws:iam::210987654321:role/acme"));
+        assert_eq!(role_of("other"), Some("arn:aws:iam::210987654321:role/ci/promote"));
         assert_eq!((b.external_id.as_deref(), b.create), (Some("tenant-1"), true));
     }
 
     #[test]
     fn every_problem_of_ecr_is_told_with_its_place() {
-        let text = "connections:\n  a:\n    ecr:\n      account: \"12\"\n      region: \"x/y\"\n      role: promote\n      external-id: \"a b\"\n      endpoint: x\n    insecure: true\n  b: { ecr: { external-id: ab } }\n";
+        let text = "connections:\n  a:\n    ecr:\n      account: \"12\"\n      region: \"x/y\"\n      role: promote\n      roles: { acme: x, \"A b\": \"arn:aws:iam::210987654321:role/x\" }\n      external-id: \"a b\"\n      endpoint: x\n    insecure: true\n  b: { ecr: { external-id: ab } }\n";
         let found = Operator::parse("config.yaml", text.as_bytes()).unwrap_err();
         let mut lines: Vec<usize> = found.iter().map(|d| d.place.as_ref().unwrap().line as usize).collect();
         lines.sort_unstable();
-        assert_eq!(lines, [4, 5, 6, 7, 8, 9, 10, 10, 10], "{found:#?}");
+        assert_eq!(lines, [4, 5, 6, 7, 7, 8, 9, 10, 11, 11, 11], "{found:#?}");
     }
 }

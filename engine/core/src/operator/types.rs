@@ -91,11 +91,22 @@ pub struct EcrConnection {
     /// The role that is assumed, by its ARN; none is whoever the machine's credentials are.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub role: Option<String>,
-    /// What the role's trust policy may demand.
+    /// Tenants that act in a role of their own instead, by its ARN.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub roles: BTreeMap<TenantId, String>,
+    /// What a role's trust policy may demand.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub external_id: Option<String>,
     /// Whether a repository that is pushed to is created where it is absent.
     pub create: bool,
+}
+
+impl EcrConnection {
+    /// The role in which a tenant acts.
+    #[must_use]
+    pub fn role_of(&self, tenant: &TenantId) -> Option<&str> {
+        self.roles.get(tenant).or(self.role.as_ref()).map(String::as_str)
+    }
 }
 
 /// How a Kubernetes cluster is reached. Where nothing is said: with the service account of the pod that the engine runs in, else as

@@ -44,13 +44,16 @@ pub(super) async fn small(path: &Path, max: u64) -> Result<Option<Vec<u8>>, Faul
 /// Stores a file's bytes, which must be those that were hashed.
 pub(super) async fn upload(objects: &dyn ObjectStore, path: &Path, content: &Content) -> Result<(), Fault> {
     let mut upload = objects.put_multipart(&key(&content.digest)).await?;
-    match copy_into(&mut *upload, open(path)?, content).await {
+    let done = match copy_into(&mut *upload, open(path)?, content).await {
         Ok(()) => upload.complete().await.map(|_| ()).map_err(Fault::from),
-        Err(fault) => {
-            upload.abort().await?;
-            Err(fault)
-        }
+        Err(fault) => Err(fault),
+    };
+    if done.is_err()
+        && let Err(error) = upload.abort().await
+    {
+        tracing::warn!(blob = %content.digest, %error, "the parts of a broken upload are left in the object store");
     }
+    done
 }
 
 fn open(path: &Path) -> Result<File, Fault> {

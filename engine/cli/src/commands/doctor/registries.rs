@@ -3,6 +3,7 @@
 use super::Finding;
 use crate::config::Settings;
 use crate::wiring::Connections;
+use stageway_core::name::TenantId;
 use stageway_core::operator::Connection;
 use stageway_ports::{RegistryError, RegistryRight};
 use std::sync::Arc;
@@ -23,21 +24,23 @@ pub(super) async fn all(settings: &Settings, asked: &[String]) -> Vec<Finding> {
                 "say which repository is meant with `--repository`, or give this right for all",
             ),
         };
-        let registry = match connections.named(name).await {
-            Some(Ok(registry)) => registry,
-            Some(Err(error)) => {
-                let remedy = "correct its address or its login";
-                findings.push(Finding::wrong(format!("connection {name}"), format!("{error:#}"), remedy));
-                continue;
-            }
-            None => continue,
-        };
-        for repository in repositories {
-            let what = match repository {
-                NOBODYS => format!("connection {name}"),
-                _ => format!("{name}/{repository}"),
+        for (tenant, of_whom) in whose(connection) {
+            let registry = match connections.named(&tenant, name).await {
+                Some(Ok(registry)) => registry,
+                Some(Err(error)) => {
+                    let remedy = "correct its address or its login";
+                    findings.push(Finding::wrong(format!("connection {name}"), format!("{error:#}"), remedy));
+                    continue;
+                }
+                None => continue,
             };
-            findings.extend(told(&what, &place(connection), registry.rights(repository).await, remedy));
+            for repository in &repositories {
+                let what = match *repository {
+                    NOBODYS => format!("connection {name}{of_whom}"),
+                    _ => format!("{name}/{repository}{of_whom}"),
+                };
+                findings.extend(told(&what, &place(connection), registry.rights(repository).await, remedy));
+            }
         }
     }
     let known =
@@ -47,6 +50,15 @@ pub(super) async fn all(settings: &Settings, asked: &[String]) -> Vec<Finding> {
         findings.push(Finding::wrong(asked, "no connection has this name", remedy));
     }
     findings
+}
+
+/// The tenants for whom a connection is another one, each with words for it; those that have nothing of their own are the first.
+fn whose(connection: &Connection) -> Vec<(TenantId, String)> {
+    let mut found = vec![(TenantId::local(), String::new())];
+    if let Connection::Ecr(ecr) = connection {
+        found.extend(ecr.roles.keys().map(|tenant| (tenant.clone(), format!(" as tenant {tenant}"))));
+    }
+    found
 }
 
 /// Where it is.
