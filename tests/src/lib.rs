@@ -3,6 +3,7 @@
 pub mod cluster;
 pub mod forge;
 mod guests;
+pub mod hook;
 pub mod killing;
 pub mod kubectl;
 pub mod loopback;

@@ -4,6 +4,7 @@
 use serde_json::Value as Json;
 use stageway_tests::cluster::Cluster;
 use stageway_tests::forge::{Gitea, SECRET, WorkTree};
+use stageway_tests::hook::Hook;
 use stageway_tests::kubectl::{Kubectl, Proxy};
 use stageway_tests::server::{Server, request};
 use stageway_tests::{Installation, orderbook, root};
@@ -20,12 +21,15 @@ use tempfile::TempDir;
 const BUILT: Duration = Duration::from_secs(900);
 /// From there until what was deployed has been watched.
 const RELEASED: Duration = Duration::from_secs(240);
+/// The secret in the address of the team's chat.
+const CHAT: &str = "s3cret-of-the-chat";
 
 /// Everything that the team has.
 struct Team {
     cluster: Cluster,
     kubectl: Kubectl,
     gitea: Gitea,
+    chat: Hook,
     _server: Server,
     proxy: Proxy,
     installation: Installation,
@@ -41,18 +45,18 @@ impl Team {
             let made = kubectl.run(&["create", "namespace", namespace]);
             assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
         }
-        let (gitea, installation) = (Gitea::start(), Installation::new());
+        let (gitea, chat, installation) = (Gitea::start(), Hook::start(&["200 OK"]), Installation::new());
         let place = tempfile::tempdir().expect("a temporary directory");
-        fs::write(place.path().join("config.yaml"), configuration(&cluster, &gitea))
+        fs::write(place.path().join("config.yaml"), configuration(&cluster, &gitea, &chat))
             .expect("the configuration");
-        fs::write(place.path().join("policy.yaml"), policy(&cluster)).expect("the policy");
+        fs::write(place.path().join("policy.yaml"), policy(&cluster, &chat)).expect("the policy");
         let mut stageway = installation.stageway(place.path());
-        stageway.envs([("TOKEN", gitea.token()), ("SECRET", SECRET)]);
+        stageway.envs([("TOKEN", gitea.token()), ("SECRET", SECRET), ("CHAT", CHAT)]);
         let server = Server::start(stageway);
         gitea.webhook(&format!("http://127.0.0.1:{}/webhooks/orderbook", server.port));
         let proxy = Proxy::start(&kubectl);
         let clone = WorkTree::of(orderbook());
-        Self { cluster, kubectl, gitea, _server: server, proxy, installation, place, clone }
+        Self { cluster, kubectl, gitea, chat, _server: server, proxy, installation, place, clone }
     }
 
     /// The example with its two pipelines for a cluster, as the team has them.
@@ -89,7 +93,7 @@ impl Team {
     fn said(&self, arguments: &[&str]) -> String {
         let arguments = [&["--config", "config.yaml"], arguments].concat();
         let mut command = self.installation.stageway(self.place.path());
-        let output = command.args(arguments).envs([("TOKEN", "-"), ("SECRET", "-")]).output();
+        let output = command.args(arguments).envs([("TOKEN", "-"), ("SECRET", "-"), ("CHAT", "-")]).output();
         String::from_utf8_lossy(&output.expect("the binary starts").stdout).into_owned()
     }
 
@@ -126,6 +130,12 @@ impl Team {
         self.kubectl.pods("orderbook").into_iter().filter_map(ask).map(|answer| answer.status).collect()
     }
 
+    /// Looks at what the chat was told last.
+    fn assert_told(&self, text: &str) {
+        let last = self.chat.requests().pop().unwrap_or_default();
+        assert!(last.starts_with(&format!("POST /hooks/{CHAT} ")) && last.contains(text), "{last}");
+    }
+
     /// The tags of a repository in one of the registries.
     fn tags(&self, registry: &str, repository: &str) -> BTreeSet<String> {
         let address = self.cluster.part("registry", &format!("{registry}-engine"));
@@ -137,7 +147,7 @@ impl Team {
     }
 }
 
-fn configuration(cluster: &Cluster, gitea: &Gitea) -> String {
+fn configuration(cluster: &Cluster, gitea: &Gitea, chat: &Hook) -> String {
     let address = gitea.address();
     let registry = |name: &str| {
         let (engine, nodes) = (
@@ -147,11 +157,11 @@ fn configuration(cluster: &Cluster, gitea: &Gitea) -> String {
         format!("{{ registry: \"{engine}\", insecure: true, pull: \"{nodes}\" }}")
     };
     let prometheus = cluster.part("prometheus", "url");
-    let prometheus = prometheus.trim_start_matches("http://");
+    let (prometheus, chat) = (prometheus.trim_start_matches("http://"), chat.address());
     format!(
         "policy: policy.yaml
 forges: {{ git: {{ kind: gitea, api: \"http://{address}/api/v1\", token: env:TOKEN }} }}
-egress: {{ allow: [\"{address}\", \"{prometheus}\"] }}
+egress: {{ allow: [\"{address}\", \"{prometheus}\", \"{chat}\"] }}
 connections:
   build: {}
   production: {}
@@ -176,7 +186,8 @@ webhooks: {{ orderbook: {{ repositories: orderbook, secrets: env:SECRET }} }}
     )
 }
 
-fn policy(cluster: &Cluster) -> String {
+fn policy(cluster: &Cluster, chat: &Hook) -> String {
+    let chat = chat.address();
     format!(
         "trust: {{ protected: {{ allow: \"*\" }} }}
 vars:
@@ -185,6 +196,8 @@ vars:
   prometheus: {}
   window: 24s
   interval: 1s
+  chat: http://{chat}/hooks/{{secret}}
+secrets: {{ CHAT: {{ from: env:CHAT, to: [\"http:{chat}\"] }} }}
 ",
         cluster.part("prometheus", "url")
     )
@@ -230,6 +243,9 @@ fn a_push_is_built_tested_promoted_deployed_and_watched() {
     assert!(built.iter().any(|tag| tag.starts_with("inputs-")), "{built:?}");
     assert!(built.iter().any(|tag| tag.starts_with("sha256-")), "its provenance is listed: {built:?}");
 
+    let promoted = format!("orderbook {first}: prod-{first} created, production created; watched: good");
+    team.assert_told(&promoted);
+
     // The same sources again.
     let file = team.clone.path().join(".stageway/build.yaml");
     let text = fs::read_to_string(&file).expect("the pipeline");
@@ -238,6 +254,9 @@ fn a_push_is_built_tested_promoted_deployed_and_watched() {
     assert_eq!(team.released(&second), ("success".into(), "success".into()), "{}", team.newest());
     assert_eq!(team.tags("build", "orderbook"), built, "nothing was built");
     assert_eq!(team.deployed(), good);
+    team.assert_told(&format!(
+        "orderbook {second}: prod-{second} created, production already; watched: good"
+    ));
 
     // A release whose tests see nothing, and whose users do.
     let file = team.clone.path().join("src/api/mod.rs");
@@ -254,6 +273,9 @@ fn a_push_is_built_tested_promoted_deployed_and_watched() {
     let told = team.latest().to_string();
     assert!(told.contains("stageway/objective-missed") && told.contains("rolled back release"), "{told}");
     assert_eq!(team.deployed(), good, "the release before is back");
+    team.assert_told(&format!(
+        "orderbook {third}: prod-{third} created, production moved; watched: not good"
+    ));
     assert_eq!(team.answers("/trades?after=424242"), [200, 200]);
 
     // Nobody sees anything.
