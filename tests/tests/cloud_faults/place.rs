@@ -5,6 +5,7 @@ use stageway_tests::cluster::Cluster;
 use stageway_tests::kubectl::Kubectl;
 use stageway_tests::processes::until;
 use stageway_tests::{Installation, committed, root, tree};
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -135,17 +136,30 @@ impl Place {
     }
 
     /// What was ever created in the namespace, as the API server recorded it: pods or secrets, each time by name.
+    ///
+    /// An engine that is killed while it creates something leaves a request that the server calls timed out, whether it was carried out
+    /// or not: where nobody created it later, it was.
     pub fn created(&self, resource: &str) -> Vec<String> {
         let text = self.cluster.audit();
         let entries = text.lines().filter_map(|line| serde_json::from_str::<Json>(line).ok());
         let ours = entries.filter(|entry| {
             let object = &entry["objectRef"];
             entry["verb"] == "create"
-                && entry["responseStatus"]["code"] == 201
                 && (object["resource"] == resource && object["namespace"] == *self.name)
                 && object["subresource"].is_null()
         });
-        ours.filter_map(|entry| Some(entry["objectRef"]["name"].as_str()?.to_owned())).collect()
+        let (mut made, mut cut) = (Vec::new(), BTreeSet::new());
+        for entry in ours {
+            let Some(name) = entry["objectRef"]["name"].as_str() else { continue };
+            match entry["responseStatus"]["code"].as_u64() {
+                Some(201) => made.push(name.to_owned()),
+                Some(400..500) => {}
+                _ => drop(cut.insert(name.to_owned())),
+            }
+        }
+        cut.retain(|name| !made.contains(name));
+        made.extend(cut);
+        made
     }
 
     /// The names of the pods that ever were one of its tasks.

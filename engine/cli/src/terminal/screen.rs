@@ -2,10 +2,10 @@
 
 use super::board::Board;
 use stageway_conductor::engine::Observer;
-use stageway_core::log::Line;
-use stageway_core::name::RunId;
+use stageway_core::log::{Line, Origin};
+use stageway_core::name::{RunId, StageName};
 use stageway_core::run::RunEvent;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -70,6 +70,22 @@ impl Shared {
     }
 }
 
+/// Behind the last line of the plugin of each attempt: one that is taken up again after a wait says once more what it said before.
+#[derive(Default)]
+struct Furthest(BTreeMap<(Option<StageName>, u32), (u32, u32)>);
+
+impl Furthest {
+    fn is_new(&mut self, line: &Line) -> bool {
+        let Origin::Plugin { seq, ordinal } = line.origin else { return true };
+        let furthest = self.0.entry((line.stage.clone(), line.attempt)).or_default();
+        let is_new = *furthest < (seq, ordinal + 1);
+        if is_new {
+            *furthest = (seq, ordinal + 1);
+        }
+        is_new
+    }
+}
+
 /// Sees one run and has it drawn by a thread of its own.
 ///
 /// # Guarantees
@@ -122,6 +138,7 @@ impl Observer for Screen {
 
 /// The life of the drawing thread. A stream that nobody reads ends the drawing, not the run.
 fn draw(shared: &Shared, mut board: Board, mut renderer: Box<dyn Renderer>) {
+    let mut furthest = Furthest::default();
     loop {
         let mut queue = shared.lock();
         if queue.items.is_empty() && !queue.finished {
@@ -135,7 +152,7 @@ fn draw(shared: &Shared, mut board: Board, mut renderer: Box<dyn Renderer>) {
         let finished = queue.finished;
         queue.lines = 0;
         drop(queue);
-        let drawn = batch(&mut board, renderer.as_mut(), items, dropped);
+        let drawn = batch(&mut board, renderer.as_mut(), &mut furthest, items, dropped);
         let drawn = drawn
             .and_then(|()| if finished { renderer.finish(&board) } else { renderer.tick(&board, now_ms()) });
         if drawn.is_err() || finished {
@@ -147,6 +164,7 @@ fn draw(shared: &Shared, mut board: Board, mut renderer: Box<dyn Renderer>) {
 fn batch(
     board: &mut Board,
     renderer: &mut dyn Renderer,
+    furthest: &mut Furthest,
     items: VecDeque<Item>,
     dropped: u64,
 ) -> io::Result<()> {
@@ -156,6 +174,7 @@ fn batch(
                 board.event(&event);
                 renderer.event(board, &event)?;
             }
+            Item::Line(line) if !furthest.is_new(&line) => {}
             Item::Line(line) => {
                 board.line(&line);
                 renderer.line(board, &line)?;
@@ -207,6 +226,18 @@ mod tests {
             self.0.lock().unwrap().push("finish".into());
             Ok(())
         }
+    }
+
+    #[test]
+    fn what_a_plugin_says_again_after_a_wait_is_drawn_once() {
+        let mut furthest = Furthest::default();
+        let mut is_new = |attempt, seq, ordinal| {
+            let origin = Origin::Plugin { seq, ordinal };
+            furthest.is_new(&Line { attempt, origin, ..sample::line("smoke", "so it is") })
+        };
+        let said = [(1, 0, 0), (1, 0, 1), (1, 4, 0), (1, 0, 0), (1, 0, 1), (1, 4, 0), (1, 4, 1), (2, 0, 0)];
+        let drawn = said.map(|(attempt, seq, ordinal)| is_new(attempt, seq, ordinal));
+        assert_eq!(drawn, [true, true, true, false, false, false, true, true]);
     }
 
     #[test]

@@ -33,7 +33,8 @@ pub(super) fn waiting(pod: &Pod) -> Option<Waiting> {
         return unplaced(pod);
     }
     let status = pod.status.as_ref()?;
-    let all = status.container_statuses.iter().flatten();
+    // A cluster may put containers of its own before ours.
+    let all = status.init_container_statuses.iter().chain(&status.container_statuses).flatten();
     // Without the helper the task could not begin, and the node does not begin with it twice.
     let is_over = |status: &ContainerStatus| status.name == KEEPER && has_ended(pod);
     let each =
