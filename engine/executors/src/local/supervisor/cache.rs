@@ -19,7 +19,8 @@ pub(super) struct Caches {
 }
 
 /// The parts of the user's cargo directory that a build reads and locks.
-const CARGO: [&str; 2] = ["registry", "git"];
+const CARGO: [&str; 2] = [REGISTRY, "git"];
+const REGISTRY: &str = "registry";
 
 /// Makes the caches ready. Without a sandbox nothing can be mounted, and a task sees the user's own directories anyway.
 pub(super) fn prepare(table: &Table, directory: &Path, spec: &TaskSpec) -> Result<Caches, Outcome> {
@@ -29,7 +30,7 @@ pub(super) fn prepare(table: &Table, directory: &Path, spec: &TaskSpec) -> Resul
             let problem = format!("the cache `{}` cannot be put in place: {error}", mount.name);
             Outcome::never(EndingReason::Unschedulable, problem)
         };
-        let registry = table.options.cargo_home.as_ref().filter(|home| home.join("registry").is_dir());
+        let registry = table.options.cargo_home.as_ref().filter(|home| home.join(REGISTRY).is_dir());
         match registry.filter(|_| mount.name == "cargo" && spec.network == Network::Loopback) {
             Some(home) => laid_over(table, directory, mount, home, &mut caches).map_err(failed)?,
             None => kept(table, mount, &mut caches).map_err(failed)?,
@@ -80,6 +81,9 @@ fn laid_over(
         }
         let (upper, work) = site::overlay(table.owner, &directory.join(format!("cargo-{name}")))?;
         folders_of(table, &lower, &upper)?;
+        if table.owner.privileged && name == REGISTRY {
+            table.registry.mend(&lower, &upper)?;
+        }
         let source = Source::Overlay { lower, upper, work };
         caches.mounts.push(Mounted { path: format!("{}/{name}", mount.path), source });
     }

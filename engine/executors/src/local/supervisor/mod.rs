@@ -30,6 +30,7 @@ mod proxy;
 mod pump;
 mod ready;
 mod record;
+mod registry;
 mod serve;
 mod services;
 mod site;

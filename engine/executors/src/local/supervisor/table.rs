@@ -7,6 +7,7 @@ use super::disk::{self, Owner, blocking};
 use super::output::{self, Output};
 use super::places::Places;
 use super::record::{Mark, Record};
+use super::registry::Registry;
 use super::task::Task;
 use super::vessel::Vessels;
 use crate::local::protocol::{Failure, OUTPUT, Response, TASKS as CLAIMS};
@@ -38,6 +39,8 @@ pub(super) struct Table {
     pub owner: Owner,
     /// What tasks run in.
     pub vessels: Arc<Vessels>,
+    /// What it knows of the user's cargo registry.
+    pub registry: Registry,
     /// A place for each task that runs at the same time.
     pub places: Places,
     tasks: Mutex<HashMap<TaskName, Arc<Task>>>,
@@ -56,6 +59,7 @@ impl Table {
             disk::remove_all(&entry?.path())?;
         }
         Ok(Arc::new(Self {
+            registry: Registry::default(),
             owner: Owner { privileged: sandbox::privileged() },
             vessels: Vessels::new(&options)?,
             places: Places::new(options.parallel),
