@@ -11,7 +11,7 @@ fn members(kind: &str) -> &'static [&'static str] {
         "event" => &["run", "event"],
         "line" => &["run", "line"],
         "notice" => &["text"],
-        "end" => &["run", "number", "status", "exit", "stages", "images", "tests", "limits-by"],
+        "end" => &["run", "number", "status", "exit", "stages", "images", "tests", "tasks", "limits-by"],
         other => panic!("`{other}` is no documented type"),
     }
 }
@@ -32,6 +32,21 @@ fn json_is_one_documented_object_a_line() {
     assert_eq!(told.end()["exit"], 0);
     assert_eq!(told.lines("check"), ["a \"quote\", \\u{1b}[31mred\\u{1b}[0m and \u{fffd}", "second"]);
     assert_eq!(told.complaints, "", "nothing but objects, and nothing beside them");
+}
+
+#[test]
+fn the_parts_of_a_task_are_shown() {
+    let script = "#!/bin/sh\nsleep 0.2\n";
+    let (installation, tree) =
+        (Installation::new(), tree(&[("stageway.yaml", &one_stage("")), ("check.sh", script)]));
+    let told = installation.run(tree.path(), &[]);
+    let task = &told.end()["tasks"][0];
+    assert_eq!(task["stage"], "check");
+    assert!(task["ran-ms"].as_u64() >= Some(200), "{task}");
+    for part in ["queued-ms", "prepared-ms", "services-ms", "collected-ms"] {
+        assert!(task[part].is_u64(), "`{part}` is missing in {task}");
+    }
+    assert_says(&installation.said(tree.path(), &["show"]), &["Tasks", "check  ", "ran 0."]);
 }
 
 #[test]

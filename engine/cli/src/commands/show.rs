@@ -40,6 +40,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<Exit> {
     let loaded = load(&*view.store, &view.tenant, &found.id).await?;
     let mut text = summary.render(&context.out);
     text.push_str(&cause(&loaded.plan, found.created_at, &context.out));
+    text.push_str(&summary.tasks(&context.out));
     let asked = view.store.approvals(&view.tenant, &found.id).await?;
     for question in
         asked.iter().filter(|approval| approval.answer.is_none() && summary.state.ended_at.is_none())

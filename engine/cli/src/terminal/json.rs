@@ -8,7 +8,7 @@
 //! | `event` | `run`, `event`: what happened, with `kind` and `at` (milliseconds since 1970) |
 //! | `line` | `run`, `line`: `stage`, `attempt`, `at`, `level`, `origin`, `text` |
 //! | `notice` | `text` |
-//! | `end` | `run`, `number`, `status`, `exit`, `stages`: by name `status`, `outputs`, `reason` or `failure`; `images`, `tests`, `limits-by` |
+//! | `end` | `run`, `number`, `status`, `exit`, `stages`: by name `status`, `outputs`, `reason` or `failure`; `images`, `tests`, `tasks` (milliseconds of each part of their lives), `limits-by` |
 //!
 //! Fields are added, never renamed or removed, within a major version.
 
@@ -83,6 +83,7 @@ pub(crate) fn end_json(summary: &Summary) -> Value {
         "stages": stages,
         "images": summary.images,
         "tests": summary.tests,
+        "tasks": summary.tasks,
         "limits-by": summary.limits_by,
     });
     if let Some(why) = &summary.waits {

@@ -28,5 +28,5 @@ pub(crate) use look::{Look, Style};
 pub(crate) use plain::Plain;
 pub(crate) use screen::{Renderer, Screen};
 pub(crate) use stage::{cell_in_words, compared, why};
-pub(crate) use summary::{ImageFact, Summary, TestCounts};
+pub(crate) use summary::{ImageFact, PARTS, Summary, TaskFact, TestCounts};
 pub(crate) use words::{ago, bytes, count, duration};

@@ -24,6 +24,8 @@ pub(crate) struct Summary {
     pub(crate) tests: BTreeMap<StageName, TestCounts>,
     /// What happened to images, in the order in which it did.
     pub(crate) images: Vec<ImageFact>,
+    /// The tasks that have ended, in their order.
+    pub(crate) tasks: Vec<TaskFact>,
     /// By what the limits of tasks were enforced.
     pub(crate) limits_by: BTreeSet<String>,
     /// Numbers of other runs, for words.
@@ -84,6 +86,35 @@ pub(crate) struct ImageFact {
     pub(crate) digest: String,
     /// `pushed`, `created`, `already` or `moved`.
     pub(crate) outcome: String,
+}
+
+/// The parts of a task's life: as its ending names them, and in words.
+pub(crate) const PARTS: [(&str, &str); 5] = [
+    ("queued-ms", "queued"),
+    ("prepared-ms", "prepared"),
+    ("services-ms", "services"),
+    ("ran-ms", "ran"),
+    ("collected-ms", "collected"),
+];
+
+/// How long each part of a task's life took.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct TaskFact {
+    /// The stage.
+    pub(crate) stage: StageName,
+    /// Milliseconds by the names of [`PARTS`].
+    #[serde(flatten)]
+    pub(crate) times: BTreeMap<&'static str, u64>,
+}
+
+impl TaskFact {
+    fn in_words(&self) -> String {
+        let part = |(key, word)| {
+            let took = self.times.get(key).filter(|took| **took > 0)?;
+            Some(format!("{word} {}", duration(*took)))
+        };
+        PARTS.into_iter().filter_map(part).collect::<Vec<_>>().join(", ")
+    }
 }
 
 impl Summary {
@@ -184,6 +215,14 @@ impl Summary {
         section(look, text, "Images", &lines);
     }
 
+    /// How long the parts of each task took, for people, every line ended; nothing where there was none.
+    pub(crate) fn tasks(&self, look: &Look) -> String {
+        let mut text = String::new();
+        let lines: Vec<_> = self.tasks.iter().map(|task| (task.stage.to_string(), task.in_words())).collect();
+        section(look, &mut text, "Tasks", &lines);
+        text
+    }
+
     fn more(&self) -> String {
         let number = self.number;
         let red = |stage: &&StageState| matches!(stage.ended(), Some(Ended::Failed(_) | Ended::Errored(_)));
@@ -251,6 +290,10 @@ pub(crate) mod tests {
                 fact("build/orderbook", None, "pushed"),
                 fact("build/orderbook", Some("v1"), "created"),
             ],
+            tasks: vec![TaskFact {
+                stage: sample::stage("unit-test"),
+                times: BTreeMap::from([("queued-ms", 0), ("prepared-ms", 250), ("ran-ms", 7_800)]),
+            }],
             limits_by: BTreeSet::from(["cgroup-v1".to_owned()]),
             numbers: board.numbers.clone(),
             elsewhere: false,
@@ -282,6 +325,14 @@ Limits of tasks by cgroup-v1.
 More: `stageway logs 12 smoke`, `stageway replay 12 smoke`
 ";
         assert_eq!(sample_summary().render(&Look::PLAIN), expected);
+    }
+
+    #[test]
+    fn the_parts_of_a_task_are_told_apart() {
+        let text = sample_summary().tasks(&Look::PLAIN);
+        assert_eq!(text, "\n  Tasks\n    unit-test  prepared 0.2s, ran 7.8s\n");
+        let none = Summary { tasks: vec![], ..sample_summary() };
+        assert_eq!(none.tasks(&Look::PLAIN), "");
     }
 
     #[test]

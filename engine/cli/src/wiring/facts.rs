@@ -1,6 +1,6 @@
 //! What a summary shows, out of the store.
 
-use crate::terminal::{ImageFact, Summary, TestCounts, run_in_words};
+use crate::terminal::{ImageFact, PARTS, Summary, TaskFact, TestCounts, run_in_words};
 use anyhow::Result;
 use stageway_conductor::driver::{Loaded, load};
 use stageway_core::call::{Function, Images, Outcome, Value};
@@ -31,6 +31,7 @@ pub(crate) async fn summary(store: &dyn Store, tenant: &TenantId, run: &RunId) -
     let loaded = load(store, tenant, run).await?;
     let numbers = numbers(store, tenant).await?;
     let (mut tests, mut images, mut limits_by) = (BTreeMap::new(), Vec::new(), BTreeSet::new());
+    let mut tasks = Vec::new();
     let mut reports: BTreeMap<RunId, Vec<Report>> = BTreeMap::new();
     for (stage, source, attempt) in sources(&loaded, run) {
         if !reports.contains_key(&source) {
@@ -48,6 +49,7 @@ pub(crate) async fn summary(store: &dyn Store, tenant: &TenantId, run: &RunId) -
             fact.outcome.extend(before.iter().map(|run| format!(" in {run}")));
             fact
         }));
+        tasks.extend(journal.iter().filter_map(|record| task(&stage, record)));
         limits_by.extend(journal.iter().filter_map(enforced_by));
     }
     Ok(Summary {
@@ -57,6 +59,7 @@ pub(crate) async fn summary(store: &dyn Store, tenant: &TenantId, run: &RunId) -
         state: loaded.state,
         tests,
         images,
+        tasks,
         limits_by,
         numbers,
         elsewhere: false,
@@ -103,6 +106,14 @@ fn image(stage: &StageName, record: &Record) -> Option<ImageFact> {
         digest,
         outcome: outcome.into(),
     })
+}
+
+/// How long the parts of a task took that ended here.
+fn task(stage: &StageName, record: &Record) -> Option<TaskFact> {
+    let Record::Entry(entry) = record else { return None };
+    let Ok(Value::Ending(ending)) = &entry.answer else { return None };
+    let part = |(key, _)| Some((key, ending.details[key].as_u64()?));
+    Some(TaskFact { stage: stage.clone(), times: PARTS.into_iter().filter_map(part).collect() })
 }
 
 /// By what the limits of a task were enforced that ended here.
