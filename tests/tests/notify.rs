@@ -35,7 +35,7 @@ stages:
       url: \"http://{address}/services/{{secret}}\"
       secret: HOOK
       body:
-        text: \"shop: ${{{{ stages.promote.outputs.tags.map(t, t.tag + ' ' + t.outcome).join(', ') }}}}\"
+        text: \"shop {{secret}}: ${{{{ stages.promote.outputs.tags.map(t, t.tag + ' ' + t.outcome).join(', ') }}}}\"
 "
     );
     let policy = format!(
@@ -55,7 +55,10 @@ stages:
     for request in &got {
         assert_says(
             request,
-            &[&format!("POST /services/{SECRET} "), r#"{"text":"shop: v1 created, production created"}"#],
+            &[
+                &format!("POST /services/{SECRET} "),
+                r#"{"text":"shop {secret}: v1 created, production created"}"#,
+            ],
         );
     }
     assert_eq!(got.len(), 2);

@@ -93,13 +93,16 @@ struct Host {
 impl Receiver for Host {
     fn send(&self) -> Result<Answer, Verdict> {
         let Configuration { url, body, headers, repeatable, .. } = &self.configuration;
+        let body = body.to_string();
+        let placeholder = placeholder(&body);
+        let filled = |text: &str| text.replace(PLACEHOLDER, &placeholder);
         let mut request =
-            Request::post_json(url, &body.to_string()).timeout(ANSWER).response_bytes(ANSWER_BYTES as u32);
+            Request::post_json(&filled(url), &body).timeout(ANSWER).response_bytes(ANSWER_BYTES as u32);
         for (name, value) in headers {
-            request = request.header(name, value);
+            request = request.header(name, &filled(value));
         }
         if let Some(secret) = &self.secret {
-            request = request.secret(PLACEHOLDER, secret, Encoding::Raw);
+            request = request.secret(&placeholder, secret, Encoding::Raw);
         }
         if *repeatable {
             request = request.repeatable();
@@ -113,6 +116,15 @@ impl Receiver for Host {
     fn pause(&self, how_long: Span) -> Result<(), Verdict> {
         clock::sleep(how_long).doing("waiting to send it again")
     }
+}
+
+/// What stands for the secret in a request. It is not in the body, which may have words of outsiders in it.
+fn placeholder(body: &str) -> String {
+    let mut placeholder = PLACEHOLDER.to_owned();
+    while body.contains(&placeholder) {
+        placeholder.push('.');
+    }
+    placeholder
 }
 
 #[cfg(test)]
@@ -141,6 +153,14 @@ mod tests {
             ["/secret"]
         );
         assert_eq!(pointers(json!({"url": url, "body": {}})), ["/url"]);
+    }
+
+    #[test]
+    fn no_word_of_the_body_is_taken_for_the_secret() {
+        assert_eq!(placeholder(r#"{"text":"fine"}"#), "{secret}");
+        for body in [r#"{"text":"{secret}"}"#, r#"{"text":"{secret}. {secret}.. {secret}"}"#] {
+            assert!(!body.contains(&placeholder(body)), "{body}");
+        }
     }
 
     #[test]

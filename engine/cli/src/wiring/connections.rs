@@ -21,11 +21,14 @@ use tokio::sync::Mutex;
 /// The name under which a password is asked for.
 const PASSWORD: &str = "PASSWORD";
 
+/// A connection, and the role in which it is used.
+type NameAndRole = (String, Option<String>);
+
 /// The connections of one installation.
 pub(crate) struct Connections {
     settings: Arc<Settings>,
     /// Those of ECR by name and role, kept for their credentials and passwords, which cost calls of their own.
-    ecr: Mutex<BTreeMap<(String, Option<String>), Arc<EcrRegistry>>>,
+    ecr: Mutex<BTreeMap<NameAndRole, Arc<EcrRegistry>>>,
 }
 
 impl Connections {
