@@ -4,6 +4,7 @@ use std::fs;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
@@ -31,14 +32,16 @@ struct Served {
 }
 
 impl Served {
-    fn listens(&mut self) -> bool {
+    /// Whether it is this process that answers at its address, by the mark in its configuration.
+    fn listens(&mut self, mark: u32) -> bool {
         let begun = Instant::now();
         while begun.elapsed() < Duration::from_secs(120) {
             if matches!(self.process.try_wait(), Ok(Some(_))) {
                 return false;
             }
-            if request(&self.address, "GET", "/api/v1/version", &[], None).status == 200 {
-                return true;
+            let settings = request(&self.address, "GET", "/api/v1/settings/api", &[], None);
+            if settings.status == 200 {
+                return settings.body["default_max_blob_size"] == mark;
             }
             std::thread::sleep(Duration::from_millis(50));
         }
@@ -55,7 +58,13 @@ fn made() -> PathBuf {
     made
 }
 
-fn configuration(made: &Path, home: &Path, port: u16, token: &str) -> String {
+/// A number that no other forge of the tests has that runs at the same time; it is given as a size of blobs.
+fn mark() -> u32 {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    (10 << 20) + (std::process::id() << 8 & 0x0fff_ff00) + NEXT.fetch_add(1, Ordering::Relaxed) % 256
+}
+
+fn configuration(made: &Path, home: &Path, port: u16, mark: u32, token: &str) -> String {
     let (made, home) = (made.display(), home.display());
     format!(
         "WORK_PATH = {home}\nI_AM_BEING_UNSAFE_RUNNING_AS_ROOT = true\n\
@@ -63,7 +72,7 @@ fn configuration(made: &Path, home: &Path, port: u16, token: &str) -> String {
          STATIC_ROOT_PATH = {made}\nDISABLE_SSH = true\nOFFLINE_MODE = true\n\
          [database]\nDB_TYPE = sqlite3\nPATH = {home}/gitea.db\nSQLITE_JOURNAL_MODE = WAL\n\
          [security]\nINSTALL_LOCK = true\nSECRET_KEY = test-only\nINTERNAL_TOKEN = {token}\n\
-         [webhook]\nALLOWED_HOST_LIST = loopback\n[service]\nDISABLE_REGISTRATION = true\n\
+         [api]\nDEFAULT_MAX_BLOB_SIZE = {mark}\n[webhook]\nALLOWED_HOST_LIST = loopback\n[service]\nDISABLE_REGISTRATION = true\n\
          [actions]\nENABLED = false\n[indexer]\nISSUE_INDEXER_TYPE = db\n[queue]\nTYPE = channel\n"
     )
 }
@@ -79,15 +88,15 @@ impl Gitea {
         let internal = run(&["generate", "secret", "INTERNAL_TOKEN"]);
         // Somebody else may take the port before the forge does.
         for _ in 0..5 {
-            let port = free_port();
-            let text = configuration(&made, home.path(), port, &internal);
+            let (port, mark) = (free_port(), mark());
+            let text = configuration(&made, home.path(), port, mark, &internal);
             fs::write(home.path().join("app.ini"), text).expect("a file");
             run(&["migrate"]);
             let mut web = command(&made, home.path());
             let process = web.arg("web").stdout(Stdio::null()).stderr(Stdio::null()).spawn();
             let process = process.expect("the forge's binary runs");
             let mut served = Served { address: format!("127.0.0.1:{port}"), process };
-            if served.listens() {
+            if served.listens(mark) {
                 let mut gitea = Self { served, token: String::new(), home };
                 gitea.settle(&made);
                 return gitea;
