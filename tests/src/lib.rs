@@ -12,6 +12,7 @@ pub mod processes;
 pub mod prometheus;
 pub mod registry;
 pub mod server;
+pub mod taken;
 
 pub use guests::{copy, from_wit, guest, guests};
 

@@ -1,7 +1,8 @@
 //! A server on the loopback of this machine that counts what reaches it.
 
+use crate::taken::take;
 use std::collections::BTreeMap;
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::io::{self, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
@@ -47,26 +48,12 @@ impl Receiver {
 fn serve(stream: &TcpStream, received: &Mutex<Received>) -> io::Result<()> {
     stream.set_read_timeout(Some(Duration::from_secs(60)))?;
     let mut reader = BufReader::new(stream);
-    loop {
-        let mut line = String::new();
-        if reader.read_line(&mut line)? == 0 {
-            return Ok(());
-        }
-        let mut words = line.split(' ').map(str::to_owned);
-        let (method, path) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
-        let (mut key, mut length) = (None, 0);
-        loop {
-            let mut header = String::new();
-            reader.read_line(&mut header)?;
-            let Some((name, value)) = header.trim_end().split_once(':') else { break };
-            match name.to_ascii_lowercase().as_str() {
-                "idempotency-key" => key = Some(value.trim().to_owned()),
-                "content-length" => length = value.trim().parse().map_err(io::Error::other)?,
-                _ => {}
-            }
-        }
-        io::copy(&mut (&mut reader).take(length), &mut io::sink())?;
-        received.lock().unwrap_or_else(PoisonError::into_inner).entry((method, path)).or_default().push(key);
+    while let Some(request) = take(&mut reader) {
+        let key = request.header("idempotency-key").map(str::to_owned);
+        let method = request.first.split(' ').next().unwrap_or_default().to_owned();
+        let asked = (method, request.path().to_owned());
+        received.lock().unwrap_or_else(PoisonError::into_inner).entry(asked).or_default().push(key);
         (&*stream).write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\ndone")?;
     }
+    Ok(())
 }

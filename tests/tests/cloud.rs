@@ -132,8 +132,9 @@ impl Team {
 
     /// Looks at what the chat was told last.
     fn assert_told(&self, text: &str) {
-        let last = self.chat.requests().pop().unwrap_or_default();
-        assert!(last.starts_with(&format!("POST /hooks/{CHAT} ")) && last.contains(text), "{last}");
+        let last = self.chat.requests().pop().expect("the chat is told");
+        let body = String::from_utf8_lossy(&last.body);
+        assert!(last.first.starts_with(&format!("POST /hooks/{CHAT} ")) && body.contains(text), "{body}");
     }
 
     /// The tags of a repository in one of the registries.

@@ -9,7 +9,8 @@ use stageway_ports::{Forge, ForgeError, SecretValue, Unauthentic};
 use stageway_remotes::forge::{ForgeConnection, connect};
 use stageway_remotes::http::EgressHttp;
 use stageway_remotes::registry::Credentials;
-use stageway_tests::forge::{Gitea, Received, Receiver, SECRET, WorkTree};
+use stageway_tests::forge::{Gitea, Receiver, SECRET, WorkTree};
+use stageway_tests::taken::Taken;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,7 +26,7 @@ fn adapter(gitea: &Gitea, token: &str) -> Arc<dyn Forge> {
     connect(connection).expect("a connection")
 }
 
-fn raw(received: Received) -> RawDelivery {
+fn raw(received: Taken) -> RawDelivery {
     let headers = received.headers.iter().map(|(name, value)| (name, value.as_bytes()));
     RawDelivery { headers: Headers::new(headers).expect("few headers"), body: received.body.into() }
 }

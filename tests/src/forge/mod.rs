@@ -7,5 +7,5 @@ mod work_tree;
 
 pub use gitea::{Gitea, SECRET};
 pub use http::{Answer, request};
-pub use receiver::{Received, Receiver};
+pub use receiver::Receiver;
 pub use work_tree::WorkTree;

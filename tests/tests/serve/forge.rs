@@ -1,7 +1,8 @@
 //! A forge that takes commit statuses in the way of Gitea, and remembers them.
 
 use serde_json::Value as Json;
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use stageway_tests::taken::{Taken, take};
+use std::io::{BufReader, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -30,7 +31,7 @@ impl ScriptedForge {
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 let kept = Arc::clone(&kept);
-                std::thread::spawn(move || answer(stream, &kept));
+                std::thread::spawn(move || answer(&stream, &kept));
             }
         });
         Self { port, told }
@@ -60,43 +61,21 @@ impl ScriptedForge {
     }
 }
 
-fn answer(stream: TcpStream, kept: &Mutex<Vec<Told>>) {
+fn answer(stream: &TcpStream, kept: &Mutex<Vec<Told>>) {
     let mut reader = BufReader::new(stream);
-    loop {
-        let mut first = String::new();
-        if reader.read_line(&mut first).unwrap_or(0) == 0 {
-            return;
-        }
-        let mut length = 0;
-        loop {
-            let mut line = String::new();
-            if reader.read_line(&mut line).unwrap_or(0) == 0 {
-                return;
-            }
-            if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
-                length = value.trim().parse().unwrap_or(0);
-            }
-            if line.trim().is_empty() {
-                break;
-            }
-        }
-        let mut body = vec![0; length];
-        if reader.read_exact(&mut body).is_err() {
-            return;
-        }
-        remember(&first, &body, kept);
+    while let Some(request) = take(&mut reader) {
+        remember(&request, kept);
         let answer = "HTTP/1.1 201 Created\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}";
-        if reader.get_mut().write_all(answer.as_bytes()).is_err() {
+        if (&*stream).write_all(answer.as_bytes()).is_err() {
             return;
         }
     }
 }
 
 /// `POST /api/v1/repos/acme/demo/statuses/REVISION HTTP/1.1`
-fn remember(first: &str, body: &[u8], kept: &Mutex<Vec<Told>>) {
-    let path = first.split(' ').nth(1).unwrap_or_default();
-    let Some(revision) = path.strip_prefix("/api/v1/repos/acme/demo/statuses/") else { return };
-    let body: Json = serde_json::from_slice(body).unwrap_or_default();
+fn remember(request: &Taken, kept: &Mutex<Vec<Told>>) {
+    let Some(revision) = request.path().strip_prefix("/api/v1/repos/acme/demo/statuses/") else { return };
+    let body: Json = serde_json::from_slice(&request.body).unwrap_or_default();
     let text = |name: &str| body[name].as_str().unwrap_or_default().to_owned();
     kept.lock().expect("no test panics while it holds this").push(Told {
         revision: revision.to_owned(),

@@ -3,7 +3,7 @@
 use crate::terminal::{ImageFact, PARTS, Summary, TaskFact, TestCounts, run_in_words};
 use anyhow::Result;
 use stageway_conductor::driver::{Loaded, load};
-use stageway_core::call::{Function, Images, Outcome, Value};
+use stageway_core::call::{Ending, Function, Images, Outcome, Value};
 use stageway_core::journal::{Entry, Record};
 use stageway_core::log::{Report, ReportKind};
 use stageway_core::name::{RunId, StageName, TenantId};
@@ -110,17 +110,20 @@ fn image(stage: &StageName, record: &Record) -> Option<ImageFact> {
 
 /// How long the parts of a task took that ended here.
 fn task(stage: &StageName, record: &Record) -> Option<TaskFact> {
-    let Record::Entry(entry) = record else { return None };
-    let Ok(Value::Ending(ending)) = &entry.answer else { return None };
+    let ending = ending(record)?;
     let part = |(key, _)| Some((key, ending.details[key].as_u64()?));
     Some(TaskFact { stage: stage.clone(), times: PARTS.into_iter().filter_map(part).collect() })
 }
 
 /// By what the limits of a task were enforced that ended here.
 fn enforced_by(record: &Record) -> Option<String> {
+    ending(record)?.details["limits-by"].as_str().map(str::to_owned)
+}
+
+fn ending(record: &Record) -> Option<&Ending> {
     let Record::Entry(entry) = record else { return None };
     let Ok(Value::Ending(ending)) = &entry.answer else { return None };
-    ending.details["limits-by"].as_str().map(str::to_owned)
+    Some(ending)
 }
 
 fn pushed(answer: &Value) -> Option<String> {

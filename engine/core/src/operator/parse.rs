@@ -7,7 +7,9 @@ use super::parse_service;
 use super::types::Operator;
 use crate::diagnostic::{Diagnostic, any_error, codes, sort};
 use crate::document::{Entry, Map, Node, Reader, Value, load, reader::cut};
+use crate::name::TenantId;
 use crate::policy::{egress, source};
+use std::collections::BTreeMap;
 
 const KEYS: [&str; 10] = [
     "state",
@@ -74,6 +76,22 @@ pub(super) fn check_name(reader: &mut Reader, entry: &Entry, kind: &str) {
         let message = format!("`{}` is not the name of a {kind}", cut(&entry.key));
         reader.error(codes::BAD_NAME, &entry.at, message, "use lower-case letters, digits and `-`");
     }
+}
+
+/// What is said of each tenant.
+pub(super) fn by_tenant<V>(
+    reader: &mut Reader,
+    node: &Node,
+    read: fn(&mut Reader, &Node) -> Option<V>,
+) -> BTreeMap<TenantId, V> {
+    let mut found = BTreeMap::new();
+    let Some(all) = reader.any_map(node, &node.place) else { return found };
+    for entry in all.entries() {
+        let tenant = reader.parse::<TenantId>(&entry.key, &entry.at, codes::BAD_NAME);
+        let value = read(reader, &entry.value);
+        found.extend(tenant.zip(value));
+    }
+    found
 }
 
 /// A path of the machine.

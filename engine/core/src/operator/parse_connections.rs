@@ -1,10 +1,9 @@
 //! Reading what the names of connections mean, with all problems.
 
-use super::parse::{check_name, path};
+use super::parse::{by_tenant, check_name, path};
 use super::types::{Connection, EcrConnection, Login, RegistryConnection};
 use crate::diagnostic::codes;
 use crate::document::{Entry, Map, Node, Reader, reader::cut};
-use crate::name::TenantId;
 use crate::policy::source;
 use std::collections::BTreeMap;
 
@@ -76,7 +75,7 @@ fn ecr(reader: &mut Reader, node: &Node) -> Option<EcrConnection> {
     let region = reader.needed(&map, "region");
     let region = region
         .and_then(|node| word(reader, node, is_region, "a region", "write a name such as `eu-central-1`"));
-    let roles = map.get("roles").map(|node| roles(reader, node)).unwrap_or_default();
+    let roles = map.get("roles").map(|node| by_tenant(reader, node, role)).unwrap_or_default();
     let role = optional(map.get("role").map(|node| role(reader, node)));
     let external_id = optional(map.get("external-id").map(|node| {
         word(reader, node, is_external_id, "an external id", "write 2 to 1224 letters, digits or `+=,.@:/-`")
@@ -93,18 +92,6 @@ fn ecr(reader: &mut Reader, node: &Node) -> Option<EcrConnection> {
 
 fn role(reader: &mut Reader, node: &Node) -> Option<String> {
     word(reader, node, is_role, "a role", "write its ARN: `arn:aws:iam::ACCOUNT:role/NAME`")
-}
-
-/// Roles by tenant.
-fn roles(reader: &mut Reader, node: &Node) -> BTreeMap<TenantId, String> {
-    let mut found = BTreeMap::new();
-    let Some(map) = reader.any_map(node, &node.place) else { return found };
-    for entry in map.entries() {
-        let tenant = reader.parse::<TenantId>(&entry.key, &entry.at, codes::BAD_NAME);
-        let role = role(reader, &entry.value);
-        found.extend(tenant.zip(role));
-    }
-    found
 }
 
 /// Whether what may be absent is well where it is there.

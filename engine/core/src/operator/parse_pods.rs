@@ -1,9 +1,9 @@
 //! Reading where tasks run besides this machine, with all problems.
 
+use super::parse::by_tenant;
 use super::types::{ClusterAccess, PodTasks, PodToleration, Pods};
 use crate::diagnostic::{codes, nearest};
 use crate::document::{Map, Node, Reader, reader::cut};
-use crate::name::TenantId;
 use std::collections::BTreeMap;
 
 const KEYS: &[&str] = &[
@@ -42,7 +42,7 @@ pub(super) fn pods(
     let pods = Pods {
         cluster: String::new(),
         namespace: String::new(),
-        namespaces: namespaces(reader, &map),
+        namespaces: map.get("namespaces").map(|node| by_tenant(reader, node, object)).unwrap_or_default(),
         tasks,
         helper: one(reader, "helper"),
         toolbox: one(reader, "toolbox"),
@@ -90,20 +90,6 @@ fn object(reader: &mut Reader, node: &Node) -> Option<String> {
     let remedy = "use lower-case letters, digits, `-` and `.`, and begin and end with a letter or digit";
     reader.error(codes::BAD_NAME, &node.place, message, remedy);
     None
-}
-
-/// Namespaces by tenant.
-fn namespaces(reader: &mut Reader, map: &Map<'_>) -> BTreeMap<TenantId, String> {
-    let Some(all) = map.get("namespaces").and_then(|node| reader.any_map(node, &node.place)) else {
-        return BTreeMap::new();
-    };
-    let mut found = BTreeMap::new();
-    for entry in all.entries() {
-        let tenant = reader.parse::<TenantId>(&entry.key, &entry.at, codes::BAD_NAME);
-        let namespace = object(reader, &entry.value);
-        found.extend(tenant.zip(namespace));
-    }
-    found
 }
 
 fn objects(reader: &mut Reader, map: &Map<'_>, key: &str) -> Vec<String> {

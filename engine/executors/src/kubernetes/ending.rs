@@ -3,7 +3,7 @@
 use super::helped::of_keeper;
 use super::name::{CANCELLED, REFUSED};
 use super::pod::CONTAINER;
-use super::waiting::{container, is_placed};
+use super::waiting::{container, is_placed, of_task};
 use k8s_openapi::api::core::v1::{ContainerStateTerminated, Pod};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde_json::Value as Json;
@@ -43,7 +43,7 @@ pub(super) fn standing(pod: &Pod) -> Standing {
     let said = status.and_then(|status| status.message.as_deref()).unwrap_or_default();
     let annotation = |name: &str| pod.metadata.annotations.as_ref().and_then(|all| all.get(name));
     let deleted = pod.metadata.deletion_timestamp.is_some();
-    let end = container(pod).and_then(|status| status.state.as_ref()?.terminated.as_ref());
+    let end = of_task(pod);
     let never_placed = deleted && !is_placed(pod);
     if !matches!(phase, "Succeeded" | "Failed") && !never_placed {
         return if is_placed(pod) { Standing::Running } else { Standing::Queued };
@@ -88,7 +88,7 @@ fn by_container(end: &ContainerStateTerminated) -> Option<(EndingReason, String)
 
 /// How a task ended whose container has, with the helper in it, before that could say anything; none where it has not.
 pub(super) fn of_container(pod: &Pod) -> Option<TaskEnding> {
-    let end = container(pod)?.state.as_ref()?.terminated.as_ref()?;
+    let end = of_task(pod)?;
     let (reason, message) = match by_container(end) {
         Some((reason @ (EndingReason::OutOfMemory | EndingReason::Image), message)) => (reason, message),
         _ if pod.metadata.deletion_timestamp.is_some() => return None,
@@ -99,7 +99,7 @@ pub(super) fn of_container(pod: &Pod) -> Option<TaskEnding> {
 
 /// A task whose container left no record.
 pub(super) fn unknown(pod: &Pod) -> TaskEnding {
-    let end = container(pod).and_then(|status| status.state.as_ref()?.terminated.as_ref());
+    let end = of_task(pod);
     let how = end.map(|end| format!(" with code {}", end.exit_code)).unwrap_or_default();
     let words = format!("its container ended{how} and left no record: run the stage again");
     ending(pod, end, EndingReason::Lost, words)
@@ -107,7 +107,7 @@ pub(super) fn unknown(pod: &Pod) -> TaskEnding {
 
 /// How a task ended as the status of its container alone tells it, when the helper beside it is gone; none as long as it runs.
 pub(super) fn without_helper(pod: &Pod) -> Option<TaskEnding> {
-    let end = container(pod)?.state.as_ref()?.terminated.as_ref()?;
+    let end = of_task(pod)?;
     let (reason, message) = match (by_container(end), of_keeper(pod)) {
         // The program that it was to begin with is the helper.
         (Some((reason @ EndingReason::Image, _)), Some(keeper)) => {

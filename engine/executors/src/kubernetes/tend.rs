@@ -163,7 +163,7 @@ impl Tending<'_> {
                 }
             }
             Err(_) => {
-                self.cluster.changed(pod, seen.knocks()).await;
+                self.cluster.changed(pod, seen.knock()).await;
                 return Ok(None);
             }
         }
@@ -186,7 +186,7 @@ impl Tending<'_> {
             }
             // A container that is being made ends what is run in it without a word.
             Err(Stopped::Broken(_)) if seen.is_new() && !is_attended(pod) => {
-                self.cluster.changed(pod, seen.knocks()).await;
+                self.cluster.changed(pod, seen.knock()).await;
                 return Ok(());
             }
             Err(Stopped::Broken(error)) if seen.tries < TRIES => {
@@ -324,7 +324,7 @@ impl Seen {
     }
 
     /// Nobody was there; answers after how long the next try is made.
-    fn knocks(&mut self) -> Duration {
+    fn knock(&mut self) -> Duration {
         let pause = SOON.mul_f64(1.17_f64.powi(self.knocks.min(KNOCKS).cast_signed()));
         self.knocks = self.knocks.saturating_add(1);
         pause

@@ -2,7 +2,7 @@
 
 use super::helped::KEEPER;
 use super::pod::CONTAINER;
-use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
+use k8s_openapi::api::core::v1::{ContainerStateTerminated, ContainerStatus, Pod};
 use stageway_core::call::EndingReason;
 
 /// What keeps a pod from starting.
@@ -22,6 +22,11 @@ pub(super) fn container(pod: &Pod) -> Option<&ContainerStatus> {
     statuses.iter().find(|status| status.name == CONTAINER)
 }
 
+/// How the task's container ended, where it has.
+pub(super) fn of_task(pod: &Pod) -> Option<&ContainerStateTerminated> {
+    container(pod)?.state.as_ref()?.terminated.as_ref()
+}
+
 /// Whether it has a node.
 pub(super) fn is_placed(pod: &Pod) -> bool {
     pod.spec.as_ref().is_some_and(|spec| spec.node_name.is_some())
@@ -36,15 +41,10 @@ pub(super) fn waiting(pod: &Pod) -> Option<Waiting> {
     // A cluster may put containers of its own before ours.
     let all = status.init_container_statuses.iter().chain(&status.container_statuses).flatten();
     // Without the helper the task could not begin, and the node does not begin with it twice.
-    let is_over = |status: &ContainerStatus| status.name == KEEPER && has_ended(pod);
+    let is_over = |status: &ContainerStatus| status.name == KEEPER && of_task(pod).is_some();
     let each =
         |status| of_container(status).map(|it| Waiting { hopeless: it.hopeless || is_over(status), ..it });
     all.into_iter().find_map(each)
-}
-
-fn has_ended(pod: &Pod) -> bool {
-    let state = container(pod).and_then(|status| status.state.as_ref());
-    state.is_some_and(|state| state.terminated.is_some())
 }
 
 fn of_container(status: &ContainerStatus) -> Option<Waiting> {

@@ -1,5 +1,6 @@
 //! Directories kept between runs, apart by trust; and the user's cargo registry, over which the cache `cargo` is laid.
 
+use super::disk::folders_in;
 use super::life::Outcome;
 use super::site;
 use super::table::Table;
@@ -7,7 +8,6 @@ use crate::local::sandbox::{Mounted, Source};
 use stageway_core::call::EndingReason;
 use stageway_core::task::{CacheMount, Network, TaskSpec};
 use stageway_core::workspace::WorkspacePath;
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -99,15 +99,4 @@ fn folders_of(table: &Table, lower: &Path, upper: &Path) -> io::Result<()> {
         }
     }
     Ok(())
-}
-
-fn folders_in(path: &Path) -> io::Result<Vec<PathBuf>> {
-    let mut folders = Vec::new();
-    for entry in fs::read_dir(path)? {
-        let entry = entry?;
-        if entry.file_type()?.is_dir() {
-            folders.push(entry.file_name().into());
-        }
-    }
-    Ok(folders)
 }

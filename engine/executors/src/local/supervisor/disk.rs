@@ -4,7 +4,7 @@ use crate::local::sandbox::OUTSIDE_ID;
 use std::fs::{self, DirBuilder, File, Permissions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt, lchown};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// A number that this process gives only once.
@@ -55,6 +55,18 @@ impl Owner {
         fs::set_permissions(path, Permissions::from_mode(0o755))?;
         self.give(path)
     }
+}
+
+/// The names of the folders in one.
+pub(super) fn folders_in(path: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut folders = Vec::new();
+    for entry in fs::read_dir(path)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            folders.push(entry.file_name().into());
+        }
+    }
+    Ok(folders)
 }
 
 /// Removes a directory and everything in it, whatever modes a task gave; nothing there is fine. Follows no link.

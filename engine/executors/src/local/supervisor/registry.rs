@@ -1,6 +1,7 @@
 //! What the user's cargo registry has that a task could not read: some crates were packed with files for their owner alone, and where
 //! the supervisor is root a task is somebody else.
 
+use super::disk::folders_in;
 use std::collections::HashMap;
 use std::fs::{self, Metadata, Permissions};
 use std::io;
@@ -38,9 +39,14 @@ impl Registry {
 
     fn unreadable(&self, registry: &Path) -> io::Result<Vec<PathBuf>> {
         let mut found = Vec::new();
-        for index in folders(&registry.join("src"))? {
-            for unpacked in folders(&index)? {
-                found.extend(self.of_crate(&unpacked)?.iter().cloned());
+        let src = registry.join("src");
+        if !src.is_dir() {
+            return Ok(found);
+        }
+        for index in folders_in(&src)? {
+            let index = src.join(index);
+            for unpacked in folders_in(&index)? {
+                found.extend(self.of_crate(&index.join(unpacked))?.iter().cloned());
             }
         }
         Ok(found)
@@ -91,21 +97,6 @@ fn walk(folder: &Path, is_open: bool, deep: usize, found: &mut Vec<PathBuf>) -> 
 
 fn mode(about: &Metadata) -> u32 {
     about.permissions().mode()
-}
-
-fn folders(path: &Path) -> io::Result<Vec<PathBuf>> {
-    let entries = match fs::read_dir(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        entries => entries?,
-    };
-    let mut folders = Vec::new();
-    for entry in entries {
-        let entry = entry?;
-        if entry.file_type()?.is_dir() {
-            folders.push(entry.path());
-        }
-    }
-    Ok(folders)
 }
 
 #[cfg(test)]
