@@ -10,7 +10,8 @@
 //! | connections | `connections:`, then every name is the image layout directory `STATE/images/NAME` |
 //! | clusters | `clusters:` |
 //! | where tasks run | `executor:`, then on this machine |
-//! | toolbox | `toolbox:`, then `~/.cargo/bin` and `~/.rustup` where they exist |
+//! | toolbox | `toolbox:`, then Rust where it is: `bin` of `CARGO_HOME` or of `~/.cargo`, and `RUSTUP_HOME` or `~/.rustup` |
+//! | cargo's registry | `CARGO_HOME`, then `~/.cargo` |
 //! | cache of plugin builds | `$XDG_CACHE_HOME/stageway`, in the state |
 //! | policy | `policy:`, then built in: a person may everything, `stageway/*` gets what its manifests derive |
 
@@ -132,7 +133,7 @@ impl Settings {
         let plugins = plugins(places, &operator, around, home.as_deref(), &resolve);
         let toolbox = match &operator.toolbox {
             Some(paths) => paths.iter().map(resolve).collect(),
-            None => usual_toolbox(home.as_deref()),
+            None => usual_toolbox(around, home.as_deref()),
         };
         let blobs = match &operator.blobs {
             Some(text) => BlobPlace::bucket(text).unwrap_or_else(|| BlobPlace::Directory(resolve(text))),
@@ -147,7 +148,7 @@ impl Settings {
             executor: operator.executor.clone(),
             service: operator.service.clone(),
             policies,
-            cargo_home: home.map(|home| home.join(".cargo")).filter(|path| path.is_dir()),
+            cargo_home: rust(around, "CARGO_HOME", home.as_deref(), ".cargo").find(|path| path.is_dir()),
             file,
             database: operator.database.clone(),
             blobs,
@@ -262,9 +263,22 @@ fn clusters(
     written.iter().map(|(name, access)| (name.clone(), resolved(access))).collect()
 }
 
-fn usual_toolbox(home: Option<&Path>) -> Vec<PathBuf> {
-    let usual = [".cargo/bin", ".rustup"];
-    home.into_iter().flat_map(|home| usual.map(|path| home.join(path))).filter(|path| path.is_dir()).collect()
+fn usual_toolbox(around: &Surroundings<'_>, home: Option<&Path>) -> Vec<PathBuf> {
+    let mut programs = rust(around, "CARGO_HOME", home, ".cargo").map(|path| path.join("bin"));
+    let mut toolchains = rust(around, "RUSTUP_HOME", home, ".rustup");
+    let both = [programs.find(|path| path.is_dir()), toolchains.find(|path| path.is_dir())];
+    both.into_iter().flatten().collect()
+}
+
+/// Where a folder of Rust may be: where the variable says, and below the home
+/// (<https://rust-lang.github.io/rustup/environment-variables.html>).
+fn rust(
+    around: &Surroundings<'_>,
+    variable: &str,
+    home: Option<&Path>,
+    usual: &str,
+) -> impl Iterator<Item = PathBuf> + use<> {
+    [absolute_variable(around, variable), home.map(|home| home.join(usual))].into_iter().flatten()
 }
 
 /// A path of the file: `~/` is the home, relative ones are below the file's folder.
@@ -316,6 +330,27 @@ mod tests {
         let layout = settings.state.join("images/production").display().to_string();
         assert_eq!(settings.connection("production"), Some(Connection::Layout(layout)));
         assert_eq!(settings.connection("../x"), None);
+    }
+
+    #[test]
+    fn rust_is_where_its_variables_say() {
+        let (home, usr) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let [cargo, rustup] = ["cargo", "rustup"].map(|name| usr.path().join(name));
+        for folder in [&cargo.join("bin"), &rustup, &home.path().join(".cargo/bin")] {
+            std::fs::create_dir_all(folder).unwrap();
+        }
+        let variable = |name: &str| match name {
+            "HOME" => Some(home.path().into()),
+            "CARGO_HOME" => Some(cargo.clone().into()),
+            "RUSTUP_HOME" => Some(rustup.clone().into()),
+            _ => None,
+        };
+        let around =
+            Surroundings { variable: &variable, beside: Some("/opt/stageway".into()), here: "/here".into() };
+        let settings = Settings::load(&Places::default(), &around).unwrap();
+        assert_eq!(settings.toolbox, [cargo.join("bin"), rustup.clone()]);
+        assert_eq!(settings.cargo_home, Some(cargo));
+        assert_eq!(load(&Places::default(), home.path()).unwrap().toolbox, [home.path().join(".cargo/bin")]);
     }
 
     #[test]
