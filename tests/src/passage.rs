@@ -68,6 +68,14 @@ impl Moody {
     /// # Panics
     /// When there is no such namespace or no free port.
     pub fn before(server: &str, namespace: Option<&Path>, says: Arc<Says>) -> Self {
+        Self::at(0, server, namespace, says)
+    }
+
+    /// The same on a port that it is told.
+    ///
+    /// # Panics
+    /// When there is no such namespace or the port is not free.
+    pub fn at(port: u16, server: &str, namespace: Option<&Path>, says: Arc<Says>) -> Self {
         let (server, namespace) = (server.to_owned(), namespace.map(Path::to_owned));
         let refused = Arc::<Mutex<Vec<String>>>::default();
         let (kept, (told, address)) = (refused.clone(), std::sync::mpsc::channel());
@@ -77,7 +85,7 @@ impl Moody {
                 enter(&path).expect("the namespace is entered");
             }
             let host = server.rsplit_once(':').map_or(server.as_str(), |(host, _)| host);
-            let listener = TcpListener::bind((host, 0)).expect("a free port");
+            let listener = TcpListener::bind((host, port)).expect("a free port");
             told.send(listener.local_addr().expect("its address")).expect("somebody waits for it");
             let asked = Arc::new(AtomicUsize::new(0));
             for stream in listener.incoming().flatten() {

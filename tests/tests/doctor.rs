@@ -97,7 +97,7 @@ fn rights_that_tasks_lack_in_a_cluster_are_named() {
     assert_eq!(exit, 11, "{findings:#?}");
     says(about(&findings, "cluster test"), &["good", "Kubernetes v1."]);
     let pods = about(&findings, "pods in namespace doctor of cluster test");
-    let seen = "the engine may not patch pods, get pods/exec, create pods/exec, create secrets";
+    let seen = "the engine may not patch pods, get pods/exec, create pods/exec, create secrets, list events";
     says(pods, &["wrong", seen, "Role"]);
     assert!(!findings.iter().any(|finding| finding["what"] == "tasks on this machine"), "{findings:#?}");
 

@@ -268,13 +268,19 @@ pub struct TaskEnding {
     pub output_bytes: u64,
 }
 
-/// Milliseconds of each part of a task's life.
+/// Milliseconds of each part of a task's life, in their order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(rename_all = "kebab-case", default)]
 pub struct TaskTimes {
-    /// From the claim to the preparation.
+    /// From the claim until there was room for it.
     pub queued_ms: u64,
-    /// Tree and image put in place.
+    /// Until it had a node, in whole seconds as a cluster tells them; 0 on this machine.
+    pub scheduled_ms: u64,
+    /// Its images on their way to the node, where a cluster told; 0 on this machine.
+    pub pulled_ms: u64,
+    /// From the node until something of it ran, without the images; 0 on this machine.
+    pub started_ms: u64,
+    /// Tree and image put in place. In a pod that is the tree alone, and it may come while the rest still starts.
     pub prepared_ms: u64,
     /// Services until they were ready.
     pub services_ms: u64,

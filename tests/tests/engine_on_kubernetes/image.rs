@@ -1,10 +1,18 @@
 //! The images, built by Stageway into a registry of the cluster.
 
 use stageway_tests::cluster::Cluster;
+use stageway_tests::passage::{Moody, Says};
 use stageway_tests::{Installation, binary, root};
 use std::fs;
 use std::path::Path;
 use std::process::Command;
+use std::sync::Arc;
+use std::thread::sleep;
+use std::time::Duration;
+
+/// How long the image of the helper takes to be pulled, at least.
+pub(crate) const PULL: Duration = Duration::from_secs(4);
+const SLOW_PORT: u16 = 5002;
 
 /// Where the nodes pull both.
 pub(crate) struct Images {
@@ -35,12 +43,26 @@ pub(crate) fn built(cluster: &Cluster) -> Images {
         installation.run(&root(), &["--file", "engine/image/stageway.yaml", "--param", "from=toolbox"]);
     assert_eq!(told.exit, 0, "{told:#?}");
     let nodes = cluster.part("registry", "build-nodes");
-    let pulled = |stage: &str| {
+    let pulled = |registry: &str, stage: &str| {
         let reference = told.stage(stage)["outputs"]["reference"].as_str().expect("a reference");
         let path = reference.strip_prefix("build/").expect("an image of the connection");
-        format!("{nodes}/{path}")
+        format!("{registry}/{path}")
     };
-    Images { engine: pulled("engine"), helper: pulled("helper") }
+    let slow = slow(cluster, &nodes);
+    Images { engine: pulled(&nodes, "engine"), helper: pulled(&slow, "helper") }
+}
+
+/// Somebody before the registry who lets the first request of a node wait.
+fn slow(cluster: &Cluster, registry: &str) -> String {
+    let network = fs::read_to_string(cluster.kubeconfig().with_file_name("network"));
+    let network = network.expect("the namespace of the network");
+    let says: Arc<Says> = Arc::new(|number, _| {
+        if number == 0 {
+            sleep(PULL);
+        }
+        None
+    });
+    Moody::at(SLOW_PORT, registry, Some(Path::new(network.trim())), says).address()
 }
 
 /// The program that stands in pods, as the project builds it.

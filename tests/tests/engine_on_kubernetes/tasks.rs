@@ -1,5 +1,6 @@
 //! Pushes, and the pods that they lead to.
 
+use crate::image::PULL;
 use crate::installed::{Installed, SOON};
 use serde_json::Value as Json;
 use stageway_tests::plugins_with_probe;
@@ -40,6 +41,19 @@ pub(crate) fn a_push_is_a_run_whose_task_is_a_pod(installed: &Installed) {
     let revision = push(installed, "#!/bin/sh\n[ -w . ] && [ \"$(id -u)\" = 65532 ]\n");
     assert_eq!(ended(installed, &revision), "success", "{}", installed.said());
     assert_eq!(started(installed).len(), 1);
+    assert_a_pull_is_told(installed);
+}
+
+/// The image of the helper came slowly, and its way is told apart from the rest of the start.
+fn assert_a_pull_is_told(installed: &Installed) {
+    let part = |key: &str| {
+        let text = r#"SELECT COALESCE(max(took::text::bigint), -1) FROM stageway.record,
+            jsonb_path_query(body::jsonb, '$.**."KEY"') AS took"#;
+        installed.count(text.replace("KEY", key))
+    };
+    let wanted = i64::try_from(PULL.as_millis()).expect("a number");
+    let (pulled, started, ran) = (part("pulled-ms"), part("started-ms"), part("ran-ms"));
+    assert!(pulled >= wanted && (1..wanted).contains(&started) && ran >= 0, "{pulled} {started} {ran}");
 }
 
 pub(crate) fn a_task_without_a_workspace_has_a_pod_of_its_own_and_its_secret(installed: &Installed) {

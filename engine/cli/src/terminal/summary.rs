@@ -89,8 +89,11 @@ pub(crate) struct ImageFact {
 }
 
 /// The parts of a task's life: as its ending names them, and in words.
-pub(crate) const PARTS: [(&str, &str); 5] = [
+pub(crate) const PARTS: [(&str, &str); 8] = [
     ("queued-ms", "queued"),
+    ("scheduled-ms", "scheduled"),
+    ("pulled-ms", "pulled"),
+    ("started-ms", "started"),
     ("prepared-ms", "prepared"),
     ("services-ms", "services"),
     ("ran-ms", "ran"),

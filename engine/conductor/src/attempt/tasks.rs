@@ -318,6 +318,9 @@ fn details_of(ending: &TaskEnding) -> Json {
     let digests: BTreeMap<_, _> = digests.into_iter().map(|(name, what)| (name, what.digest())).collect();
     json!({
         "queued-ms": ending.times.queued_ms,
+        "scheduled-ms": ending.times.scheduled_ms,
+        "pulled-ms": ending.times.pulled_ms,
+        "started-ms": ending.times.started_ms,
         "prepared-ms": ending.times.prepared_ms,
         "services-ms": ending.times.services_ms,
         "ran-ms": ending.times.ran_ms,

@@ -86,8 +86,10 @@ pub struct End {
     pub message: String,
     /// Whether its process was started, so that there may be something to collect.
     pub ran: bool,
-    /// When tree and image were in place, in milliseconds since 1970.
-    pub prepared_at_ms: u64,
+    /// When its container began, in milliseconds since 1970.
+    pub entered_at_ms: u64,
+    /// The tree on its way into the workspace, in milliseconds; 0 where there was none.
+    pub tree_ms: u64,
     /// Services until they were ready, in milliseconds.
     pub services_ms: u64,
     /// When the process started, in milliseconds since 1970; 0 when it never did.

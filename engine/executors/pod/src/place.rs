@@ -34,9 +34,14 @@ impl Place {
         self.0.join("receiver")
     }
 
-    /// There when the whole tree is.
+    /// There when the whole tree is; holds the milliseconds that it was on its way.
     pub(crate) fn tree(&self) -> PathBuf {
         self.0.join("tree")
+    }
+
+    /// How long the tree was on its way, in milliseconds; 0 where none came.
+    pub(crate) fn tree_ms(&self) -> u64 {
+        fs::read_to_string(self.tree()).ok().and_then(|text| text.trim().parse().ok()).unwrap_or(0)
     }
 
     /// Held as long as the helper of the task's container lives.

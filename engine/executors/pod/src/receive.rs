@@ -41,6 +41,7 @@ pub(crate) fn receive(place: &Place, workspace: &Path, sha256: &str) -> io::Resu
     if place.tree().exists() {
         return answer(&Received::Whole);
     }
+    let began = Instant::now();
     clear(workspace)?;
     let connection = File::from(io::stdin().as_fd().try_clone_to_owned()?);
     let mut input = Input { connection, receiver: place.receiver(), mine };
@@ -50,7 +51,7 @@ pub(crate) fn receive(place: &Place, workspace: &Path, sha256: &str) -> io::Resu
         Err(_) if !input.is_mine() => return answer(&Received::Elsewhere),
         Err(error) => return Err(error),
     }
-    place::write(&place.tree(), b"")?;
+    place::write(&place.tree(), ending::milliseconds(began.elapsed()).to_string().as_bytes())?;
     answer(&Received::Whole)
 }
 

@@ -58,16 +58,19 @@ struct Task<'a> {
 
 impl Task<'_> {
     fn run(&self, command: &[String]) -> io::Result<u8> {
+        let entered_at_ms = now_ms();
         let _alive = self.claim()?;
-        let shown = match self.prepare() {
-            Ok((prepared_at_ms, services_ms)) => {
+        let prepared = self.prepare();
+        let tree_ms = self.place.tree_ms();
+        let shown = match prepared {
+            Ok(services_ms) => {
                 place::write(&self.place.started(), b"")?;
                 let (end, output, shown) = self.process(command)?;
-                self.conclude(End { prepared_at_ms, services_ms, ..end }, output)?;
+                self.conclude(End { entered_at_ms, tree_ms, services_ms, ..end }, output)?;
                 shown
             }
             Err(end) => {
-                self.conclude(*end, None)?;
+                self.conclude(End { entered_at_ms, tree_ms, ..*end }, None)?;
                 1
             }
         };
@@ -89,26 +92,25 @@ impl Task<'_> {
         }
     }
 
-    /// Waits for the tree and for the services; answers when the first was there, and how long the others took.
-    fn prepare(&self) -> Result<(u64, u64), Box<End>> {
+    /// Waits for the tree and for the services; answers for how long for the services, in milliseconds.
+    fn prepare(&self) -> Result<u64, Box<End>> {
         while self.order.tree && !self.place.tree().exists() {
             self.is_wanted()?;
             std::thread::sleep(LOOK);
         }
-        let (prepared_at_ms, began) = (now_ms(), Instant::now());
+        let began = Instant::now();
         for (number, name) in self.order.services.iter().enumerate() {
             while !self.place.ready(number).exists() {
                 if let Ok(problem) = fs::read_to_string(self.place.failed(number)) {
                     let problem = format!("the service `{name}` {problem}");
                     let services_ms = milliseconds(began.elapsed());
-                    let end = End { prepared_at_ms, services_ms, ..never("unschedulable", problem) };
-                    return Err(Box::new(end));
+                    return Err(Box::new(End { services_ms, ..never("unschedulable", problem) }));
                 }
                 self.is_wanted()?;
                 std::thread::sleep(LOOK);
             }
         }
-        Ok((prepared_at_ms, milliseconds(began.elapsed())))
+        Ok(milliseconds(began.elapsed()))
     }
 
     /// Whether the task is still to be started.

@@ -46,7 +46,7 @@ const fn right(verb: &'static str, resource: &'static str, subresource: &'static
 /// What the executor of pods needs in its namespace.
 ///
 /// Which verb `exec` over a WebSocket is differs between versions: it is `get` up to 1.34, and `create` from then on.
-pub const TASKS: [Right; 10] = [
+pub const TASKS: [Right; 11] = [
     right("get", "pods", ""),
     right("list", "pods", ""),
     right("watch", "pods", ""),
@@ -57,6 +57,7 @@ pub const TASKS: [Right; 10] = [
     right("get", "pods", "exec"),
     right("create", "pods", "exec"),
     right("create", "secrets", ""),
+    right("list", "events", ""),
 ];
 
 /// What a cluster says of itself.

@@ -9,6 +9,7 @@ use super::options::KubernetesOptions;
 use super::patient::patiently;
 use super::shepherd::Shepherds;
 use super::tend::{is_helped, kept};
+use super::times::tell_pulls_apart;
 use super::waiting::waiting;
 use super::{name, pod, secret};
 use crate::reach::OpenError;
@@ -43,7 +44,7 @@ const KEPT: &str = "kept;";
 ///
 /// # Assumptions
 /// The namespace exists, and the account may get, list, watch, create, patch and delete its pods, read their logs, run commands in
-/// them (get and create `pods/exec`), and create its secrets: `engine/kubernetes/10-rights.yaml`.
+/// them (get and create `pods/exec`), create its secrets, and list its events: `engine/kubernetes/10-rights.yaml`.
 pub struct KubernetesExecutor {
     cluster: Arc<Cluster>,
     shepherds: Shepherds,
@@ -78,7 +79,7 @@ impl KubernetesExecutor {
         let begun = Instant::now();
         loop {
             let now = match standing(&pod) {
-                Standing::Ended(ending) => return self.ended(name, *ending).await,
+                Standing::Ended(ending) => return self.ended(name, &pod, *ending).await,
                 Standing::Lost => return Ok(TaskState::Lost),
                 Standing::Queued => TaskState::Queued,
                 Standing::Running => TaskState::Running,
@@ -122,8 +123,14 @@ impl KubernetesExecutor {
         }
     }
 
-    /// An ending with the bytes that were written.
-    async fn ended(&self, name: &TaskName, mut ending: TaskEnding) -> Result<TaskState, TaskError> {
+    /// An ending with what its pod's status does not tell: the bytes that were written, and the way of its images.
+    async fn ended(
+        &self,
+        name: &TaskName,
+        pod: &Pod,
+        mut ending: TaskEnding,
+    ) -> Result<TaskState, TaskError> {
+        tell_pulls_apart(&self.cluster, pod, &mut ending.times).await;
         if let Ok(log) = self.cluster.log(name, &Place::default()).await {
             ending.output_bytes = log::length(log).await.map_err(broken)?;
         }
@@ -173,7 +180,7 @@ impl Executor for KubernetesExecutor {
         let values = secret::values(spec, secrets)?;
         let pod = match self.cluster.pod(name).await? {
             Some(pod) => pod,
-            None => self.cluster.create_in_turn(name, &wanted).await?,
+            None => self.cluster.create_in_turn(name, wanted).await?,
         };
         let known = incarnation(&pod);
         // The pod is the claim, so it comes first; its container waits for what it names.

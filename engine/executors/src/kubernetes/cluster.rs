@@ -8,7 +8,7 @@ use super::watched::Watched;
 use super::{name, pod};
 use crate::reach::{self, OpenError};
 use futures::AsyncBufRead;
-use k8s_openapi::api::core::v1::{Pod, Secret};
+use k8s_openapi::api::core::v1::{Event, Pod, Secret};
 use k8s_openapi::jiff::Timestamp;
 use kube::api::{DeleteParams, LogParams, Patch, PatchParams};
 use kube::{Api, Error};
@@ -27,6 +27,7 @@ pub(super) struct Cluster {
     pub(super) options: KubernetesOptions,
     pub(super) pods: Api<Pod>,
     pub(super) secrets: Api<Secret>,
+    pub(super) events: Api<Event>,
     pub(super) blobs: Arc<dyn Blobs>,
     /// What the cluster tells of the pods.
     watched: Watched,
@@ -38,9 +39,10 @@ impl Cluster {
     pub(super) async fn open(options: KubernetesOptions, blobs: Arc<dyn Blobs>) -> Result<Self, OpenError> {
         let client = reach::client(options.kubeconfig.as_deref(), options.context.as_deref()).await?;
         let pods = Api::namespaced(client.clone(), &options.namespace);
-        let secrets = Api::namespaced(client, &options.namespace);
+        let secrets = Api::namespaced(client.clone(), &options.namespace);
+        let events = Api::namespaced(client, &options.namespace);
         let watched = Watched::new(pods.clone());
-        Ok(Self { options, pods, secrets, blobs, watched, turns: Mutex::default() })
+        Ok(Self { options, pods, secrets, events, blobs, watched, turns: Mutex::default() })
     }
 
     pub(super) async fn pod(&self, name: &TaskName) -> Result<Option<Pod>, TaskError> {

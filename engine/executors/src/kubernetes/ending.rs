@@ -3,9 +3,9 @@
 use super::helped::of_keeper;
 use super::name::{CANCELLED, REFUSED};
 use super::pod::CONTAINER;
+use super::times::{Began, before, ms};
 use super::waiting::{container, is_placed, of_task};
 use k8s_openapi::api::core::v1::{ContainerStateTerminated, Pod};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde_json::Value as Json;
 use stageway_core::call::EndingReason;
 use stageway_core::task::{TaskEnding, TaskTimes};
@@ -130,25 +130,20 @@ pub(super) fn told(pod: &Pod, end: &End) -> TaskEnding {
         _ => end.message[..end.message.floor_char_boundary(MESSAGE)].to_owned(),
     };
     let known = ending(pod, None, reason, message);
-    let placed = pod.status.as_ref().and_then(|status| status.start_time.as_ref());
     TaskEnding {
         code: end.code,
         times: TaskTimes {
-            prepared_ms: end.prepared_at_ms.saturating_sub(ms(placed)),
+            prepared_ms: end.tree_ms,
             services_ms: end.services_ms,
             ran_ms: end.ran_ms,
             started_at_ms: end.started_at_ms,
-            ..known.times
+            ..before(pod, Some(Began::Measured(end.entered_at_ms)))
         },
         cpu_ms: Some(end.cpu_ms).filter(|_| end.ran),
         peak_memory_bytes: end.peak_memory_bytes.filter(|_| end.ran),
         output_bytes: end.output_bytes,
         ..known
     }
-}
-
-fn ms(time: Option<&Time>) -> u64 {
-    time.and_then(|time| u64::try_from(time.0.as_millisecond()).ok()).unwrap_or(0)
 }
 
 fn message(end: &ContainerStateTerminated) -> String {
@@ -163,8 +158,6 @@ fn ending(
 ) -> TaskEnding {
     let started = ms(end.and_then(|end| end.started_at.as_ref()));
     let ended = ms(end.and_then(|end| end.finished_at.as_ref()));
-    let created = ms(pod.metadata.creation_timestamp.as_ref());
-    let placed = ms(pod.status.as_ref().and_then(|status| status.start_time.as_ref()));
     let containers = pod.spec.iter().flat_map(|spec| &spec.containers);
     let task = containers.into_iter().find(|container| container.name == CONTAINER);
     let limits = task.and_then(|task| task.resources.as_ref()?.limits.as_ref());
@@ -173,11 +166,9 @@ fn ending(
         reason,
         message,
         times: TaskTimes {
-            queued_ms: placed.saturating_sub(created),
-            prepared_ms: if started == 0 { 0 } else { started.saturating_sub(placed) },
             ran_ms: if started == 0 { 0 } else { ended.saturating_sub(started) },
             started_at_ms: started,
-            ..TaskTimes::default()
+            ..before(pod, (started > 0).then_some(Began::Stamped(started)))
         },
         cpu_ms: None,
         peak_memory_bytes: None,

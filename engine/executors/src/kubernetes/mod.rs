@@ -35,6 +35,7 @@ mod room;
 mod secret;
 mod shepherd;
 mod tend;
+mod times;
 mod waiting;
 mod watched;
 

@@ -9,6 +9,10 @@ use std::collections::BTreeMap;
 pub(super) const FINALIZER: &str = "stageway.dev/task";
 /// The task's name: an annotation, because it may be longer than a label.
 pub(super) const TASK: &str = "stageway.dev/task";
+/// For how long the task waited for room before it was created, in milliseconds.
+pub(super) const QUEUED: &str = "stageway.dev/queued-ms";
+/// When that was, by the clock of the engine, in milliseconds since 1970.
+pub(super) const CREATED: &str = "stageway.dev/created-ms";
 /// Says that the engine asked the pod to end.
 pub(super) const CANCELLED: &str = "stageway.dev/cancelled";
 /// Says that the task never started, and why.

@@ -3,6 +3,7 @@
 
 use super::cluster::{Cluster, refused};
 use super::patient::patiently;
+use super::times;
 use k8s_openapi::api::core::v1::Pod;
 use kube::Error;
 use kube::api::PostParams;
@@ -25,14 +26,14 @@ enum Created {
 impl Cluster {
     /// Creates a pod; where the quota of the namespace is full, when there is room, at the latest after the time in which tasks
     /// must start. Dropped, it may have been done.
-    pub(super) async fn create_in_turn(&self, name: &TaskName, pod: &Pod) -> Result<Pod, TaskError> {
-        if let Created::Made(pod) = self.create(name, pod).await? {
+    pub(super) async fn create_in_turn(&self, name: &TaskName, mut pod: Pod) -> Result<Pod, TaskError> {
+        let (begun, within) = (Instant::now(), self.options.start_within);
+        if let Created::Made(pod) = self.create(name, &mut pod, begun).await? {
             return Ok(*pod);
         }
-        let (begun, within) = (Instant::now(), self.options.start_within);
         let turn = tokio::time::timeout(within, self.turns.lock()).await;
         loop {
-            let full = match self.create(name, pod).await? {
+            let full = match self.create(name, &mut pod, begun).await? {
                 Created::Made(pod) => return Ok(*pod),
                 Created::Full(words) => words,
             };
@@ -47,8 +48,9 @@ impl Cluster {
         }
     }
 
-    async fn create(&self, name: &TaskName, pod: &Pod) -> Result<Created, TaskError> {
+    async fn create(&self, name: &TaskName, pod: &mut Pod, begun: Instant) -> Result<Created, TaskError> {
         let parameters = PostParams::default();
+        times::note(pod, begun.elapsed());
         match patiently(|| self.pods.create(&parameters, pod)).await {
             Ok(pod) => Ok(Created::Made(Box::new(pod))),
             // Somebody else's answer to the same question: another engine, or this one before it was killed.

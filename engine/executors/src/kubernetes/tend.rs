@@ -10,6 +10,7 @@ use super::gather::Gather;
 use super::helped::{Brief, is_attended, is_deserted};
 use super::helper::{Helper, Running};
 use super::name;
+use super::times::tell_pulls_apart;
 use super::waiting::{Waiting, is_placed, waiting};
 use futures::future::BoxFuture;
 use k8s_openapi::api::core::v1::Pod;
@@ -253,11 +254,12 @@ impl Tending<'_> {
     }
 
     /// The first who writes it down says how it ended.
-    async fn keep(&self, ending: TaskEnding) -> Result<Option<TaskState>, TaskError> {
+    async fn keep(&self, mut ending: TaskEnding) -> Result<Option<TaskState>, TaskError> {
         let Some(pod) = self.pod().await? else { return Ok(Some(TaskState::Lost)) };
         if kept(&pod).is_some() {
             return Ok(None);
         }
+        tell_pulls_apart(self.cluster, &pod, &mut ending.times).await;
         let text = serde_json::to_string(&ending).unwrap_or_default();
         let is_kept = self.cluster.keep_ending(&pod, &text).await?;
         Ok(is_kept.then(|| TaskState::Ended(Box::new(ending))))

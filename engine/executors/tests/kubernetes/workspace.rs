@@ -101,7 +101,10 @@ pub async fn a_tree_comes_back_as_it_went_in() {
     let back = read_tree(&*place.blobs, &ending.collected["all"].digest()).await.unwrap();
     assert_eq!(back, whole);
     let times = ending.times;
-    assert!(times.started_at_ms > 0 && times.prepared_ms > 0 && times.collected_ms > 0, "{times:?}");
+    assert!(
+        times.started_at_ms > 0 && times.started_ms > 0 && times.prepared_ms > 0 && times.collected_ms > 0,
+        "{times:?}"
+    );
     assert!(ending.cpu_ms.is_some() && ending.peak_memory_bytes.is_some_and(|bytes| bytes > 0), "{ending:?}");
     let mut spec = inside(digest, "touch x || echo refused; cat src/a.txt", &[]);
     spec.workspace.as_mut().unwrap().writable = false;
