@@ -12,20 +12,53 @@ use crate::shared::{int, limit, name};
 use stageway_core::name::{RepositoryId, RunId, TenantId};
 use stageway_ports::{Claimed, Most, PendingStatus, RunOrigin};
 
-/// Deliveries that look free, their lanes locked. What is not of a repository lies in a lane without a name. No tenant has
-/// the empty name.
-pub(super) const OPEN: &str = concat!(
-    "SELECT d.tenant, d.number, d.repository FROM delivery AS d
+/// The first of a lane, in their order. The bounds say no more than that it is this repository; written like that, no plan reads
+/// them from an index of all lanes.
+macro_rules! first {
+    ($lane:literal) => {
+        concat!(
+            "(SELECT e.* FROM delivery AS e WHERE e.settled_at IS NULL AND e.tenant = ",
+            $lane,
+            ".tenant AND e.repository BETWEEN ",
+            $lane,
+            ".repository AND ",
+            $lane,
+            ".repository ORDER BY e.tenant, e.repository, e.number LIMIT $2) AS f"
+        )
+    };
+}
+/// Deliveries of the oldest that look free, oldest first, their lanes locked: where nobody has left many, they are all. What is
+/// not of a repository lies in a lane without a name. No tenant has the empty name.
+pub(super) const OLDEST: &str = concat!(
+    "SELECT d.tenant, d.number, d.repository
+     FROM (SELECT number FROM delivery WHERE settled_at IS NULL ORDER BY number LIMIT 64) AS o
+     JOIN delivery AS d ON d.number = o.number
      JOIN lane AS l ON l.tenant = d.tenant AND l.repository = coalesce(d.repository, '') WHERE ",
     free!(),
-    " AND d.tenant <> $3 ORDER BY d.number LIMIT $2 FOR UPDATE OF l SKIP LOCKED",
+    " AND d.tenant <> $3 ORDER BY d.number LIMIT $2 FOR UPDATE OF l SKIP LOCKED"
 );
-/// Those of them that are free.
-const CLAIM: &str = concat!(
-    "UPDATE delivery AS d SET fence = d.fence + 1, attempts = d.attempts + 1, claimed_until = $2, claimed_by = $3
-     WHERE d.number = ANY($4::bigint[]) AND ",
-    free!(),
-    " RETURNING d.tenant, d.number, d.fence",
+/// Of the oldest of each lane: however many one has, those behind the first are not looked at while it is being taken in.
+pub(super) const OF_LANES: &str = concat!(
+    "SELECT d.tenant, d.number, d.repository FROM lane AS l CROSS JOIN LATERAL (
+       SELECT f.tenant, f.number, f.repository,
+         bool_and(f.due <= $1 AND f.claimed_until <= $1) OVER (ORDER BY f.number) AS free FROM ",
+    first!("l"),
+    " UNION ALL
+       (SELECT e.tenant, e.number, e.repository, TRUE FROM delivery AS e WHERE l.repository = '' AND e.settled_at IS NULL
+          AND e.tenant = l.tenant AND e.repository IS NULL AND e.due <= $1 AND e.claimed_until <= $1
+          ORDER BY e.number LIMIT $2)) AS d
+     WHERE d.free AND d.tenant <> $3 ORDER BY d.number LIMIT $2 FOR UPDATE OF l SKIP LOCKED"
+);
+/// Those of them that are free, if all before them in their lane are given out as well: whoever held the lane may have let it go
+/// between the first of its deliveries, which was passed over, and the next.
+pub(super) const CLAIM: &str = concat!(
+    "UPDATE delivery AS d SET fence = d.fence + 1, attempts = d.attempts + 1, claimed_until = $3, claimed_by = $4
+     WHERE d.number = ANY($5::bigint[]) AND d.settled_at IS NULL AND d.due <= $1 AND d.claimed_until <= $1
+     AND (d.repository IS NULL OR (
+       SELECT bool_and(f.due <= $1 AND f.claimed_until <= $1 AND f.number = ANY($5::bigint[])) FROM ",
+    first!("d"),
+    " WHERE f.number <= d.number))
+     RETURNING d.tenant, d.number, d.fence"
 );
 /// What somebody else tells the forge of the same commit and context comes first: the last word is the newest.
 pub(super) const PENDING: &str = pending_rows!(
@@ -56,15 +89,22 @@ impl PostgresStore {
         except: Option<&TenantId>,
     ) -> Result<Vec<Claimed>> {
         let mut sql = Sql::begin(&self.inner.pool).await?;
-        let open: Vec<OpenRow> = sqlx::query_as(OPEN)
-            .bind(int(now))
-            .bind(limit(most.all()))
-            .bind(except.map_or("", TenantId::as_str))
-            .fetch_all(&mut *sql)
-            .await?;
+        let mut open: Vec<OpenRow> = Vec::new();
+        for statement in [OLDEST, OF_LANES] {
+            // Whoever has some asks again for the others.
+            if open.is_empty() {
+                open = sqlx::query_as(statement)
+                    .bind(int(now))
+                    .bind(limit(most.all()))
+                    .bind(except.map_or("", TenantId::as_str))
+                    .fetch_all(&mut *sql)
+                    .await?;
+            }
+        }
         let open: Vec<i64> = chosen(most, open)?.into_iter().map(|(_, number)| number).collect();
         let mut free: Vec<(String, i64, i64)> = sqlx::query_as(CLAIM)
             .bind(int(now))
+            .bind(limit(most.all()))
             .bind(int(until))
             .bind(&*self.inner.mark)
             .bind(open)

@@ -1,6 +1,6 @@
 use super::migrate::{MIGRATIONS, migrate};
 use super::retry::patiently;
-use super::statements::inbox::{admit, heads};
+use super::statements::inbox::{OpenRow, admit, heads};
 use super::statements::{lines, queue, runs};
 use super::{Failure, PostgresStore, inbox};
 use crate::testing::PostgresServer;
@@ -10,6 +10,7 @@ use stageway_core::log::{Line, Origin};
 use stageway_core::name::{PipelineName, RunId, TenantId};
 use stageway_ports::memory::MemoryBlobs;
 use stageway_ports::{Batch, NewRun, RunFilter, Store as _, Writer};
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 
@@ -255,12 +256,54 @@ async fn a_turn_is_looked_up_in_an_index() {
     }
 }
 
+/// However many deliveries wait behind one that is being taken in, a look at which can be given out goes from lane to lane.
+#[tokio::test]
+async fn lanes_are_looked_up_in_an_index() {
+    let store = opened().await;
+    let fill = "INSERT INTO lane SELECT 'local', 'r' || n FROM generate_series(1, 50) AS n;
+         INSERT INTO lane VALUES ('local', '');
+         INSERT INTO delivery (tenant, id, webhook, key, at, event, headers, size, repository, claimed_until)
+           SELECT 'local', n, 'hook', n, 1, '', '[]', 0, 'r' || CASE WHEN n < 10000 THEN 1 ELSE n - 9950 END,
+             CASE WHEN n = 1 THEN 99 ELSE 0 END FROM generate_series(1, 10000) AS n;
+         INSERT INTO delivery (tenant, id, webhook, key, at, event, headers, size)
+           VALUES ('local', 'x', 'hook', 'x', 1, '', '[]', 0);
+         ANALYZE lane; ANALYZE delivery";
+    sqlx::raw_sql(fill).execute(&store.inner.pool).await.unwrap();
+    let asked = sqlx::query_as(inbox::OF_LANES).bind(9_i64).bind(8_i64).bind("");
+    let free: Vec<OpenRow> = asked.fetch_all(&store.inner.pool).await.unwrap();
+    let lanes: Vec<Option<&str>> = free.iter().map(|(.., repository)| repository.as_deref()).collect();
+    assert_eq!(lanes, [Some("r50"), None], "nobody is free behind one who is being taken in");
+    let plan = explained(&store, inbox::OF_LANES, &["9", "8", "''"]).await;
+    assert!(plan.contains("delivery_lane") && !plan.contains("delivery_open"), "{plan}");
+    let rows = plan.split("rows=").skip(1).filter_map(|rest| rest.split(' ').next()?.parse::<u64>().ok());
+    assert!(rows.max() <= Some(64), "{plan}");
+}
+
+/// Whoever let a lane go while another looked through it leaves the other with those behind the first: it has none of them.
+#[tokio::test]
+async fn of_a_lane_none_is_passed_over() {
+    let store = opened().await;
+    let fill = "INSERT INTO delivery (tenant, id, webhook, key, at, event, headers, size, repository, claimed_until)
+           SELECT 'local', n, 'hook', n, 1, '', '[]', 0, CASE WHEN n < 9 THEN 'shop' END, CASE WHEN n = 6 THEN 99 ELSE 0 END
+           FROM generate_series(1, 10) AS n";
+    sqlx::raw_sql(fill).execute(&store.inner.pool).await.unwrap();
+    let claim = async |numbers: Vec<i64>| {
+        let asked =
+            sqlx::query_as(inbox::CLAIM).bind(9_i64).bind(64_i64).bind(99_i64).bind("us").bind(numbers);
+        let claimed: Vec<(String, i64, i64)> = asked.fetch_all(&store.inner.pool).await.unwrap();
+        claimed.into_iter().map(|(_, number, _)| number).collect::<BTreeSet<_>>()
+    };
+    assert_eq!(claim(vec![2, 3, 10]).await, BTreeSet::from([10]), "the first is not among them");
+    assert_eq!(claim(vec![1, 2, 4, 7]).await, BTreeSet::from([1, 2]), "another has one of them by now");
+    assert_eq!(claim(vec![3, 4]).await, BTreeSet::new());
+}
+
 /// What an inbox asks again and again is read from an index, from the first row on and with a long history.
 #[tokio::test]
 async fn an_inbox_is_looked_up_in_an_index() {
     let store = opened().await;
     let statements = [
-        (inbox::OPEN, vec!["9", "64", "''"], "delivery_open"),
+        (inbox::OLDEST, vec!["9", "64", "''"], "delivery_open"),
         (inbox::PENDING, vec!["9", "64"], "status_open"),
         (admit::ADMITTED, vec!["'local'", "'key 17'"], "origin_by_key"),
         (
