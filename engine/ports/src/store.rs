@@ -98,6 +98,9 @@ pub struct RunSummary {
     /// Why it has not begun, for people; a store does not know.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waits: Option<String>,
+    /// Until when somebody has the right to drive it, unless they die before; only a store itself knows.
+    #[serde(skip)]
+    pub held_until: Option<u64>,
 }
 
 /// Which runs a list has; newest first.

@@ -3,10 +3,10 @@
 use super::servers::ServersFile;
 use crate::config::Settings;
 use crate::exit::{Exit, Refused};
-use crate::wiring::{Home, RunLock, tenant_rules};
+use crate::wiring::{Home, tenant_rules};
 use anyhow::Result;
 use stageway_conductor::service::Waits;
-use stageway_core::name::{RunId, TenantId};
+use stageway_core::name::TenantId;
 use stageway_core::operator::Scope;
 use stageway_ports::{RunSummary, SecretValue, Store};
 use stageway_remotes::server::{RemoteServer, RemoteStore, RemoteToken, ServerError};
@@ -91,8 +91,8 @@ impl View {
     }
 
     /// Whether somebody drives a run; a server does whenever it can.
-    pub(crate) fn is_driven(&self, run: &RunId) -> bool {
-        self.home().is_none_or(|home| RunLock::is_held(&home.directory, run))
+    pub(crate) fn is_driven(&self, run: &RunSummary) -> bool {
+        self.home().is_none_or(|home| home.is_driven(run))
     }
 }
 

@@ -76,7 +76,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<Exit> {
         Err(error) => return Err(error.into()),
     }
     context.print(&format!("{word}: `{stage}` of run {number}\n"))?;
-    if !view.is_driven(&found.id) {
+    if !view.is_driven(&found) {
         context.say(Style::Notice, &format!("nobody drives the run: `stageway resume {number}` goes on"));
     }
     Ok(Exit::Ok)

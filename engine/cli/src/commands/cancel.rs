@@ -38,7 +38,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<Exit> {
     }
     let now = SystemClock.now_ms();
     view.store.request_cancel(&view.tenant, &found.id, &context.user(), &args.reason, now).await?;
-    if view.is_driven(&found.id) {
+    if view.is_driven(&found) {
         context.print(&format!("run {number} ends as soon as its stages have had their time\n"))?;
         return Ok(Exit::Ok);
     }

@@ -78,6 +78,7 @@ mod tests {
             created_at: 1,
             ended_at: None,
             waits: None,
+            held_until: None,
         };
         assert_eq!(only(vec![run(3)]).unwrap().number, 3);
         assert_eq!(only(vec![]).unwrap_err().to_string(), "no run was interrupted");

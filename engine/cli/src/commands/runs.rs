@@ -45,7 +45,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<Exit> {
     if runs.is_empty() {
         context.say(Style::Faint, "there are no runs; start one with `stageway run`");
     }
-    let driven = |run: &RunSummary| view.is_driven(&run.id);
+    let driven = |run: &RunSummary| view.is_driven(run);
     context.print(&table(&runs, &driven, SystemClock.now_ms(), &context.out))?;
     Ok(Exit::Ok)
 }
@@ -101,6 +101,7 @@ mod tests {
             created_at: 1_000,
             ended_at,
             waits: None,
+            held_until: None,
         };
         let place = "waits for a place: tenant `acme` runs 4 of 4";
         let runs = [

@@ -4,12 +4,19 @@ use super::{Home, Interrupts, RunLock};
 use crate::exit::{Exit, Refused};
 use crate::terminal::Screen;
 use anyhow::Result;
+use rustix::system::uname;
 use stageway_conductor::driver::drive as conduct;
 use stageway_conductor::engine::Engine;
 use stageway_core::name::RunId;
 use stageway_core::run::RunStatus;
 use stageway_ports::{Lease, Writer};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Between two tries to have a lease that another machine may hold.
+const AGAIN: Duration = Duration::from_millis(500);
+/// For how much longer than a lease lasts that is tried.
+const LATE_MS: u64 = 1_000;
 
 /// A run that is about to be driven.
 pub(crate) struct Driving<'a> {
@@ -73,13 +80,24 @@ pub(crate) async fn drive(driving: Driving<'_>) -> Result<Over> {
     }
 }
 
-/// The lease, by force: whoever held it on this machine is dead, because we hold the lock.
+/// The lease. Where the database is this machine's alone, by force: whoever held it is dead, because we hold the lock. Else the one
+/// of before may be another machine's, and lasts as long as that renews it.
 async fn lease(home: &Home, engine: &Engine, run: &RunId) -> Result<Lease> {
-    let holder = format!("stageway {}", std::process::id());
-    let now = engine.clock.now_ms();
-    let until = now.saturating_add(engine.rules.lease_ms);
-    let lease = home.store.lease(&home.tenant, run, &holder, now, until, true).await?;
-    let refused =
-        || Refused::new(Exit::Errored, format!("run {run} is driven elsewhere"), "wait for its end");
-    Ok(lease.ok_or_else(refused)?)
+    let holder = format!("stageway {} {}", uname().nodename().to_string_lossy(), std::process::id());
+    let patience = Duration::from_millis(engine.rules.lease_ms.saturating_add(LATE_MS));
+    let begun = Instant::now();
+    loop {
+        let now = engine.clock.now_ms();
+        let until = now.saturating_add(engine.rules.lease_ms);
+        let lease = home.store.lease(&home.tenant, run, &holder, now, until, !home.is_shared).await?;
+        match lease {
+            Some(lease) => return Ok(lease),
+            None if begun.elapsed() < patience => tokio::time::sleep(AGAIN).await,
+            None => {
+                let remedy = "`stageway cancel` ends it there; `stageway show` shows how far it is";
+                let message = format!("run {run} is driven on another machine");
+                return Err(Refused::new(Exit::Errored, message, remedy).into());
+            }
+        }
+    }
 }

@@ -23,6 +23,10 @@ pub(crate) const THIS_PROGRAM: &str = "/proc/self/exe";
 /// How long the worker of a tenant waits for another guest.
 const WORKER_IDLE: Duration = Duration::from_secs(300);
 
+/// How long a lease lasts where others may take over, in milliseconds: with the slow look of the others it moves within ten
+/// seconds.
+const SHARED_LEASE_MS: u64 = 6_000;
+
 /// What engines of this installation are made of.
 pub(crate) struct Blueprint {
     /// Where everything is.
@@ -73,6 +77,11 @@ pub(crate) struct Parts {
     pub(crate) executor: Arc<dyn Executor>,
     /// Sees what happens.
     pub(crate) observer: Arc<dyn Observer>,
+}
+
+/// How long a lease of a run lasts, in milliseconds.
+pub(super) fn lease_ms(settings: &Settings) -> u64 {
+    if settings.database.is_some() { SHARED_LEASE_MS } else { Rules::default().lease_ms }
 }
 
 /// The rules of runs under a policy.
@@ -130,7 +139,8 @@ impl Blueprint {
         let secrets =
             DeclaredSecrets::new(&self.settings.folder).with_tenant(&self.home.tenant, &policy.secrets);
         let parts = Parts { secrets: Arc::new(secrets), executor: self.executor.clone(), observer };
-        let rules = Rules { unconfined: origin.unconfined, skip: origin.skip, ..rules(policy) };
+        let lease_ms = lease_ms(&self.settings);
+        let rules = Rules { unconfined: origin.unconfined, skip: origin.skip, lease_ms, ..rules(policy) };
         self.assemble(source, parts, rules)
     }
 

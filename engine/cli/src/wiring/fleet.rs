@@ -1,7 +1,7 @@
 //! The engines of a server's runs.
 
+use super::engine::lease_ms;
 use super::engine::{Blueprint, Parts, rules};
-use super::serve::lease_ms;
 use async_trait::async_trait;
 use stageway_conductor::engine::{Blind, Engine, Rules};
 use stageway_conductor::scheduler::Engines;

@@ -14,12 +14,13 @@
 
 use super::lock::RunLock;
 use super::site::secret;
+use super::{Origin, SystemClock};
 use crate::config::Settings;
 use crate::exit::Refused;
 use anyhow::{Context as _, Result};
 use stageway_core::name::TenantId;
 use stageway_core::policy::SecretSource;
-use stageway_ports::{Blobs, Freezes, Inbox, Queue, RunFilter, RunSummary, Store};
+use stageway_ports::{Blobs, Clock as _, Freezes, Inbox, Queue, RunFilter, RunSummary, Store};
 use stageway_stores::{PostgresOptions, PostgresStore, SqliteStore};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
@@ -44,6 +45,8 @@ pub(crate) struct Home {
     pub(crate) blobs: Arc<dyn Blobs>,
     /// Whose runs these are.
     pub(crate) tenant: TenantId,
+    /// Other machines may have the same database.
+    pub(crate) is_shared: bool,
 }
 
 /// The blobs. The state directory is made where there is none.
@@ -85,11 +88,11 @@ impl Home {
         match &settings.database {
             None => {
                 let store = SqliteStore::open(directory.join("stageway.db"), blobs.clone()).await?;
-                Ok(Self::of(directory, blobs, store))
+                Ok(Self::of(directory, blobs, store, false))
             }
             Some(from) => {
                 let store = postgres(settings, from, blobs.clone()).await?;
-                Ok(Self::of(directory, blobs, store))
+                Ok(Self::of(directory, blobs, store, true))
             }
         }
     }
@@ -99,20 +102,30 @@ impl Home {
         directory: PathBuf,
         blobs: Arc<dyn Blobs>,
         database: impl Store + Inbox + Queue + Freezes + 'static,
+        is_shared: bool,
     ) -> Self {
         let store = Arc::new(database);
         let (inbox, queue, freezes) = (store.clone(), store.clone(), store.clone());
-        Self { directory, store, inbox, queue, freezes, blobs, tenant: TenantId::local() }
+        Self { directory, store, inbox, queue, freezes, blobs, tenant: TenantId::local(), is_shared }
     }
 
-    /// Runs that have not ended and that nobody drives, oldest first.
+    /// Whether somebody drives a run. On this machine the kernel says so at once; of others their leases tell.
+    pub(crate) fn is_driven(&self, run: &RunSummary) -> bool {
+        let is_elsewhere =
+            || self.is_shared && run.held_until.is_some_and(|until| until > SystemClock.now_ms());
+        RunLock::is_held(&self.directory, &run.id) || is_elsewhere()
+    }
+
+    /// Runs of this machine that have not ended and that nobody drives, oldest first.
     ///
     /// # Errors
     /// When the store fails.
     pub(crate) async fn interrupted(&self) -> Result<Vec<RunSummary>> {
         let filter = RunFilter { unfinished: true, max: MOST_UNFINISHED, ..RunFilter::default() };
         let mut runs = self.store.runs(&self.tenant, &filter).await?;
-        runs.retain(|run| !RunLock::is_held(&self.directory, &run.id));
+        runs.retain(|run| {
+            !self.is_driven(run) && (!self.is_shared || Origin::is_known(&self.directory, &run.id))
+        });
         // A server takes its own runs up by itself.
         let mut own = Vec::new();
         for run in runs {

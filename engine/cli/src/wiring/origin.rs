@@ -1,5 +1,6 @@
 //! Where a run of this machine came from, so that another process can go on with it.
 
+use crate::exit::{Exit, Refused};
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 use stageway_core::name::RunId;
@@ -39,14 +40,21 @@ impl Origin {
             .with_context(|| format!("{} cannot be written", path.display()))
     }
 
+    /// Whether a run was started here.
+    pub(crate) fn is_known(state: &Path, run: &RunId) -> bool {
+        path(state, run).exists()
+    }
+
     /// Reads it again.
     ///
     /// # Errors
     /// When it is gone or not readable.
     pub(crate) fn of(state: &Path, run: &RunId) -> Result<Self> {
         let path = path(state, run);
-        let bytes = std::fs::read(&path)
-            .with_context(|| format!("where run {run} came from is not known: {} is gone", path.display()))?;
+        let bytes = std::fs::read(&path).map_err(|error| {
+            let message = format!("where run {run} came from is not known: {}: {error}", path.display());
+            Refused::new(Exit::Errored, message, "where a database is shared, go on where it was started")
+        })?;
         serde_json::from_slice(&bytes).with_context(|| format!("{} is not readable", path.display()))
     }
 }

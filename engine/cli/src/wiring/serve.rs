@@ -1,6 +1,6 @@
 //! A server: its parts, their start, and their end.
 
-use super::engine::{Blueprint, guests_of_tenants};
+use super::engine::{Blueprint, guests_of_tenants, lease_ms};
 use super::fleet::Fleet;
 use super::mirrors::LocalMirrors;
 use super::site::{site, traces};
@@ -10,7 +10,6 @@ use crate::exit::{Exit, Refused};
 use anyhow::{Context, Result};
 use rustix::fs::{FlockOperation, flock};
 use rustix::system::uname;
-use stageway_conductor::engine::Rules;
 use stageway_conductor::intake::Intake;
 use stageway_conductor::scheduler::Scheduler;
 use stageway_conductor::service::{
@@ -31,9 +30,6 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-/// How long a lease lasts where others may take over, in milliseconds: with the slow look of the others it moves within ten
-/// seconds.
-const SHARED_LEASE_MS: u64 = 6_000;
 /// How long a stopping server waits for what ends by itself.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -238,11 +234,6 @@ impl Server {
             lease_ms: lease_ms(&self.blueprint.settings),
         }
     }
-}
-
-/// How long a lease of a run lasts, in milliseconds.
-pub(super) fn lease_ms(settings: &Settings) -> u64 {
-    if settings.database.is_some() { SHARED_LEASE_MS } else { Rules::default().lease_ms }
 }
 
 /// Resolves when the server is to stop.

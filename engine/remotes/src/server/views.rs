@@ -148,7 +148,7 @@ pub(super) struct Run {
 
 impl From<Run> for RunSummary {
     fn from(Run { id, number, pipeline, status, created_at, ended_at, waits }: Run) -> Self {
-        Self { id, number, pipeline, status, created_at, ended_at, waits }
+        Self { id, number, pipeline, status, created_at, ended_at, waits, held_until: None }
     }
 }
 

@@ -12,7 +12,7 @@ pub(crate) type ApprovalRow = (String, i64, i64, String, String, i64, Option<i64
 /// Id, run, when, what, verdict, reason.
 pub(crate) type ReleaseRow = (String, String, i64, String, String, String);
 /// Id, number, pipeline, status, when it was made, when it ended.
-pub(crate) type SummaryRow = (String, i64, String, String, i64, Option<i64>);
+pub(crate) type SummaryRow = (String, i64, String, String, i64, Option<i64>, Option<i64>);
 
 /// # Errors
 /// [`Unreadable`] below zero.
@@ -72,7 +72,7 @@ pub(crate) fn release((id, run, at, what, verdict, reason): ReleaseRow) -> Resul
 }
 
 pub(crate) fn summary(
-    (id, number, pipeline, status, created_at, ended_at): SummaryRow,
+    (id, number, pipeline, status, created_at, ended_at, held_until): SummaryRow,
 ) -> Result<RunSummary> {
     Ok(RunSummary {
         id: name("the id of a run", id)?,
@@ -82,5 +82,6 @@ pub(crate) fn summary(
         created_at: count("the time of a run", created_at)?,
         ended_at: optional_count("the end of a run", ended_at)?,
         waits: None,
+        held_until: optional_count("the lease of a run", held_until)?,
     })
 }

@@ -123,7 +123,8 @@ pub(crate) fn list(filter: &RunFilter) -> &'static str {
     macro_rules! list {
         ($more:literal) => {
             concat!(
-                "SELECT id, number, pipeline, status, created_at, ended_at FROM run WHERE tenant = $1 ",
+                "SELECT id, number, pipeline, status, created_at, ended_at,
+                   CASE WHEN holder IS NOT NULL THEN held_until END FROM run WHERE tenant = $1 ",
                 $more,
                 " AND number < $2 ORDER BY number DESC LIMIT $3"
             )

@@ -101,6 +101,7 @@ fn summary(id: &RunId, run: &Run) -> RunSummary {
         created_at: run.at,
         ended_at: run.standing.ended_at(),
         waits: None,
+        held_until: run.holder.as_ref().map(|(_, until)| *until),
     }
 }
 
