@@ -43,7 +43,8 @@ pub fn parameter<T: DeserializeOwned>(name: &str) -> Result<Option<T>, HostError
     raw::parameter(name).map(|json| wire::parse("invocation.parameter", &json)).transpose()
 }
 
-/// An output of a stage that this one needs; none if that stage has none of that name.
+/// An output of a stage that this one needs, or of a stage with a matrix the outputs of the cell of that name; none if there is none of
+/// that name.
 ///
 /// # Errors
 /// `stageway/unexpected-answer` if it does not have the shape of `T`.
