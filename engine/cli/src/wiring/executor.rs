@@ -2,9 +2,10 @@
 
 use super::engine::THIS_PROGRAM;
 use crate::config::Settings;
+use crate::exit::Refused;
 use anyhow::{Context, Result};
 use stageway_core::operator::{ClusterAccess, Connection, PodTasks, PodToleration, Pods};
-use stageway_executors::kubernetes::{KubernetesExecutor, KubernetesOptions, Toleration};
+use stageway_executors::kubernetes::{KubernetesExecutor, KubernetesOptions, PodTemplate, Toleration};
 use stageway_executors::local::{LocalExecutor, LocalOptions};
 use stageway_executors::{DividedExecutor, PodExecutors};
 use stageway_ports::{Blobs, Executor};
@@ -29,7 +30,7 @@ pub(crate) async fn executor(
     let here = executor_here(settings, directory);
     let Some(pods) = &settings.executor else { return Ok(here) };
     let access = settings.clusters.get(&pods.cluster).cloned().unwrap_or_default();
-    let mut options = options(pods, access, directory.join("scratch"));
+    let mut options = options(pods, pod_template(pods)?, access, directory.join("scratch"));
     options.registries = registries(settings, pods);
     std::fs::create_dir_all(&options.scratch)
         .with_context(|| format!("{} cannot be made", options.scratch.display()))?;
@@ -86,7 +87,7 @@ fn registries(settings: &Settings, pods: &Pods) -> BTreeMap<String, String> {
     named.chain(pods.registries.clone()).collect()
 }
 
-fn options(pods: &Pods, access: ClusterAccess, scratch: PathBuf) -> KubernetesOptions {
+fn options(pods: &Pods, template: PodTemplate, access: ClusterAccess, scratch: PathBuf) -> KubernetesOptions {
     let usual = KubernetesOptions::new(&pods.namespace);
     KubernetesOptions {
         kubeconfig: access.kubeconfig.map(PathBuf::from),
@@ -101,8 +102,21 @@ fn options(pods: &Pods, access: ClusterAccess, scratch: PathBuf) -> KubernetesOp
         node_selector: pods.node_selector.clone(),
         tolerations: pods.tolerations.iter().cloned().map(toleration).collect(),
         start_within: pods.start_within_ms.map_or(usual.start_within, Duration::from_millis),
+        template,
         ..usual
     }
+}
+
+/// What the configuration gives every pod besides.
+///
+/// # Errors
+/// [`Refused`] where Kubernetes does not know it so.
+pub(crate) fn pod_template(pods: &Pods) -> Result<PodTemplate, Refused> {
+    let said = &pods.template;
+    PodTemplate::new(said.labels.clone(), said.annotations.clone(), &said.spec).map_err(|problem| {
+        let message = format!("`template` of the executor: {problem}");
+        Refused::usage(message, "write it as a `spec` of Kubernetes' PodTemplate")
+    })
 }
 
 fn toleration(toleration: PodToleration) -> Toleration {

@@ -29,7 +29,7 @@ pub(crate) use connections::Connections;
 pub(crate) use drive::{Driving, Over, drive};
 pub(crate) use engine::{Blueprint, THIS_PROGRAM, guests};
 pub(crate) use event::{EventArgs, event};
-pub(crate) use executor::executor_here;
+pub(crate) use executor::{executor_here, pod_template};
 pub(crate) use facts::{numbers, summary};
 pub(crate) use find::{RunRef, find};
 pub(crate) use home::{Home, blobs, postgres};

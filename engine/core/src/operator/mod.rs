@@ -8,6 +8,7 @@ mod parse_clusters;
 mod parse_connections;
 mod parse_pods;
 mod parse_service;
+mod parse_template;
 mod parse_tenants;
 mod parse_tokens;
 mod parse_traces;
@@ -23,6 +24,6 @@ pub use service::{
 };
 pub use token::{Scope, TOKEN_PREFIX, Token};
 pub use types::{
-    ClusterAccess, Connection, EcrConnection, Login, Operator, PodTasks, PodToleration, Pods,
+    ClusterAccess, Connection, EcrConnection, Login, Operator, PodTasks, PodTemplate, PodToleration, Pods,
     RegistryConnection,
 };

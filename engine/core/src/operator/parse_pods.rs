@@ -1,6 +1,7 @@
 //! Reading where tasks run besides this machine, with all problems.
 
 use super::parse::by_tenant;
+use super::parse_template::{label, template};
 use super::types::{ClusterAccess, PodTasks, PodToleration, Pods};
 use crate::diagnostic::{codes, nearest};
 use crate::document::{Map, Node, Reader, reader::cut};
@@ -21,6 +22,7 @@ const KEYS: &[&str] = &[
     "tolerations",
     "start-within",
     "root-images",
+    "template",
 ];
 const EFFECTS: &[&str] = &["NoSchedule", "PreferNoSchedule", "NoExecute"];
 /// For how long a task may be let wait for its node and its image, in milliseconds.
@@ -57,6 +59,7 @@ pub(super) fn pods(
             .get("root-images")
             .map(|node| reader.parsed(node, codes::BAD_VALUE))
             .unwrap_or_default(),
+        template: map.get("template").and_then(|node| template(reader, node)).unwrap_or_default(),
     };
     if let (PodTasks::All, None, Some(tasks)) = (pods.tasks, map.get("toolbox"), map.get("tasks")) {
         let message = "every task is to be a pod, and nothing says with which image those run that name none";
@@ -118,18 +121,6 @@ fn image(reader: &mut Reader, node: &Node) -> Option<String> {
     let message = format!("`{}` is not what a node could pull", cut(text));
     let remedy = "write it as in `registry.example.com/team/image@sha256:…`";
     reader.error(codes::BAD_VALUE, &node.place, message, remedy);
-    None
-}
-
-/// A value that a label may have.
-fn label(reader: &mut Reader, node: &Node) -> Option<String> {
-    let text = reader.scalar_text(node)?;
-    let plain = text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
-    if plain && text.len() <= 63 {
-        return Some(text);
-    }
-    let message = format!("`{}` is not the value of a label", cut(&text));
-    reader.error(codes::BAD_VALUE, &node.place, message, "use at most 63 letters, digits, `-`, `_` and `.`");
     None
 }
 

@@ -164,6 +164,27 @@ pub struct Pods {
     /// Images that may run as root in their container.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub root_images: Vec<ImagePattern>,
+    /// What every pod has besides.
+    #[serde(skip_serializing_if = "PodTemplate::is_empty")]
+    pub template: PodTemplate,
+}
+
+/// What every pod of a task has besides, in the words of Kubernetes.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct PodTemplate {
+    /// Labels.
+    pub labels: BTreeMap<String, String>,
+    /// Annotations.
+    pub annotations: BTreeMap<String, String>,
+    /// Fields of a `PodSpec`, of those that are not the engine's; what is in them is not looked at.
+    pub spec: serde_json::Map<String, serde_json::Value>,
+}
+
+impl PodTemplate {
+    fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// Which tasks become pods.

@@ -2,6 +2,7 @@
 
 use super::cluster::{Cluster, PAUSE, age, broken, incarnation, refused, unavailable};
 use super::ending::{Standing, has_begun, standing};
+use super::follow::{Followed, Follows};
 use super::helped::is_deserted;
 use super::helper::Helper;
 use super::log::{self, Place};
@@ -12,7 +13,7 @@ use super::tend::{is_helped, kept};
 use super::times::tell_pulls_apart;
 use super::waiting::waiting;
 use super::{name, pod, secret};
-use crate::reach::OpenError;
+use crate::reach::{ANSWER, OpenError};
 use async_trait::async_trait;
 use k8s_openapi::api::core::v1::Pod;
 use kube::Error;
@@ -48,6 +49,7 @@ const KEPT: &str = "kept;";
 pub struct KubernetesExecutor {
     cluster: Arc<Cluster>,
     shepherds: Shepherds,
+    follows: Follows,
 }
 
 impl KubernetesExecutor {
@@ -57,7 +59,7 @@ impl KubernetesExecutor {
     /// When no configuration says how the cluster is reached, or no client can be made of it.
     pub async fn open(options: KubernetesOptions, blobs: Arc<dyn Blobs>) -> Result<Self, OpenError> {
         let cluster = Arc::new(Cluster::open(options, blobs).await?);
-        Ok(Self { shepherds: Shepherds::new(cluster.clone()), cluster })
+        Ok(Self { shepherds: Shepherds::new(cluster.clone()), cluster, follows: Follows::default() })
     }
 
     /// Whether a task of that name has a pod.
@@ -131,7 +133,7 @@ impl KubernetesExecutor {
         mut ending: TaskEnding,
     ) -> Result<TaskState, TaskError> {
         tell_pulls_apart(&self.cluster, pod, &mut ending.times).await;
-        if let Ok(log) = self.cluster.log(name, &Place::default()).await {
+        if let Ok(log) = self.cluster.log(name, &Place::default(), false).await {
             ending.output_bytes = log::length(log).await.map_err(broken)?;
         }
         Ok(TaskState::Ended(Box::new(ending)))
@@ -160,6 +162,44 @@ impl KubernetesExecutor {
         };
         let next = Cursor(format!("{KEPT}{}", offset + bytes.len() as u64));
         Ok(Chunk { bytes, offset, next, end })
+    }
+
+    /// The output that the node keeps, from a place on.
+    async fn logged(&self, name: &TaskName, pod: &Pod, place: Place, max: usize) -> Result<Chunk, TaskError> {
+        let followed = match self.follows.take(name, &place) {
+            Some(followed) => Some(followed),
+            None => self.follow(name, pod, place).await?,
+        };
+        let Some(mut followed) = followed else {
+            let end = Self::is_over(pod);
+            if !end {
+                self.cluster.changed(pod, PAUSE).await;
+            }
+            return Ok(Chunk { bytes: Vec::new(), offset: place.offset, next: place.cursor(), end });
+        };
+        let within = if followed.over { ANSWER } else { PAUSE };
+        let (bytes, whole) = followed.reading.read(max.min(CHUNK), within).await.map_err(broken)?;
+        let (next, end) = (followed.reading.place.cursor(), whole && followed.over);
+        if !whole {
+            self.follows.keep(name, followed, !bytes.is_empty());
+        } else if bytes.is_empty() && !end {
+            self.cluster.changed(pod, PAUSE).await;
+        }
+        Ok(Chunk { bytes, offset: place.offset, next, end })
+    }
+
+    /// Follows a log from a place on; none where there is no container yet, or there never was one.
+    async fn follow(&self, name: &TaskName, pod: &Pod, place: Place) -> Result<Option<Followed>, TaskError> {
+        let over = Self::is_over(pod);
+        if !over && !has_begun(pod) {
+            // Mostly nothing has written anything yet; the node tells late that something runs.
+            self.cluster.changed(pod, BEGINS).await;
+        }
+        match self.cluster.log(name, &place, !over).await {
+            Ok(log) => Ok(Some(Followed::new(log, place, over))),
+            Err(Error::Api(status)) if matches!(status.code, 400 | 404) => Ok(None),
+            Err(error) => Err(unavailable(error)),
+        }
     }
 
     /// Whether a task has ended, as far as its pod says.
@@ -223,23 +263,7 @@ impl Executor for KubernetesExecutor {
             return self.kept(name, &pod, offset, max).await;
         }
         let place = Place::parse(from).ok_or_else(foreign)?;
-        let ended = Self::is_over(&pod);
-        let (mut next, offset) = (place, place.offset);
-        if !ended && !has_begun(&pod) {
-            // Mostly nothing has written anything yet; the node tells late that something runs.
-            self.cluster.changed(&pod, BEGINS).await;
-        }
-        let (bytes, whole) = match self.cluster.log(name, &place).await {
-            Ok(log) => log::read(log, &mut next, max.min(CHUNK)).await.map_err(broken)?,
-            // There is no container yet, or there never was one.
-            Err(Error::Api(status)) if matches!(status.code, 400 | 404) => (Vec::new(), true),
-            Err(error) => return Err(unavailable(error)),
-        };
-        let end = ended && whole;
-        if bytes.is_empty() && !end {
-            self.cluster.changed(&pod, PAUSE).await;
-        }
-        Ok(Chunk { bytes, offset, next: next.cursor(), end })
+        self.logged(name, &pod, place, max).await
     }
 
     async fn cancel(&self, name: &TaskName, grace: Duration) -> Result<(), TaskError> {
@@ -266,6 +290,7 @@ impl Executor for KubernetesExecutor {
         if !Self::is_over(&pod) {
             return Err(TaskError::Refused(format!("task `{name}` has not ended")));
         }
+        self.follows.end(name);
         self.cluster.delete(&name::pod(name), 0).await?;
         let others = pod.metadata.finalizers.unwrap_or_default();
         let others: Vec<_> = others.into_iter().filter(|one| one != name::FINALIZER).collect();

@@ -1,5 +1,6 @@
 //! The requests of which everything here is made.
 
+use super::follow::Stream;
 use super::log::Place;
 use super::options::KubernetesOptions;
 use super::patient::patiently;
@@ -7,7 +8,6 @@ use super::waiting::Waiting;
 use super::watched::Watched;
 use super::{name, pod};
 use crate::reach::{self, OpenError};
-use futures::AsyncBufRead;
 use k8s_openapi::api::core::v1::{Event, Pod, Secret};
 use k8s_openapi::jiff::Timestamp;
 use kube::api::{DeleteParams, LogParams, Patch, PatchParams};
@@ -88,18 +88,16 @@ impl Cluster {
         self.watched.changed(pod, within).await
     }
 
-    pub(super) async fn log(
-        &self,
-        name: &TaskName,
-        from: &Place,
-    ) -> Result<impl AsyncBufRead + Unpin, Error> {
+    pub(super) async fn log(&self, name: &TaskName, from: &Place, follow: bool) -> Result<Stream, Error> {
         let parameters = LogParams {
             container: Some(pod::CONTAINER.into()),
             timestamps: true,
             since_time: from.since(),
+            follow,
             ..LogParams::default()
         };
-        self.pods.log_stream(&name::pod(name), &parameters).await.map(Box::pin)
+        let log = self.pods.log_stream(&name::pod(name), &parameters).await?;
+        Ok(Box::new(Box::pin(log)))
     }
 
     /// Keeps how a task ended, unless somebody changed the pod meanwhile; answers whether it did.

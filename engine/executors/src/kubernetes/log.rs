@@ -7,7 +7,11 @@ use futures::{AsyncBufRead, AsyncBufReadExt};
 use k8s_openapi::jiff::Timestamp;
 use stageway_ports::Cursor;
 use std::io;
+use std::time::Duration;
+use tokio::time::timeout;
 
+/// How long is waited for more, where there is something.
+const MOMENT: Duration = Duration::from_millis(10);
 /// The longest time of a line.
 const STAMP: usize = 64;
 /// How the kubelet begins, in the place of a log, when it has none: `unable to retrieve container logs for …`.
@@ -54,17 +58,6 @@ impl Place {
     }
 }
 
-/// Reads at most `max` bytes that follow a place; whether the log ended before that.
-pub(super) async fn read(
-    log: impl AsyncBufRead + Unpin,
-    place: &mut Place,
-    max: usize,
-) -> io::Result<(Vec<u8>, bool)> {
-    let mut reading = Reading { bytes: Vec::new(), line: None, stamp: Vec::new(), from: *place };
-    let done = reading.through(log, place, max).await?;
-    Ok((reading.bytes, done))
-}
-
 /// How many bytes a log has.
 pub(super) async fn length(mut log: impl AsyncBufRead + Unpin) -> io::Result<u64> {
     if log.fill_buf().await?.starts_with(NO_LOG) {
@@ -99,28 +92,39 @@ struct Line {
     passed: u64,
 }
 
-struct Reading {
-    bytes: Vec<u8>,
+/// A log that is being read from a place on.
+pub(super) struct Reading<L> {
+    log: L,
     line: Option<Line>,
     stamp: Vec<u8>,
+    last: Option<(Timestamp, u64)>,
     from: Place,
+    /// Behind what was read.
+    pub(super) place: Place,
 }
 
-impl Reading {
-    async fn through(
-        &mut self,
-        mut log: impl AsyncBufRead + Unpin,
-        place: &mut Place,
-        max: usize,
-    ) -> io::Result<bool> {
-        let mut last: Option<(Timestamp, u64)> = None;
+impl<L: AsyncBufRead + Unpin> Reading<L> {
+    /// Reads what is given from the second of a place on.
+    pub(super) fn new(log: L, from: Place) -> Self {
+        Self { log, line: None, stamp: Vec::new(), last: None, from, place: from }
+    }
+
+    /// The next bytes, at most `max`, and whether the log ended with them. Waits for the first as long as it is told, and for more no
+    /// longer than a moment. After an error or the end it is of no use any more.
+    pub(super) async fn read(&mut self, max: usize, within: Duration) -> io::Result<(Vec<u8>, bool)> {
+        let (mut bytes, mut patience) = (Vec::new(), within);
         loop {
-            let buffer = log.fill_buf().await?;
+            let Ok(filled) = timeout(patience, self.log.fill_buf()).await else {
+                return Ok((bytes, false));
+            };
+            let buffer = filled?;
             if buffer.is_empty() {
-                return Ok(true);
+                return Ok((bytes, true));
             }
+            let mut used = 0;
             for byte in buffer {
                 let Some(line) = &mut self.line else {
+                    used += 1;
                     if *byte != b' ' {
                         self.stamp.push(*byte);
                         if self.stamp.len() > STAMP {
@@ -129,31 +133,38 @@ impl Reading {
                         continue;
                     }
                     if self.stamp == NO_LOG {
-                        return Ok(true);
+                        return Ok((bytes, true));
                     }
                     let text = str::from_utf8(&self.stamp).map_err(io::Error::other)?;
                     let at: Timestamp = text.parse().map_err(io::Error::other)?;
-                    let nth = last.filter(|(time, _)| *time == at).map_or(0, |(_, nth)| nth + 1);
-                    last = Some((at, nth));
+                    let nth = self.last.filter(|(time, _)| *time == at).map_or(0, |(_, nth)| nth + 1);
+                    self.last = Some((at, nth));
                     self.stamp.clear();
                     self.line = Some(Line { at, nth, passed: 0 });
                     continue;
                 };
                 if is_beyond(&self.from, line) {
-                    if self.bytes.len() == max {
-                        return Ok(false);
+                    if bytes.len() == max {
+                        break;
                     }
-                    self.bytes.push(*byte);
-                    let within = line.passed + 1;
-                    *place = Place { offset: place.offset + 1, at: Some(line.at), nth: line.nth, within };
+                    bytes.push(*byte);
+                    let (offset, within) = (self.place.offset + 1, line.passed + 1);
+                    self.place = Place { offset, at: Some(line.at), nth: line.nth, within };
                 }
+                used += 1;
                 line.passed += 1;
                 if *byte == b'\n' {
                     self.line = None;
                 }
             }
-            let used = buffer.len();
-            log.consume_unpin(used);
+            let whole = used == buffer.len();
+            self.log.consume_unpin(used);
+            if !whole {
+                return Ok((bytes, false));
+            }
+            if !bytes.is_empty() {
+                patience = MOMENT;
+            }
         }
     }
 }
@@ -171,7 +182,7 @@ mod tests {
         2026-01-01T00:00:01.000000000Z three\n2026-01-01T00:00:02.5Z end";
 
     fn block_on<T>(future: impl Future<Output = T>) -> T {
-        tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(future)
+        tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(future)
     }
 
     #[test]
@@ -179,10 +190,22 @@ mod tests {
         for max in 1..20 {
             let (mut place, mut all) = (Place::default(), Vec::new());
             loop {
-                let (bytes, done) = block_on(read(LOG.as_bytes(), &mut place, max)).unwrap();
+                let mut reading = Reading::new(LOG.as_bytes(), place);
+                let (bytes, done) = block_on(reading.read(max, MOMENT)).unwrap();
                 all.extend(bytes);
-                place = Place::parse(&place.cursor()).unwrap();
+                place = Place::parse(&reading.place.cursor()).unwrap();
                 assert_eq!(place.offset, all.len() as u64);
+                if done {
+                    break;
+                }
+            }
+            assert_eq!(String::from_utf8(all).unwrap(), "one\ntwo\nthree\nend", "{max}");
+            // And of one that stays open.
+            let (mut reading, mut all) = (Reading::new(LOG.as_bytes(), Place::default()), Vec::new());
+            loop {
+                let (bytes, done) = block_on(reading.read(max, MOMENT)).unwrap();
+                all.extend(bytes);
+                assert_eq!(reading.place.offset, all.len() as u64);
                 if done {
                     break;
                 }
@@ -195,9 +218,9 @@ mod tests {
     #[test]
     fn a_log_that_the_node_has_not_got_is_empty() {
         let told = "unable to retrieve container logs for containerd://0123";
-        let mut place = Place::default();
-        assert_eq!(block_on(read(told.as_bytes(), &mut place, 100)).unwrap(), (Vec::new(), true));
-        assert_eq!((place, block_on(length(told.as_bytes())).unwrap()), (Place::default(), 0));
+        let mut reading = Reading::new(told.as_bytes(), Place::default());
+        assert_eq!(block_on(reading.read(100, MOMENT)).unwrap(), (Vec::new(), true));
+        assert_eq!((reading.place, block_on(length(told.as_bytes())).unwrap()), (Place::default(), 0));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! What the operator says about pods.
 
+use super::template::PodTemplate;
 use stageway_core::grant::ImagePattern;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -36,6 +37,8 @@ pub struct KubernetesOptions {
     pub tolerations: Vec<Toleration>,
     /// For how long a task may wait for its node and its image before that ends it.
     pub start_within: Duration,
+    /// What every pod has besides.
+    pub template: PodTemplate,
 }
 
 /// A taint that is tolerated, as Kubernetes writes it.
@@ -67,6 +70,7 @@ impl KubernetesOptions {
             node_selector: BTreeMap::new(),
             tolerations: Vec::new(),
             start_within: Duration::from_secs(300),
+            template: PodTemplate::default(),
         }
     }
 }

@@ -3,6 +3,7 @@
 use super::container::{container, resources};
 use super::options::KubernetesOptions;
 use super::secret::{self, FILES};
+use super::template::PodTemplate;
 use super::{helped, name};
 use k8s_openapi::api::core::v1::{
     LocalObjectReference, Pod, PodSecurityContext, PodSpec, SeccompProfile, SecretVolumeSource, Toleration,
@@ -12,7 +13,6 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use stageway_core::name::TaskName;
 use stageway_core::task::TaskSpec;
 use stageway_ports::TaskError;
-use std::collections::BTreeMap;
 
 /// The task's container.
 pub(super) const CONTAINER: &str = "task";
@@ -28,14 +28,17 @@ const SLACK_S: u64 = 30;
 pub(super) fn pod(options: &KubernetesOptions, task: &TaskName, spec: &TaskSpec) -> Result<Pod, TaskError> {
     let helper = check(options, spec)?;
     let name = name::pod(task);
-    let mut annotations = BTreeMap::from([(name::TASK.to_owned(), task.to_string())]);
+    let PodTemplate { labels, annotations, spec: base } = options.template.clone();
+    let (mut labels, mut annotations) = (labels, annotations);
+    labels.extend(name::labels(&spec.owner, &spec.network));
+    annotations.insert(name::TASK.to_owned(), task.to_string());
     if helper.is_some() {
         annotations.insert(name::BRIEF.to_owned(), helped::Brief::text(spec)?);
         annotations.insert(name::DEFAULT.to_owned(), CONTAINER.to_owned());
     }
     let metadata = ObjectMeta {
         name: Some(name.clone()),
-        labels: Some(name::labels(&spec.owner, &spec.network)),
+        labels: Some(labels),
         annotations: Some(annotations),
         finalizers: Some(vec![name::FINALIZER.into()]),
         ..ObjectMeta::default()
@@ -78,7 +81,7 @@ pub(super) fn pod(options: &KubernetesOptions, task: &TaskName, spec: &TaskSpec)
             ..PodSecurityContext::default()
         }),
         volumes: files.then(|| vec![volume()]),
-        ..PodSpec::default()
+        ..base
     };
     if let Some(helper) = helper {
         helped::add(options, helper, &name, spec, &mut pod)?;

@@ -11,7 +11,7 @@ use kube::{Api, Client, Config};
 use shared::Cluster;
 use stageway_core::name::TaskName;
 use stageway_core::task::TaskSpec;
-use stageway_executors::kubernetes::{KubernetesExecutor, KubernetesOptions};
+use stageway_executors::kubernetes::{KubernetesExecutor, KubernetesOptions, PodTemplate};
 use stageway_ports::contract::executor::{process, spec};
 use stageway_ports::memory::DirectoryBlobs;
 use std::path::{Path, PathBuf};
@@ -92,6 +92,12 @@ impl Place {
     pub async fn with_roots(&self, images: &[&str]) -> KubernetesExecutor {
         let root_images = images.iter().map(|image| image.parse().unwrap()).collect();
         let options = KubernetesOptions { root_images, ..options(&self.namespace) };
+        KubernetesExecutor::open(options, self.blobs.clone()).await.unwrap()
+    }
+
+    /// Another engine, whose operator gives every pod more.
+    pub async fn with_template(&self, template: PodTemplate) -> KubernetesExecutor {
+        let options = KubernetesOptions { template, ..options(&self.namespace) };
         KubernetesExecutor::open(options, self.blobs.clone()).await.unwrap()
     }
 

@@ -50,6 +50,7 @@ fn main() -> ExitCode {
         a_pod_that_somebody_deletes_is_lost
         an_image_that_cannot_be_pulled_is_said_in_words
         a_task_that_no_node_takes_is_said_in_words
+        a_pod_has_what_its_operator_gives_every_one
         memory_is_bounded_and_said_in_words
         secrets_and_files_reach_the_task_and_no_specification
         a_long_output_is_read_whole_and_in_order

@@ -3,11 +3,14 @@
 use crate::cluster::{Place, shell};
 use k8s_openapi::api::core::v1::{Pod, ResourceQuota, Secret};
 use kube::api::{DeleteParams, ListParams, PostParams};
+use serde_json::json;
 use stageway_core::call::{Bytes, EndingReason};
 use stageway_core::name::TaskName;
 use stageway_core::task::{ImageRoot, Root, TaskSpec, TaskState};
+use stageway_executors::kubernetes::PodTemplate;
 use stageway_ports::contract::executor::{ending, output};
 use stageway_ports::{Executor, Incarnation, SecretValue, SecretValues, TaskError};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 const SOON: Duration = Duration::from_secs(60);
@@ -87,6 +90,29 @@ pub async fn a_task_that_no_node_takes_is_said_in_words() {
     place.end().await;
 }
 
+pub async fn a_pod_has_what_its_operator_gives_every_one() {
+    let (place, name) = (Place::new().await, named("template"));
+    let labels = BTreeMap::from([("team".to_owned(), "shop".to_owned())]);
+    let spec = json!({
+        "hostAliases": [{ "ip": "192.0.2.7", "hostnames": ["mirror.example"] }],
+        "affinity": { "nodeAffinity": { "preferredDuringSchedulingIgnoredDuringExecution": [] } },
+    });
+    let template = PodTemplate::new(labels.clone(), labels, spec.as_object().unwrap()).unwrap();
+    let executor = place.with_template(template).await;
+    executor
+        .ensure(&name, &shell("grep -c mirror.example /etc/hosts"), &SecretValues::default())
+        .await
+        .unwrap();
+    let ending = ending(&executor, &name).await;
+    assert_eq!((ending.code, ending.reason), (Some(0), EndingReason::Exited), "{ending:?}");
+    let pod = place.pods().await.remove(0);
+    let (labels, annotations) = (pod.metadata.labels.unwrap(), pod.metadata.annotations.unwrap());
+    assert_eq!((labels["team"].as_str(), annotations["team"].as_str()), ("shop", "shop"));
+    assert_eq!(labels["stageway.dev/network"], "none");
+    assert!(pod.spec.unwrap().security_context.unwrap().run_as_non_root.unwrap());
+    place.end().await;
+}
+
 pub async fn memory_is_bounded_and_said_in_words() {
     let (place, name) = (Place::new().await, named("memory"));
     let mut spec = shell("exec dd if=/dev/zero of=/dev/null bs=256M count=4");
@@ -124,9 +150,9 @@ pub async fn secrets_and_files_reach_the_task_and_no_specification() {
 pub async fn a_long_output_is_read_whole_and_in_order() {
     let (place, name) = (Place::new().await, named("long"));
     // containerd 1.6 loses the end of what a container writes just before it exits; `kubectl logs` shows the same.
-    ensure(&place, &name, &shell("seq 1 100000; sleep 2")).await;
+    ensure(&place, &name, &shell("seq 1 1000000; sleep 2")).await;
     let read = output(&place.executor, &name, 1 << 20).await;
-    let expected: String = (1..=100_000).map(|number| format!("{number}\n")).collect();
+    let expected: String = (1..=1_000_000).map(|number| format!("{number}\n")).collect();
     assert!(read == expected, "{} of {} bytes", read.len(), expected.len());
     place.end().await;
 }

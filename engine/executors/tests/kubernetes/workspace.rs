@@ -180,9 +180,9 @@ pub async fn engines_that_are_killed_everywhere_run_it_once() {
 pub async fn every_line_arrives_also_the_last_ones() {
     let place = Place::new().await;
     let tree = tree(&place, &[]).await;
-    let (_, text) = run(&place, "lines", &inside(tree.digest(), "seq 1 100000; echo last", &[])).await;
+    let (_, text) = run(&place, "lines", &inside(tree.digest(), "seq 1 1000000; echo last", &[])).await;
     let expected: String =
-        (1..=100_000).map(|number| format!("{number}\n")).chain(["last\n".into()]).collect();
+        (1..=1_000_000).map(|number| format!("{number}\n")).chain(["last\n".into()]).collect();
     assert!(text == expected, "{} of {} bytes", text.len(), expected.len());
     let mut spec = inside(tree.digest(), "yes | head -c 2000000; echo; echo end", &[]);
     spec.limits.output_bytes = 256 << 10;

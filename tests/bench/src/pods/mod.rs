@@ -18,7 +18,7 @@ use crate::Bench;
 use crate::cost::{Paired, median};
 use crate::table::{Row, Target, Unit};
 use crate::world::World;
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use futures::future::try_join_all;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use place::{Place, SAYS_WHEN, Times};
@@ -90,15 +90,22 @@ async fn one(bench: &Bench, place: &Place, blobs: &dyn Blobs) -> Result<Vec<Row>
         sleep(moment).await;
         let inside = place.task(&small).await?;
         let heavy = place.task(&large).await?;
-        if round > 0 {
-            begins.push(task.runs, raw.runs);
-            known.push(task.ended, raw.ended);
-            later.push(task.runs - raw.runs);
-            prepared.push(inside.runs - raw.runs);
-            told.push(inside.ended - inside.runs);
-            rates.push(LARGE as f64 / (heavy.runs - inside.runs));
+        if round == 0 {
+            continue;
         }
+        known.push(task.ended, raw.ended);
+        let all = [task.runs, raw.runs, inside.runs, heavy.runs];
+        let [Some(task), Some(raw), Some(small), Some(large)] = all else {
+            bench.say("pods: one of this turn said nothing of when it ran");
+            continue;
+        };
+        begins.push(task, raw);
+        later.push(task - raw);
+        prepared.push(small - raw);
+        told.push(inside.ended - small);
+        rates.push(LARGE as f64 / (large - small));
     }
+    ensure!(!later.is_empty(), "no pod says when it runs");
     let seconds = |name: &str, values: Vec<f64>, most| {
         Row::alone(name, Unit::Seconds, median(values), Target::Most(most))
     };

@@ -2,7 +2,8 @@
 
 use super::{Finding, clock};
 use crate::config::Settings;
-use crate::wiring::cluster_options;
+use crate::exit::Refused;
+use crate::wiring::{cluster_options, pod_template};
 use stageway_core::operator::{ClusterAccess, Pods};
 use stageway_executors::cluster::{ClusterFacts, Right, TASKS, facts, missing};
 use stageway_ports::ClusterError;
@@ -23,6 +24,7 @@ pub(super) async fn all(settings: &Settings) -> Vec<Finding> {
                         findings.push(tasks(access, name, namespace).await);
                     }
                     findings.extend(helper(pods));
+                    findings.extend(template(pods));
                 }
             }
             Err(error) => {
@@ -59,6 +61,13 @@ fn helper(pods: &Pods) -> Option<Finding> {
             "build it with `engine/executors/pod/setup`, push its image and name it",
         )
     })
+}
+
+fn template(pods: &Pods) -> Option<Finding> {
+    let wrong = |error: Refused| {
+        Finding::wrong("template of pods", error.to_string(), "`kubectl explain pod.spec` tells each field")
+    };
+    pod_template(pods).err().map(wrong)
 }
 
 /// The cluster's own words: what they are about stands before them.
