@@ -3,6 +3,7 @@
 //! The deliveries are signed by Python's `hmac`, not by our code.
 
 mod beside;
+mod bitbucket;
 mod doubles;
 mod flood;
 mod forge;

@@ -20,7 +20,7 @@ stages:
 pub(crate) const PLACES: usize = 4;
 
 /// A token that reads a tenant's runs, and the line that the configuration has for it.
-fn token(tenant: &str) -> (String, String) {
+pub(crate) fn token(tenant: &str) -> (String, String) {
     let made = Installation::new().json(Path::new("/"), &["token", tenant, "--json", "--scope", "read"]);
     let text = |key: &str| made[key].as_str().expect("text").to_owned();
     (

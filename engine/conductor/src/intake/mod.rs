@@ -8,6 +8,7 @@ mod beside;
 mod event;
 mod heads;
 mod lanes;
+mod looked_up;
 mod occasion;
 mod pipelines;
 mod preflight;
@@ -18,7 +19,7 @@ use heads::Heads;
 use lanes::Lane;
 pub(crate) use pipelines::files;
 use pipelines::{About, Asked};
-use stageway_core::delivery::{Headers, Meaning, RawDelivery};
+use stageway_core::delivery::{Headers, Meaning, Occasion, RawDelivery};
 use stageway_core::name::WebhookId;
 use stageway_ports::{
     Blobs, Claimed, Clock, Delivery, Guests, Inbox, Mirror, Mirrors, Outcome, Plugins, Settlement,
@@ -83,7 +84,10 @@ impl Intake {
             return self.occasion(claimed, place, &body, lane).await;
         }
         match meaning(delivery, place, body) {
-            Ok(meaning) => self.starts(claimed, place, start::of(&meaning, &claimed.moves), lane).await,
+            Ok(meaning) => match looked_up::of(meaning) {
+                Ok(pull) => self.look_up(claimed, &pull).await,
+                Err(meaning) => self.starts(claimed, place, start::of(&meaning, &claimed.moves), lane).await,
+            },
             Err(problem) => Ok(self.settled(problem)),
         }
     }
@@ -144,10 +148,15 @@ impl Intake {
     /// What a delivery of a forge starts.
     async fn starts_of(&self, claimed: &Claimed, place: &Place) -> Result<Vec<Start>, Trouble> {
         let Claimed { tenant, delivery, moves, .. } = claimed;
-        if delivery.webhook == WebhookId::own() {
-            return Ok(start::found(moves));
-        }
         let Some(body) = self.inbox.body(tenant, &delivery.id).await? else { return Ok(Vec::new()) };
+        if delivery.webhook == WebhookId::own() {
+            return match serde_json::from_slice(&body) {
+                Ok(Occasion::PullRequest { delivery }) => {
+                    Ok(self.found_starts(claimed, place, &delivery).await?.unwrap_or_default())
+                }
+                _ => Ok(start::found(moves)),
+            };
+        }
         Ok(meaning(delivery, place, body).map_or_else(|_| Vec::new(), |meaning| start::of(&meaning, moves)))
     }
 

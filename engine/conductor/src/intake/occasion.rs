@@ -44,6 +44,7 @@ impl Intake {
         let once = claimed.delivery.key.as_str();
         let wanted = match occasion {
             Occasion::Sweep => return self.starts(claimed, place, start::found(&claimed.moves), lane).await,
+            Occasion::PullRequest { delivery } => return self.found(claimed, place, &delivery, lane).await,
             Occasion::Preflight(wanted) => return self.preflight(claimed, place, *wanted).await,
             Occasion::Again { run, from, by } => return self.again(claimed, &run, from.as_ref(), &by).await,
             Occasion::Manual { pipeline, reference, revision, parameters, by } => {

@@ -30,10 +30,7 @@ impl Start {
         match &self.pull_request {
             None => Some(self.moved.reference.clone()),
             Some(pull) if pull.fetchable => Some(pull.reference.clone()),
-            Some(pull) => {
-                let own = pull.source.repository.as_ref().is_some_and(|s| s.name == pull.repository.name);
-                Reference::of_branch(&pull.source.branch).ok().filter(|_| own)
-            }
+            Some(pull) => pull.own_branch(),
         }
     }
 }

@@ -186,11 +186,12 @@ fn nothing_to_start(meaning: &Meaning, moves: &[Moved]) -> Option<String> {
         Meaning::PullRequest(pull_request) if !pull_request.action.starts() => {
             Some(format!("pull request {} was closed", pull_request.number))
         }
+        // The forge does not tell the whole head: it is looked up when the delivery is taken in, where it can be.
         Meaning::PullRequest(pull_request) if moves.is_empty() => {
             let number = pull_request.number;
-            Some(format!(
-                "the forge does not tell the whole head of pull request {number}, and it is not looked up"
-            ))
+            let why =
+                || format!("the forge has no ref for the head of pull request {number}, which is of a fork");
+            pull_request.own_branch().is_none().then(why)
         }
         _ if moves.is_empty() => Some("no head has moved".into()),
         _ if moves.iter().all(|moved| moved.after.is_none()) => {

@@ -138,6 +138,14 @@ pub struct PullRequest {
     pub draft: bool,
 }
 
+impl PullRequest {
+    /// The branch that it comes from, if that is one of `repository` itself.
+    pub fn own_branch(&self) -> Option<Reference> {
+        let own = self.source.repository.as_ref().is_some_and(|source| source.name == self.repository.name);
+        Reference::of_branch(&self.source.branch).ok().filter(|_| own)
+    }
+}
+
 impl HeadChange {
     /// Whether nothing moved: what a forge sends to try a webhook out.
     pub fn is_still(&self) -> bool {

@@ -1,5 +1,5 @@
 use super::{Preflight, Reference, Revision};
-use crate::name::{PipelineName, RunId, StageName};
+use crate::name::{PipelineName, ReceiptId, RunId, StageName};
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 use std::collections::BTreeMap;
@@ -52,6 +52,11 @@ pub enum Occasion {
     },
     /// A person wants to know what a run of files says that were not pushed.
     Preflight(Box<Preflight>),
+    /// A forge told of a pull request by the beginning of its head. We looked, and found the head: it is the move of the delivery.
+    PullRequest {
+        /// The forge's.
+        delivery: ReceiptId,
+    },
     /// We looked ourselves, and found heads that no delivery told of: they are the moves of the delivery.
     Sweep,
 }
@@ -65,6 +70,7 @@ impl Occasion {
             Self::Pipeline { .. } => "pipeline",
             Self::Again { .. } => "again",
             Self::Preflight(_) => "preflight",
+            Self::PullRequest { .. } => "pull-request",
             Self::Sweep => "sweep",
         }
     }
@@ -84,6 +90,7 @@ mod tests {
             json!({"kind": "again", "run": "r1", "from": "test", "by": "ada"}),
             json!({"kind": "pipeline", "run": "r1"}),
             json!({"kind": "preflight", "tree": Digest::of(b"t"), "branch": "work", "target": "main", "title": "t", "by": "ada"}),
+            json!({"kind": "pull-request", "delivery": "d1"}),
             json!({"kind": "sweep"}),
         ] {
             let occasion: Occasion = serde_json::from_value(text.clone()).unwrap();
