@@ -10,10 +10,10 @@ use stageway_core::name::ReceiptId;
 use stageway_ports::{Claimed, Moved, Settlement};
 
 /// The pull request of a meaning whose head has to be looked up.
-pub(super) fn of(meaning: Meaning) -> Result<PullRequest, Meaning> {
+pub(super) fn of(meaning: &Meaning) -> Option<&PullRequest> {
     match meaning {
-        Meaning::PullRequest(pull) if pull.action.starts() && pull.head.whole().is_none() => Ok(*pull),
-        other => Err(other),
+        Meaning::PullRequest(pull) if pull.action.starts() && pull.head.whole().is_none() => Some(pull),
+        _ => None,
     }
 }
 
@@ -81,11 +81,9 @@ impl Intake {
         else {
             return Ok(None);
         };
-        let Ok(pull) = meaning(&told, place, body).map_err(drop).and_then(|told| of(told).map_err(drop))
-        else {
-            return Ok(None);
-        };
-        let whole = PullRequest { head: RevisionPrefix::from(head), ..pull };
+        let Ok(meaning) = meaning(&told, place, body) else { return Ok(None) };
+        let Some(pull) = of(&meaning) else { return Ok(None) };
+        let whole = PullRequest { head: RevisionPrefix::from(head), ..pull.clone() };
         Ok(Some(start::of(&Meaning::PullRequest(Box::new(whole)), moves)))
     }
 }

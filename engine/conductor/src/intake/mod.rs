@@ -84,9 +84,9 @@ impl Intake {
             return self.occasion(claimed, place, &body, lane).await;
         }
         match meaning(delivery, place, body) {
-            Ok(meaning) => match looked_up::of(meaning) {
-                Ok(pull) => self.look_up(claimed, &pull).await,
-                Err(meaning) => self.starts(claimed, place, start::of(&meaning, &claimed.moves), lane).await,
+            Ok(meaning) => match looked_up::of(&meaning) {
+                Some(pull) => self.look_up(claimed, pull).await,
+                None => self.starts(claimed, place, start::of(&meaning, &claimed.moves), lane).await,
             },
             Err(problem) => Ok(self.settled(problem)),
         }

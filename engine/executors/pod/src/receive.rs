@@ -51,7 +51,9 @@ pub(crate) fn receive(place: &Place, workspace: &Path, sha256: &str) -> io::Resu
         Err(_) if !input.is_mine() => return answer(&Received::Elsewhere),
         Err(error) => return Err(error),
     }
-    place::write(&place.tree(), ending::milliseconds(began.elapsed()).to_string().as_bytes())?;
+    // Begun ones count, because 0 says that there was none.
+    let took_ms = began.elapsed().as_micros().div_ceil(1000);
+    place::write(&place.tree(), took_ms.to_string().as_bytes())?;
     answer(&Received::Whole)
 }
 

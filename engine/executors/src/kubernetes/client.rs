@@ -35,6 +35,8 @@ const CHUNK: usize = 1 << 20;
 const BEGINS: Duration = Duration::from_secs(1);
 /// For how long the helper waits when there is no output yet.
 const OUTPUT: Duration = Duration::from_secs(2);
+/// How long is waited for more of an output that is followed, where there is some.
+const MOMENT: Duration = Duration::from_millis(10);
 /// What stands before the offset in a cursor of an output that the helper keeps.
 const KEPT: &str = "kept;";
 
@@ -177,7 +179,8 @@ impl KubernetesExecutor {
             }
             return Ok(Chunk { bytes: Vec::new(), offset: place.offset, next: place.cursor(), end });
         };
-        let within = if followed.over { ANSWER } else { PAUSE };
+        // What is not followed ends by itself.
+        let within = if followed.over { (ANSWER, ANSWER) } else { (PAUSE, MOMENT) };
         let (bytes, whole) = followed.reading.read(max.min(CHUNK), within).await.map_err(broken)?;
         let (next, end) = (followed.reading.place.cursor(), whole && followed.over);
         if !whole {

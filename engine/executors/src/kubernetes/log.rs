@@ -10,8 +10,6 @@ use std::io;
 use std::time::Duration;
 use tokio::time::timeout;
 
-/// How long is waited for more, where there is something.
-const MOMENT: Duration = Duration::from_millis(10);
 /// The longest time of a line.
 const STAMP: usize = 64;
 /// How the kubelet begins, in the place of a log, when it has none: `unable to retrieve container logs for …`.
@@ -109,10 +107,14 @@ impl<L: AsyncBufRead + Unpin> Reading<L> {
         Self { log, line: None, stamp: Vec::new(), last: None, from, place: from }
     }
 
-    /// The next bytes, at most `max`, and whether the log ended with them. Waits for the first as long as it is told, and for more no
-    /// longer than a moment. After an error or the end it is of no use any more.
-    pub(super) async fn read(&mut self, max: usize, within: Duration) -> io::Result<(Vec<u8>, bool)> {
-        let (mut bytes, mut patience) = (Vec::new(), within);
+    /// The next bytes, at most `max`, and whether the log ended with them. Waits for the first as long as it is told, and then so long
+    /// for more. After an error or the end it is of no use any more.
+    pub(super) async fn read(
+        &mut self,
+        max: usize,
+        (first, more): (Duration, Duration),
+    ) -> io::Result<(Vec<u8>, bool)> {
+        let (mut bytes, mut patience) = (Vec::new(), first);
         loop {
             let Ok(filled) = timeout(patience, self.log.fill_buf()).await else {
                 return Ok((bytes, false));
@@ -163,7 +165,7 @@ impl<L: AsyncBufRead + Unpin> Reading<L> {
                 return Ok((bytes, false));
             }
             if !bytes.is_empty() {
-                patience = MOMENT;
+                patience = more;
             }
         }
     }
@@ -178,6 +180,7 @@ fn is_beyond(from: &Place, line: &Line) -> bool {
 mod tests {
     use super::*;
 
+    const SOON: Duration = Duration::from_secs(9);
     const LOG: &str = "2026-01-01T00:00:00.000000001Z one\n2026-01-01T00:00:00.000000001Z two\n\
         2026-01-01T00:00:01.000000000Z three\n2026-01-01T00:00:02.5Z end";
 
@@ -191,7 +194,7 @@ mod tests {
             let (mut place, mut all) = (Place::default(), Vec::new());
             loop {
                 let mut reading = Reading::new(LOG.as_bytes(), place);
-                let (bytes, done) = block_on(reading.read(max, MOMENT)).unwrap();
+                let (bytes, done) = block_on(reading.read(max, (SOON, SOON))).unwrap();
                 all.extend(bytes);
                 place = Place::parse(&reading.place.cursor()).unwrap();
                 assert_eq!(place.offset, all.len() as u64);
@@ -203,7 +206,7 @@ mod tests {
             // And of one that stays open.
             let (mut reading, mut all) = (Reading::new(LOG.as_bytes(), Place::default()), Vec::new());
             loop {
-                let (bytes, done) = block_on(reading.read(max, MOMENT)).unwrap();
+                let (bytes, done) = block_on(reading.read(max, (SOON, SOON))).unwrap();
                 all.extend(bytes);
                 assert_eq!(reading.place.offset, all.len() as u64);
                 if done {
@@ -219,7 +222,7 @@ mod tests {
     fn a_log_that_the_node_has_not_got_is_empty() {
         let told = "unable to retrieve container logs for containerd://0123";
         let mut reading = Reading::new(told.as_bytes(), Place::default());
-        assert_eq!(block_on(reading.read(100, MOMENT)).unwrap(), (Vec::new(), true));
+        assert_eq!(block_on(reading.read(100, (SOON, SOON))).unwrap(), (Vec::new(), true));
         assert_eq!((reading.place, block_on(length(told.as_bytes())).unwrap()), (Place::default(), 0));
     }
 
