@@ -83,7 +83,7 @@ fn many_deliveries_of_one_repository_keep_their_order() {
     for (head, _) in &heads {
         assert_eq!(world.forge.ended(head, CONTEXT).last().map(String::as_str), Some("success"));
     }
-    assert_eq!(world.runs().len(), heads.len());
+    assert_eq!(world.runs().len(), heads.len(), "{:#?}", world.forge.told());
     for (number, (head, branch)) in heads.iter().enumerate() {
         let shown = world.show(number + 1);
         assert!(shown.contains(&head[..12]), "run {} is of {branch} at {head}: {shown}", number + 1);

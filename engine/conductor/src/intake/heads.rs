@@ -74,10 +74,11 @@ impl Intake {
     }
 }
 
-/// The default branch where a new ref is compared with it.
+/// The default branch where a new ref is compared with it. When it is new itself there was nothing before it, whatever follows.
 fn compared_with_default(place: &Place, start: &Start) -> Option<Reference> {
     let is_new = start.pull_request.is_none() && start.moved.before.is_none();
-    Reference::of_branch(&place.repository.default_branch).ok().filter(|_| is_new)
+    let default = Reference::of_branch(&place.repository.default_branch).ok();
+    default.filter(|default| is_new && start.moved.reference != *default)
 }
 
 /// Fetches every ref that is told of and those that they are compared with.
@@ -162,7 +163,7 @@ pub(super) async fn base(
         // After a push by force the head before may be gone for good.
         return Ok(mirror.commit(before).await?.map(|facts| facts.revision));
     }
-    match head_of(&place.repository.default_branch) {
+    match compared_with_default(place, start).and_then(|default| heads.known(&default)) {
         Some(default) if default != commit => Ok(mirror.parted(default, commit).await?),
         _ => Ok(None),
     }
