@@ -80,6 +80,16 @@ impl Cluster {
         line.unwrap_or_else(|| panic!("no `{name}` in {text}")).to_owned()
     }
 
+    /// The network namespace of its nodes.
+    ///
+    /// # Panics
+    /// When the cluster does not say.
+    #[allow(dead_code, reason = "not every test that includes this file enters it")]
+    pub fn network(&self) -> PathBuf {
+        let text = std::fs::read_to_string(self.kubeconfig.with_file_name("network"));
+        text.expect("the namespace of the network").trim().into()
+    }
+
     /// The audit of the API server: what the cluster's script says of it, one JSON object a line.
     ///
     /// # Panics

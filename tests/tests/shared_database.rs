@@ -1,7 +1,7 @@
 //! Two machines with one database: each sees what the other drives, and takes nothing away from it.
 
 use stageway_stores::testing::PostgresServer;
-use stageway_tests::{Installation, assert_says, tree};
+use stageway_tests::{Installation, Running, assert_says, tree};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
@@ -39,6 +39,14 @@ fn machines() -> Machines {
     Machines { _postgres: postgres, _blobs: blobs, left, right }
 }
 
+/// A run that one of them drives.
+fn begun(machine: &Installation) -> (TempDir, Running) {
+    let tree = shop();
+    let mut running = machine.start(tree.path());
+    running.until_line("begun");
+    (tree, running)
+}
+
 fn listed(machine: &Installation, tree: &TempDir) -> String {
     String::from_utf8(machine.output(tree.path(), &["runs"]).stdout).expect("text")
 }
@@ -46,9 +54,7 @@ fn listed(machine: &Installation, tree: &TempDir) -> String {
 #[test]
 fn a_run_of_another_machine_is_seen_and_cancelled_but_not_taken() {
     let Machines { left, right, _postgres, _blobs } = machines();
-    let tree = shop();
-    let mut running = left.start(tree.path());
-    running.until_line("begun");
+    let (tree, running) = begun(&left);
     assert_says(&listed(&right, &tree), &["running"]);
     let resumed = right.output(tree.path(), &["resume"]);
     assert_says(&String::from_utf8_lossy(&resumed.stderr), &["no run was interrupted"]);
@@ -67,9 +73,7 @@ fn a_run_of_another_machine_is_seen_and_cancelled_but_not_taken() {
 #[test]
 fn a_run_whose_machine_is_gone_is_interrupted_and_goes_on_there() {
     let Machines { left, right, _postgres, _blobs } = machines();
-    let tree = shop();
-    let mut running = left.start(tree.path());
-    running.until_line("begun");
+    let (tree, running) = begun(&left);
     running.kill();
     let begun = Instant::now();
     while !listed(&right, &tree).contains("interrupted") {

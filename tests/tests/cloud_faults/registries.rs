@@ -4,8 +4,6 @@ use crate::place::{Place, Ways, cluster};
 use serde_json::Value as Json;
 use stageway_tests::passage::{Moody, Says};
 use stageway_tests::{Installation, Told, assert_says};
-use std::fs;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -34,8 +32,7 @@ struct Behind {
 impl Behind {
     fn new(build: [Arc<Says>; 2], production: Arc<Says>) -> Self {
         let cluster = cluster();
-        let network = fs::read_to_string(cluster.kubeconfig().with_file_name("network"));
-        let network = PathBuf::from(network.expect("the namespace of the network").trim());
+        let network = cluster.network();
         let straight = Ways::straight(&cluster);
         let ([engine, nodes], [outer, pulled]) = (straight.build.clone(), straight.production.clone());
         let [for_engine, for_pods] = build;

@@ -54,15 +54,13 @@ pub(crate) fn built(cluster: &Cluster) -> Images {
 
 /// Somebody before the registry who lets the first request of a node wait.
 fn slow(cluster: &Cluster, registry: &str) -> String {
-    let network = fs::read_to_string(cluster.kubeconfig().with_file_name("network"));
-    let network = network.expect("the namespace of the network");
     let says: Arc<Says> = Arc::new(|number, _| {
         if number == 0 {
             sleep(PULL);
         }
         None
     });
-    Moody::at(SLOW_PORT, registry, Some(Path::new(network.trim())), says).address()
+    Moody::at(SLOW_PORT, registry, Some(&cluster.network()), says).address()
 }
 
 /// The program that stands in pods, as the project builds it.

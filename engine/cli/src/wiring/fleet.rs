@@ -1,7 +1,6 @@
 //! The engines of a server's runs.
 
-use super::engine::lease_ms;
-use super::engine::{Blueprint, Parts, rules};
+use super::engine::{Blueprint, Parts, lease_ms, rules};
 use async_trait::async_trait;
 use stageway_conductor::engine::{Blind, Engine, Rules};
 use stageway_conductor::scheduler::Engines;

@@ -4,10 +4,10 @@
 use super::lanes::Lane;
 use super::start::{self, Start};
 use super::{Intake, Trouble, meaning};
-use crate::service::{Place, Starter, Told};
-use stageway_core::delivery::{Meaning, Occasion, PullRequest, RevisionPrefix};
+use crate::service::{Place, Starter, Told, moves_of};
+use stageway_core::delivery::{Meaning, Occasion, PullRequest, Revision, RevisionPrefix};
 use stageway_core::name::ReceiptId;
-use stageway_ports::{Claimed, Moved, Settlement};
+use stageway_ports::{Claimed, Settlement};
 
 /// The pull request of a meaning whose head has to be looked up.
 pub(super) fn of(meaning: &Meaning) -> Option<&PullRequest> {
@@ -15,6 +15,11 @@ pub(super) fn of(meaning: &Meaning) -> Option<&PullRequest> {
         Meaning::PullRequest(pull) if pull.action.starts() && pull.head.whole().is_none() => Some(pull),
         _ => None,
     }
+}
+
+/// As if the forge had told all of the head.
+fn with_head(pull: &PullRequest, head: Revision) -> Meaning {
+    Meaning::PullRequest(Box::new(PullRequest { head: RevisionPrefix::from(head), ..pull.clone() }))
 }
 
 impl Intake {
@@ -39,7 +44,7 @@ impl Intake {
         let told = Told {
             key: format!("head {} {head}", delivery.id),
             occasion: Occasion::PullRequest { delivery: delivery.id.clone() },
-            moves: vec![Moved { reference: pull.reference.clone(), before: None, after: Some(head.clone()) }],
+            moves: moves_of(&with_head(pull, head.clone())),
             outcome: None,
         };
         let starter = Starter {
@@ -83,7 +88,6 @@ impl Intake {
         };
         let Ok(meaning) = meaning(&told, place, body) else { return Ok(None) };
         let Some(pull) = of(&meaning) else { return Ok(None) };
-        let whole = PullRequest { head: RevisionPrefix::from(head), ..pull.clone() };
-        Ok(Some(start::of(&Meaning::PullRequest(Box::new(whole)), moves)))
+        Ok(Some(start::of(&with_head(pull, head), moves)))
     }
 }

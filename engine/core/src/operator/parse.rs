@@ -78,6 +78,23 @@ pub(super) fn check_name(reader: &mut Reader, entry: &Entry, kind: &str) {
     }
 }
 
+/// Texts by names of any kind.
+pub(super) fn texts(
+    reader: &mut Reader,
+    map: &Map<'_>,
+    key: &str,
+    read: impl Fn(&mut Reader, &Entry) -> Option<String>,
+) -> BTreeMap<String, String> {
+    let mut found = BTreeMap::new();
+    let Some(all) = map.get(key).and_then(|node| reader.any_map(node, &node.place)) else { return found };
+    for entry in all.entries() {
+        if let Some(text) = read(reader, entry) {
+            found.insert(entry.key.clone(), text);
+        }
+    }
+    found
+}
+
 /// What is said of each tenant.
 pub(super) fn by_tenant<V>(
     reader: &mut Reader,

@@ -1,6 +1,6 @@
 //! Reading where tasks run besides this machine, with all problems.
 
-use super::parse::by_tenant;
+use super::parse::{by_tenant, texts};
 use super::parse_template::{label, template};
 use super::types::{ClusterAccess, PodTasks, PodToleration, Pods};
 use crate::diagnostic::{codes, nearest};
@@ -48,11 +48,11 @@ pub(super) fn pods(
         tasks,
         helper: one(reader, "helper"),
         toolbox: one(reader, "toolbox"),
-        registries: texts(reader, &map, "registries", image),
+        registries: texts(reader, &map, "registries", |reader, entry| image(reader, &entry.value)),
         service_account: map.get("service-account").and_then(|node| object(reader, node)),
         identities: objects(reader, &map, "identities"),
         pull_secrets: objects(reader, &map, "pull-secrets"),
-        node_selector: texts(reader, &map, "node-selector", label),
+        node_selector: texts(reader, &map, "node-selector", |reader, entry| label(reader, &entry.value)),
         tolerations: map.get("tolerations").map(|node| tolerations(reader, node)).unwrap_or_default(),
         start_within_ms: map.get("start-within").and_then(|node| reader.duration(node, START.0, START.1)),
         root_images: map
@@ -122,22 +122,6 @@ fn image(reader: &mut Reader, node: &Node) -> Option<String> {
     let remedy = "write it as in `registry.example.com/team/image@sha256:…`";
     reader.error(codes::BAD_VALUE, &node.place, message, remedy);
     None
-}
-
-fn texts(
-    reader: &mut Reader,
-    map: &Map<'_>,
-    key: &str,
-    read: impl Fn(&mut Reader, &Node) -> Option<String>,
-) -> BTreeMap<String, String> {
-    let mut found = BTreeMap::new();
-    let Some(all) = map.get(key).and_then(|node| reader.any_map(node, &node.place)) else { return found };
-    for entry in all.entries() {
-        if let Some(text) = read(reader, &entry.value) {
-            found.insert(entry.key.clone(), text);
-        }
-    }
-    found
 }
 
 fn tolerations(reader: &mut Reader, node: &Node) -> Vec<PodToleration> {

@@ -1,10 +1,10 @@
 //! Reading what every pod of a task has beyond what we know of: a part of Kubernetes' `PodTemplateSpec`
 //! (<https://kubernetes.io/docs/reference/kubernetes-api/workload-resources/pod-template-v1/>), in its own words.
 
+use super::parse::texts;
 use super::types::PodTemplate;
 use crate::diagnostic::codes;
-use crate::document::{Map, Node, Reader, reader::cut};
-use std::collections::BTreeMap;
+use crate::document::{Entry, Node, Reader, reader::cut};
 
 /// What an operator may say of the pod. Everything else is the engine's: its containers and volumes, who they are, how long they live.
 const SPEC: &[&str] = &[
@@ -28,34 +28,30 @@ pub(super) fn template(reader: &mut Reader, node: &Node) -> Option<PodTemplate> 
     let map = reader.map(node, &node.place, &["metadata", "spec"])?;
     let metadata =
         map.get("metadata").and_then(|node| reader.map(node, &node.place, &["labels", "annotations"]));
-    let texts = |reader: &mut Reader, key: &str, read: fn(&mut Reader, &Node) -> Option<String>| {
-        metadata.as_ref().map(|map| named(reader, map, key, read)).unwrap_or_default()
+    let named = |reader: &mut Reader, key: &str, read: fn(&mut Reader, &Node) -> Option<String>| {
+        let of = |map| texts(reader, map, key, |reader, entry| theirs(reader, entry, read));
+        metadata.as_ref().map(of).unwrap_or_default()
     };
-    let labels = texts(reader, "labels", label);
-    let annotations = texts(reader, "annotations", annotation);
+    let labels = named(reader, "labels", label);
+    let annotations = named(reader, "annotations", annotation);
     let spec = map.get("spec").and_then(|node| reader.map(node, &node.place, SPEC));
     let spec = spec.iter().flat_map(|map| map.entries());
     let spec = spec.map(|entry| (entry.key.clone(), entry.value.to_json())).collect();
     Some(PodTemplate { labels, annotations, spec })
 }
 
-fn named(
+/// What has a name that is not the engine's.
+fn theirs(
     reader: &mut Reader,
-    map: &Map<'_>,
-    key: &str,
-    read: impl Fn(&mut Reader, &Node) -> Option<String>,
-) -> BTreeMap<String, String> {
-    let mut found = BTreeMap::new();
-    let Some(all) = map.get(key).and_then(|node| reader.any_map(node, &node.place)) else { return found };
-    for entry in all.entries() {
-        if OURS.iter().any(|ours| entry.key.starts_with(ours)) {
-            let message = format!("`{}` is what the engine finds its pods by", cut(&entry.key));
-            reader.error(codes::BAD_VALUE, &entry.at, message, "choose another name");
-        } else if let Some(text) = read(reader, &entry.value) {
-            found.insert(entry.key.clone(), text);
-        }
+    entry: &Entry,
+    read: fn(&mut Reader, &Node) -> Option<String>,
+) -> Option<String> {
+    if OURS.iter().any(|ours| entry.key.starts_with(ours)) {
+        let message = format!("`{}` is what the engine finds its pods by", cut(&entry.key));
+        reader.error(codes::BAD_VALUE, &entry.at, message, "choose another name");
+        return None;
     }
-    found
+    read(reader, &entry.value)
 }
 
 /// A value that a label may have.

@@ -1,6 +1,6 @@
 //! The executor: every call is a few requests to the cluster, and what is known about a task lies there.
 
-use super::cluster::{Cluster, PAUSE, age, broken, incarnation, refused, unavailable};
+use super::cluster::{Cluster, PAUSE, age, annotation, broken, incarnation, refused, unavailable};
 use super::ending::{Standing, has_begun, standing};
 use super::follow::{Followed, Follows};
 use super::helped::is_deserted;
@@ -318,8 +318,7 @@ impl Executor for KubernetesExecutor {
         let mut found = Vec::new();
         loop {
             let page = self.cluster.pods.list(&parameters).await.map_err(unavailable)?;
-            let names =
-                page.items.iter().filter_map(|pod| pod.metadata.annotations.as_ref()?.get(name::TASK));
+            let names = page.items.iter().filter_map(|pod| annotation(pod, name::TASK));
             found.extend(names.filter_map(|name| TaskName::new(name.as_str()).ok()));
             match page.metadata.continue_.filter(|token| !token.is_empty()) {
                 Some(token) => parameters = parameters.continue_token(&token),

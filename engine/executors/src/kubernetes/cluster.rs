@@ -150,6 +150,11 @@ fn gone_is_fine(done: Result<(), Error>) -> Result<(), TaskError> {
     }
 }
 
+/// An annotation of a pod.
+pub(super) fn annotation<'p>(pod: &'p Pod, name: &str) -> Option<&'p String> {
+    pod.metadata.annotations.as_ref()?.get(name)
+}
+
 pub(super) fn incarnation(pod: &Pod) -> Incarnation {
     Incarnation(pod.metadata.uid.clone().unwrap_or_default())
 }

@@ -1,5 +1,6 @@
 //! How a task ended, from the status of its pod.
 
+use super::cluster::annotation;
 use super::helped::of_keeper;
 use super::name::{CANCELLED, REFUSED};
 use super::pod::CONTAINER;
@@ -41,7 +42,6 @@ pub(super) fn standing(pod: &Pod) -> Standing {
     let phase = status.and_then(|status| status.phase.as_deref()).unwrap_or_default();
     let why = status.and_then(|status| status.reason.as_deref()).unwrap_or_default();
     let said = status.and_then(|status| status.message.as_deref()).unwrap_or_default();
-    let annotation = |name: &str| pod.metadata.annotations.as_ref().and_then(|all| all.get(name));
     let deleted = pod.metadata.deletion_timestamp.is_some();
     let end = of_task(pod);
     let never_placed = deleted && !is_placed(pod);
@@ -49,7 +49,7 @@ pub(super) fn standing(pod: &Pod) -> Standing {
         return if is_placed(pod) { Standing::Running } else { Standing::Queued };
     }
     let told = |reason, message: String| Standing::Ended(Box::new(ending(pod, end, reason, message)));
-    if let Some((reason, words)) = annotation(REFUSED).and_then(|text| text.split_once(' ')) {
+    if let Some((reason, words)) = annotation(pod, REFUSED).and_then(|text| text.split_once(' ')) {
         let reason = if reason == EndingReason::Image.as_str() {
             EndingReason::Image
         } else {
@@ -58,7 +58,7 @@ pub(super) fn standing(pod: &Pod) -> Standing {
         return told(reason, words.to_owned());
     }
     match (why, end) {
-        _ if annotation(CANCELLED).is_some() => told(EndingReason::Cancelled, String::new()),
+        _ if annotation(pod, CANCELLED).is_some() => told(EndingReason::Cancelled, String::new()),
         ("DeadlineExceeded", _) => told(EndingReason::TimedOut, String::new()),
         ("Evicted" | "NodeLost" | "NodeShutdown" | "Terminated" | "NodeAffinity" | "Preempting", _) => told(
             EndingReason::Lost,

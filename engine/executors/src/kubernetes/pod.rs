@@ -28,8 +28,7 @@ const SLACK_S: u64 = 30;
 pub(super) fn pod(options: &KubernetesOptions, task: &TaskName, spec: &TaskSpec) -> Result<Pod, TaskError> {
     let helper = check(options, spec)?;
     let name = name::pod(task);
-    let PodTemplate { labels, annotations, spec: base } = options.template.clone();
-    let (mut labels, mut annotations) = (labels, annotations);
+    let PodTemplate { mut labels, mut annotations, spec: base } = options.template.clone();
     labels.extend(name::labels(&spec.owner, &spec.network));
     annotations.insert(name::TASK.to_owned(), task.to_string());
     if helper.is_some() {

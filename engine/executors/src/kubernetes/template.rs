@@ -20,35 +20,31 @@ impl PodTemplate {
         annotations: BTreeMap<String, String>,
         spec: &Map<String, Json>,
     ) -> Result<Self, String> {
-        let mut read = PodSpec::default();
+        // One after the other first, because no error tells its path.
         for (key, value) in spec {
-            // One after the other, because no error tells its path.
-            let one = Json::Object(Map::from_iter([
-                ("containers".to_owned(), Json::Array(Vec::new())),
-                (key.clone(), value.clone()),
-            ]));
-            read = serde_json::from_value(one).map_err(|error| format!("`spec.{key}`: {error}"))?;
-            let kept = serde_json::to_value(&read).unwrap_or_default();
+            let one = parsed(Map::from_iter([(key.clone(), value.clone())]));
+            let one = one.map_err(|error| format!("`spec.{key}`: {error}"))?;
+            let kept = serde_json::to_value(one).unwrap_or_default();
             if let Some(lost) = lost(value, &kept[key]) {
                 return Err(format!("Kubernetes knows no `spec.{key}{lost}`"));
             }
         }
-        if !spec.is_empty() {
-            let mut whole = spec.clone();
-            whole.insert("containers".to_owned(), Json::Array(Vec::new()));
-            read = serde_json::from_value(Json::Object(whole)).map_err(|error| error.to_string())?;
-        }
-        Ok(Self { labels, annotations, spec: read })
+        let spec = parsed(spec.clone()).map_err(|error| error.to_string())?;
+        Ok(Self { labels, annotations, spec })
     }
+}
+
+fn parsed(mut spec: Map<String, Json>) -> serde_json::Result<PodSpec> {
+    // No pod is without them.
+    spec.insert("containers".to_owned(), Json::Array(Vec::new()));
+    serde_json::from_value(Json::Object(spec))
 }
 
 /// The path of something that was given and not kept.
 fn lost(given: &Json, kept: &Json) -> Option<String> {
     match (given, kept) {
         (Json::Object(given), Json::Object(kept)) => given.iter().find_map(|(key, value)| {
-            let kept = kept.get(key).unwrap_or(&Json::Null);
-            let empty = kept.is_null() && !value.is_null();
-            let inside = if empty { Some(String::new()) } else { lost(value, kept) };
+            let inside = lost(value, kept.get(key).unwrap_or(&Json::Null));
             inside.map(|inside| format!(".{key}{inside}"))
         }),
         (Json::Array(given), Json::Array(kept)) => {

@@ -4,7 +4,7 @@
 //! once, a process is started once, and what was collected is kept with the ending.
 
 use super::bring::{Stopped, bring};
-use super::cluster::{Cluster, PAUSE, age, incarnation};
+use super::cluster::{Cluster, PAUSE, age, annotation, incarnation};
 use super::ending::{self, Standing, standing};
 use super::gather::Gather;
 use super::helped::{Brief, is_attended, is_deserted};
@@ -355,13 +355,12 @@ enum At<'a> {
 
 /// The ending that was kept with a pod.
 pub(super) fn kept(pod: &Pod) -> Option<Box<TaskEnding>> {
-    serde_json::from_str(pod.metadata.annotations.as_ref()?.get(name::ENDING)?).ok()
+    serde_json::from_str(annotation(pod, name::ENDING)?).ok()
 }
 
 /// What is to be done with a pod that has the helper.
 pub(super) fn brief(pod: &Pod) -> Brief {
-    let text = pod.metadata.annotations.as_ref().and_then(|all| all.get(name::BRIEF));
-    text.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_else(|| Brief {
+    annotation(pod, name::BRIEF).and_then(|text| serde_json::from_str(text).ok()).unwrap_or_else(|| Brief {
         tree: None,
         mount: None,
         collect: BTreeMap::new(),
@@ -371,7 +370,7 @@ pub(super) fn brief(pod: &Pod) -> Brief {
 
 /// Whether a pod has the helper.
 pub(super) fn is_helped(pod: &Pod) -> bool {
-    pod.metadata.annotations.as_ref().is_some_and(|all| all.contains_key(name::BRIEF))
+    annotation(pod, name::BRIEF).is_some()
 }
 
 /// An ending that only the pod's status tells: nothing could be collected.

@@ -2,7 +2,7 @@
 //!
 //! Its stamps are whole seconds. What is measured here and in the pod is finer, and stands in annotations and in the helper's record.
 
-use super::cluster::Cluster;
+use super::cluster::{Cluster, annotation};
 use super::name::{CREATED, QUEUED};
 use k8s_openapi::api::core::v1::{Event, Pod};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -88,14 +88,11 @@ fn placed(pod: &Pod) -> u64 {
     let Some(status) = &pod.status else { return 0 };
     let mut conditions = status.conditions.iter().flatten();
     let scheduled = conditions.find(|one| one.type_ == "PodScheduled" && one.status == "True");
-    match scheduled.and_then(|one| one.last_transition_time.as_ref()) {
-        Some(time) => ms(Some(time)),
-        None => ms(status.start_time.as_ref()),
-    }
+    ms(scheduled.and_then(|one| one.last_transition_time.as_ref()).or(status.start_time.as_ref()))
 }
 
 fn annotated(pod: &Pod, name: &str) -> Option<u64> {
-    pod.metadata.annotations.as_ref()?.get(name)?.parse().ok()
+    annotation(pod, name)?.parse().ok()
 }
 
 /// A stamp as a number; 0 without one.

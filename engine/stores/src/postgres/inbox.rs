@@ -5,7 +5,7 @@
 //! store that it was given to.
 
 use super::retry::patiently;
-use super::statements::inbox::{OpenRow, StatusRow, chosen, free, pending, pending_rows, unfollowed};
+use super::statements::inbox::{StatusRow, free, open, pending, pending_rows, unfollowed};
 use super::transaction::{Sql, Write};
 use super::{PostgresStore, Result};
 use crate::shared::{int, limit, name};
@@ -89,19 +89,8 @@ impl PostgresStore {
         except: Option<&TenantId>,
     ) -> Result<Vec<Claimed>> {
         let mut sql = Sql::begin(&self.inner.pool).await?;
-        let mut open: Vec<OpenRow> = Vec::new();
-        for statement in [OLDEST, OF_LANES] {
-            // Whoever has some asks again for the others.
-            if open.is_empty() {
-                open = sqlx::query_as(statement)
-                    .bind(int(now))
-                    .bind(limit(most.all()))
-                    .bind(except.map_or("", TenantId::as_str))
-                    .fetch_all(&mut *sql)
-                    .await?;
-            }
-        }
-        let open: Vec<i64> = chosen(most, open)?.into_iter().map(|(_, number)| number).collect();
+        let open = open(&mut sql, [OLDEST, OF_LANES], (now, most, except)).await?;
+        let open: Vec<i64> = open.into_iter().map(|(_, number)| number).collect();
         let mut free: Vec<(String, i64, i64)> = sqlx::query_as(CLAIM)
             .bind(int(now))
             .bind(limit(most.all()))

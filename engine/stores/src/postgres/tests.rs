@@ -1,6 +1,6 @@
 use super::migrate::{MIGRATIONS, migrate};
 use super::retry::patiently;
-use super::statements::inbox::{OpenRow, admit, heads};
+use super::statements::inbox::{admit, heads};
 use super::statements::{lines, queue, runs};
 use super::{Failure, PostgresStore, inbox};
 use crate::testing::PostgresServer;
@@ -270,7 +270,7 @@ async fn lanes_are_looked_up_in_an_index() {
          ANALYZE lane; ANALYZE delivery";
     sqlx::raw_sql(fill).execute(&store.inner.pool).await.unwrap();
     let asked = sqlx::query_as(inbox::OF_LANES).bind(9_i64).bind(8_i64).bind("");
-    let free: Vec<OpenRow> = asked.fetch_all(&store.inner.pool).await.unwrap();
+    let free: Vec<(String, i64, Option<String>)> = asked.fetch_all(&store.inner.pool).await.unwrap();
     let lanes: Vec<Option<&str>> = free.iter().map(|(.., repository)| repository.as_deref()).collect();
     assert_eq!(lanes, [Some("r50"), None], "nobody is free behind one who is being taken in");
     let plan = explained(&store, inbox::OF_LANES, &["9", "8", "''"]).await;

@@ -1,7 +1,6 @@
 //! What of the inbox is over all tenants.
 
-use super::dialect::Connection;
-use super::statements::inbox::{OpenRow, StatusRow, chosen, free, pending, pending_rows, unfollowed};
+use super::statements::inbox::{StatusRow, free, open, pending, pending_rows, unfollowed};
 use super::transaction::Write;
 use super::{Result, SqliteStore, sql};
 use crate::shared::{int, limit};
@@ -9,7 +8,7 @@ use stageway_core::name::{RepositoryId, RunId, TenantId};
 use stageway_ports::{Claimed, Most, PendingStatus, RunOrigin};
 
 /// Deliveries of some that can be given out, oldest first. No tenant has the empty name.
-macro_rules! open {
+macro_rules! among {
     ($of:literal) => {
         concat!(
             "SELECT d.tenant, d.number, d.repository FROM delivery AS d WHERE d.number IN (",
@@ -21,10 +20,10 @@ macro_rules! open {
     };
 }
 /// Of the oldest: where nobody has left many, they are all.
-const OLDEST: &str = open!("SELECT number FROM delivery WHERE settled_at IS NULL ORDER BY number LIMIT 64");
+const OLDEST: &str = among!("SELECT number FROM delivery WHERE settled_at IS NULL ORDER BY number LIMIT 64");
 /// Of the oldest of each lane, which are found one lane after the other: however many a lane has, those behind the first are
 /// not looked at while it is being taken in.
-pub(super) const OF_LANES: &str = open!(
+pub(super) const OF_LANES: &str = among!(
     "WITH RECURSIVE lane (number) AS (
        SELECT (SELECT number FROM delivery WHERE settled_at IS NULL ORDER BY tenant, repository, number LIMIT 1)
        UNION ALL
@@ -54,7 +53,7 @@ impl SqliteStore {
     ) -> Result<Vec<Claimed>> {
         // Mostly there is nothing, and nobody's turn is taken for that.
         let mut reader = self.inner.readers.acquire().await?;
-        let open = open(&mut reader, (now, Most::of(1), except)).await?;
+        let open = open(&mut reader, [OLDEST, OF_LANES], (now, Most::of(1), except)).await?;
         drop(reader);
         let Some((tenant, _)) = open.into_iter().next() else { return Ok(Vec::new()) };
         let mut write = self.write(&tenant).await?;
@@ -84,25 +83,6 @@ impl SqliteStore {
     }
 }
 
-async fn open(
-    sql: &mut Connection,
-    (now, most, except): (u64, Most, Option<&TenantId>),
-) -> Result<Vec<(TenantId, i64)>> {
-    let mut rows: Vec<OpenRow> = Vec::new();
-    for statement in [OLDEST, OF_LANES] {
-        // Whoever has some asks again for the others.
-        if rows.is_empty() {
-            rows = sql::query_as(statement)
-                .bind(int(now))
-                .bind(limit(most.all()))
-                .bind(except.map_or("", TenantId::as_str))
-                .fetch_all(sql)
-                .await?;
-        }
-    }
-    chosen(most, rows)
-}
-
 impl Write {
     async fn claim_open(
         &mut self,
@@ -110,7 +90,7 @@ impl Write {
         until: u64,
     ) -> Result<Vec<Claimed>> {
         let mut claimed = Vec::new();
-        for (tenant, number) in open(&mut self.sql, wanted).await? {
+        for (tenant, number) in open(&mut self.sql, [OLDEST, OF_LANES], wanted).await? {
             self.tenant = tenant;
             let fence = self.claim_delivery(number, until).await?;
             claimed.push(self.claimed(number, fence).await?);

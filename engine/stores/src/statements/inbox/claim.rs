@@ -1,7 +1,7 @@
 use super::deliveries::{Row, deliveries, delivery};
 use super::heads::revision;
-use super::{Result, Write, sql};
-use crate::shared::{count, name};
+use super::{Connection, Result, Write, sql};
+use crate::shared::{count, int, limit, name};
 use stageway_core::delivery::Reference;
 use stageway_core::name::{RepositoryId, TenantId};
 use stageway_ports::{Claimed, Most, Moved, PlacedMove};
@@ -17,10 +17,27 @@ macro_rules! free {
 pub(crate) use free;
 
 /// Of a delivery that can be given out: tenant, number, repository.
-pub(crate) type OpenRow = (String, i64, Option<String>);
+type OpenRow = (String, i64, Option<String>);
 
-/// Those that are given out.
-pub(crate) fn chosen(most: Most, rows: Vec<OpenRow>) -> Result<Vec<(TenantId, i64)>> {
+/// Those that are given out of what the first of some statements finds that finds any. All bind $1, the time, $2, how many at most,
+/// and $3, the tenant that has none.
+pub(crate) async fn open(
+    sql: &mut Connection,
+    statements: [&'static str; 2],
+    (now, most, except): (u64, Most, Option<&TenantId>),
+) -> Result<Vec<(TenantId, i64)>> {
+    let mut rows: Vec<OpenRow> = Vec::new();
+    for statement in statements {
+        // Whoever has some asks again for the others.
+        if rows.is_empty() {
+            rows = sql::query_as(statement)
+                .bind(int(now))
+                .bind(limit(most.all()))
+                .bind(except.map_or("", TenantId::as_str))
+                .fetch_all(&mut *sql)
+                .await?;
+        }
+    }
     let read = |(tenant, number, repository): OpenRow| {
         let repository = repository.map(|text| name("a repository", text)).transpose()?;
         Ok((name("a tenant", tenant)?, number, repository))

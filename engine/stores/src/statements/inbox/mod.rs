@@ -15,7 +15,7 @@ mod settle;
 mod statuses;
 
 pub(crate) use admit::unfollowed;
-pub(crate) use claim::{OpenRow, chosen, free};
+pub(crate) use claim::{free, open};
 pub(crate) use statuses::{StatusRow, pending, pending_rows};
 
 use super::{
