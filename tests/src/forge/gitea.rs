@@ -86,10 +86,11 @@ impl Gitea {
         let (made, home) = (made(), tempfile::tempdir().expect("a temporary directory"));
         let run = |arguments: &[&str]| told(command(&made, home.path()).args(arguments));
         let internal = run(&["generate", "secret", "INTERNAL_TOKEN"]);
+        let internal = internal.lines().last().unwrap_or_default();
         // Somebody else may take the port before the forge does.
         for _ in 0..5 {
             let (port, mark) = (free_port(), mark());
-            let text = configuration(&made, home.path(), port, mark, &internal);
+            let text = configuration(&made, home.path(), port, mark, internal);
             fs::write(home.path().join("app.ini"), text).expect("a file");
             run(&["migrate"]);
             let mut web = command(&made, home.path());
@@ -112,7 +113,10 @@ impl Gitea {
         let account = ["--username", OWNER, "--password", PASSWORD, email, "--must-change-password=false"];
         run(&[&["admin", "user", "create", "--admin"][..], &account].concat());
         let token = ["--username", OWNER, "--token-name", "t", "--scopes", "all", "--raw"];
-        self.token = run(&[&["admin", "user", "generate-access-token"][..], &token].concat());
+        let said = run(&[&["admin", "user", "generate-access-token"][..], &token].concat());
+        // When the machine is slow, it logs beside it what was.
+        let token = said.lines().find(|line| line.len() == 40 && line.bytes().all(|b| b.is_ascii_hexdigit()));
+        self.token = token.unwrap_or_else(|| panic!("no token is told: {said}")).to_owned();
         self.must("POST", "/orgs", &json!({"username": "acme"}));
         self.must("POST", "/orgs/acme/repos", &json!({"name": "demo", "default_branch": "main"}));
     }
@@ -223,7 +227,7 @@ fn told(command: &mut Command) -> String {
     let output = command.output().expect("the forge's binary runs");
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(output.status.success(), "{command:?}: {said}{}", String::from_utf8_lossy(&output.stderr));
-    said.lines().last().unwrap_or_default().to_owned()
+    said
 }
 
 fn free_port() -> u16 {
