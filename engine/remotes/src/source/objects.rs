@@ -220,7 +220,7 @@ pub(super) fn entries(tree: &[u8], hash: usize) -> Result<Vec<Entry>, SourceErro
         let mode = std::str::from_utf8(&rest[..space]).ok().and_then(|m| u32::from_str_radix(m, 8).ok());
         entries.push(Entry {
             mode: mode.ok_or_else(malformed)?,
-            object: object.iter().map(|byte| format!("{byte:02x}")).collect(),
+            object: hex::encode(object),
             path: git::text(name, "path")?,
         });
         rest = &rest[end + 1 + hash..];

@@ -124,8 +124,8 @@ impl Inner {
         if *read > MOST_READ {
             return Ok(None);
         }
-        let Some((_, bytes)) = self.commit(commit).await? else { return Ok(None) };
-        let found = kin(&bytes);
+        let Some(object) = self.commit(commit).await? else { return Ok(None) };
+        let found = kin(&object.bytes);
         let mut remembered = self.kin.lock().unwrap_or_else(PoisonError::into_inner);
         if remembered.len() >= MOST_REMEMBERED {
             remembered.clear();

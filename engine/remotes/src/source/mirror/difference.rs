@@ -17,8 +17,8 @@ struct Pair {
 impl Inner {
     /// The paths that are otherwise in one commit than in the other, as `git diff --no-renames` tells them.
     pub(super) async fn differing(&self, one: &str, other: &str) -> Result<BTreeSet<String>, SourceError> {
-        let root = |commit: &str| Some(format!("{commit}^{{tree}}"));
-        let mut pending = vec![Pair { one: root(one), other: root(other), prefix: String::new(), depth: 0 }];
+        let (one, other) = (Some(self.root(one).await?), Some(self.root(other).await?));
+        let mut pending = vec![Pair { one, other, prefix: String::new(), depth: 0 }];
         let mut paths = BTreeSet::new();
         while let Some(Pair { one, other, prefix, depth }) = pending.pop() {
             if depth > MAX_DEPTH {

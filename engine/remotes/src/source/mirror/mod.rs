@@ -1,7 +1,8 @@
 //! Mirrors of repositories: bare, one directory each, with the refs that somebody asked for.
 //!
-//! A mirror is only ever fetched into. Objects are read through one open `git cat-file`, so reading costs no process, and
-//! commits are compared by what was read of them. No hook, filter or configuration of the repository runs.
+//! A mirror is only ever fetched into. Objects are read through one open `git cat-file`, so reading costs no process, by their
+//! own names from the commit downwards, so that what was read lately is not read again; commits are compared by what was read
+//! of them. No hook, filter or configuration of the repository runs.
 //!
 //! What a fetch brings becomes visible as one pack: where a commit is, everything that it leads to is, in the middle of a
 //! fetch and after one that broke off as well.
@@ -11,11 +12,14 @@ mod difference;
 mod fetch;
 mod port;
 mod read;
+mod shelf;
 mod source;
+mod tree;
 
 use super::git::Git;
 use super::objects::Objects;
 use ancestry::Kin;
+use shelf::Shelf;
 use stageway_core::call::Content;
 use stageway_ports::{Blobs, SourceError};
 use std::collections::HashMap;
@@ -41,6 +45,7 @@ struct Inner {
     fetching: tokio::sync::Mutex<()>,
     /// None before the first reading and after a failed one.
     objects: tokio::sync::Mutex<Option<Objects>>,
+    shelf: Shelf,
     /// By the name of the object.
     known: Mutex<HashMap<String, Content>>,
     /// Where commits stand, by their names.
@@ -60,6 +65,7 @@ impl GitMirror {
             blobs,
             fetching: tokio::sync::Mutex::new(()),
             objects: tokio::sync::Mutex::new(None),
+            shelf: Shelf::default(),
             known: Mutex::default(),
             kin: Mutex::default(),
         };

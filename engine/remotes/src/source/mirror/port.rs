@@ -26,9 +26,10 @@ impl Mirror for GitMirror {
     }
 
     async fn commit(&self, revision: &Revision) -> Result<Option<CommitFacts>, SourceError> {
-        let Some((name, bytes)) = self.inner.commit(revision.as_str()).await? else { return Ok(None) };
+        let Some(commit) = self.inner.commit(revision.as_str()).await? else { return Ok(None) };
+        let name = commit.header.object.clone();
         let revision = Revision::new(name).map_err(|error| SourceError::Unavailable(error.to_string()))?;
-        let (author, message) = said(&bytes);
+        let (author, message) = said(&commit.bytes);
         Ok(Some(CommitFacts { revision, author, message }))
     }
 

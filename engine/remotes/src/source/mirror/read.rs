@@ -2,22 +2,17 @@
 
 use super::Inner;
 use super::ancestry::Parted;
+use super::shelf::Object;
 use crate::source::git::{self, GitError};
 use crate::source::objects::{Entry, Header, Objects, Taken, entries};
-use crate::source::revision::check;
-use crate::source::store::unsupported;
-use crate::source::tree::TreeLimits;
-use futures::stream::{FuturesUnordered, StreamExt as _};
 use stageway_core::delivery::Revision;
-use stageway_core::workspace::{Node, Tree, WorkspacePath};
 use stageway_ports::SourceError;
+use std::sync::Arc;
 use tokio::sync::MutexGuard;
 
 /// A tree object or a commit has at most this many bytes.
 const MAX_TREE: u64 = 64 << 20;
 const MAX_COMMIT: u64 = 4 << 20;
-/// Files that are stored at the same time.
-const AT_ONCE: usize = 8;
 /// Folders within folders.
 pub(super) const MAX_DEPTH: usize = 200;
 
@@ -41,7 +36,7 @@ impl Reading<'_> {
         Ok(self.object(name, MAX_TREE).await?.map(|(header, _)| header.object))
     }
 
-    async fn node(&mut self, entry: &Entry, most: u64) -> Result<Taken, SourceError> {
+    pub(super) async fn node(&mut self, entry: &Entry, most: u64) -> Result<Taken, SourceError> {
         let Some(mut objects) = self.0.take() else { return Err(gone()) };
         let taken = objects.node(entry, most).await?;
         *self.0 = Some(objects);
@@ -63,18 +58,29 @@ impl Inner {
         Ok(Reading(held))
     }
 
+    /// An object; from the shelf where its whole name is given and it was read lately.
+    async fn object(&self, name: &str, max: u64) -> Result<Option<Arc<Object>>, SourceError> {
+        if let Some(object) = self.shelf.find(name).filter(|object| object.header.size <= max) {
+            return Ok(Some(object));
+        }
+        let found = self.objects().await?.object(name, max).await?;
+        Ok(found.map(|(header, bytes)| self.shelf.keep(Object { header, bytes })))
+    }
+
     /// The name of the commit that a revision leads to; none if it is not here.
     pub(super) async fn peeled(&self, revision: &str) -> Result<Option<String>, SourceError> {
         if self.knows(revision) {
             return Ok(Some(revision.to_owned()));
         }
-        self.objects().await?.name(&format!("{revision}^{{commit}}")).await
+        Ok(self.commit(revision).await?.map(|commit| commit.header.object.clone()))
     }
 
-    /// The bytes of a commit, with its name: an annotated tag leads to one.
-    pub(super) async fn commit(&self, revision: &str) -> Result<Option<(String, Vec<u8>)>, SourceError> {
-        let found = self.objects().await?.object(&format!("{revision}^{{commit}}"), MAX_COMMIT).await?;
-        Ok(found.map(|(header, bytes)| (header.object, bytes)))
+    /// A commit: an annotated tag leads to one.
+    pub(super) async fn commit(&self, revision: &str) -> Result<Option<Arc<Object>>, SourceError> {
+        if let Some(commit) = self.shelf.find(revision).filter(|object| object.header.kind == "commit") {
+            return Ok(Some(commit));
+        }
+        self.object(&format!("{revision}^{{commit}}"), MAX_COMMIT).await
     }
 
     /// A file of a commit, if it is one.
@@ -84,81 +90,58 @@ impl Inner {
         path: &str,
         max: u64,
     ) -> Result<Option<Vec<u8>>, SourceError> {
-        let found = self.objects().await?.object(&format!("{revision}:{path}"), max).await?;
-        Ok(found.filter(|(header, _)| header.kind == "blob").map(|(_, bytes)| bytes))
+        let Some(entry) = self.entry(revision, path).await? else { return Ok(None) };
+        if !(entry.is_file() || entry.is_link()) {
+            return Ok(None);
+        }
+        Ok(self.object(&entry.object, max).await?.map(|file| file.bytes.clone()))
     }
 
     /// The entries of a folder of a commit; none if it is no folder.
     pub(super) async fn folder(&self, revision: &Revision, path: &str) -> Result<Vec<Entry>, SourceError> {
-        let found = self.objects().await?.object(&format!("{revision}:{path}"), MAX_TREE).await?;
-        match found.filter(|(header, _)| header.kind == "tree") {
-            Some((header, bytes)) => entries(&bytes, header.object.len() / 2),
+        let tree = match path {
+            "" => self.tree_of(revision.as_str()).await?,
+            _ => self.entry(revision, path).await?.filter(Entry::is_folder).map(|folder| folder.object),
+        };
+        match tree {
+            Some(tree) => self.level(&tree).await,
             None => Ok(Vec::new()),
         }
     }
 
-    /// The tree of a commit, with its bytes in the blobs. A submodule is an empty folder.
-    pub(super) async fn tree(&self, revision: &str, limits: TreeLimits) -> Result<Tree, SourceError> {
-        let mut tree = Tree::default();
-        let mut bytes = 0;
-        let mut pending = vec![(format!("{revision}^{{tree}}"), String::new(), 0)];
-        // While some are stored, the next ones are read.
-        let (mut storing, mut wanted) = (FuturesUnordered::new(), Vec::new());
-        while let Some((object, prefix, depth)) = pending.pop() {
-            for mut entry in self.level(&object).await? {
-                entry.path = format!("{prefix}{}", entry.path);
-                if entry.is_folder() {
-                    if depth == MAX_DEPTH {
-                        let problem = format!("`{}` lies more than {MAX_DEPTH} folders deep", entry.path);
-                        return Err(SourceError::Limit(problem));
-                    }
-                    pending.push((entry.object, format!("{}/", entry.path), depth + 1));
-                    continue;
-                }
-                wanted.push(entry);
+    /// What lies under a path of a commit.
+    async fn entry(&self, revision: &Revision, path: &str) -> Result<Option<Entry>, SourceError> {
+        let Some(mut tree) = self.tree_of(revision.as_str()).await? else { return Ok(None) };
+        let mut names = path.split('/').peekable();
+        while let Some(name) = names.next() {
+            let level = self.level(&tree).await?;
+            let Some(entry) = level.into_iter().find(|entry| entry.path == name) else { return Ok(None) };
+            if names.peek().is_none() {
+                return Ok(Some(entry));
             }
-            loop {
-                while storing.len() < AT_ONCE
-                    && let Some(entry) = wanted.pop()
-                {
-                    storing.push(self.stored(entry, limits.file_bytes));
-                }
-                let Some(stored) = storing.next().await else { break };
-                let (entry, node): (Entry, Node) = stored?;
-                let path = WorkspacePath::new(entry.path.clone()).map_err(unsupported)?;
-                let size = if let Node::File { content, .. } = &node { content.size } else { 0 };
-                bytes += size;
-                check(&entry, size, tree.len(), bytes, limits)?;
-                tree.insert(path, node);
+            if !entry.is_folder() {
+                return Ok(None);
             }
+            tree = entry.object;
         }
-        Ok(tree)
+        Ok(None)
+    }
+
+    /// The name of the tree of a commit; none if the commit is not here.
+    async fn tree_of(&self, revision: &str) -> Result<Option<String>, SourceError> {
+        Ok(self.commit(revision).await?.and_then(|commit| tree_of(&commit.bytes)))
+    }
+
+    /// The name of the tree of a commit that is here.
+    pub(super) async fn root(&self, revision: &str) -> Result<String, SourceError> {
+        let tree = self.tree_of(revision).await?;
+        tree.ok_or_else(|| SourceError::NotFound(format!("commit `{revision}`")))
     }
 
     pub(super) async fn level(&self, object: &str) -> Result<Vec<Entry>, SourceError> {
-        let found = self.objects().await?.object(object, MAX_TREE).await?;
-        let (header, bytes) = found.ok_or_else(|| SourceError::NotFound(format!("tree `{object}`")))?;
-        entries(&bytes, header.object.len() / 2)
-    }
-
-    async fn stored(&self, entry: Entry, most: u64) -> Result<(Entry, Node), SourceError> {
-        let node = match entry.is_submodule() {
-            true => Node::Folder,
-            false => self.node(&entry, most).await?,
-        };
-        Ok((entry, node))
-    }
-
-    async fn node(&self, entry: &Entry, most: u64) -> Result<Node, SourceError> {
-        if let (Some(content), false) = (self.known(&entry.object), entry.is_link()) {
-            return Ok(Node::File { content, executable: entry.is_executable() });
-        }
-        let taken = self.objects().await?.node(entry, most).await?;
-        let node = taken.keep(entry, self.blobs.as_ref()).await?;
-        if let Node::File { content, .. } = &node {
-            self.learn(&entry.object, *content);
-        }
-        Ok(node)
+        let found = self.object(object, MAX_TREE).await?;
+        let tree = found.ok_or_else(|| SourceError::NotFound(format!("tree `{object}`")))?;
+        entries(&tree.bytes, tree.header.object.len() / 2)
     }
 
     /// Whether one commit leads to another.
@@ -196,6 +179,12 @@ impl Inner {
             Err(error) => Err(error.into()),
         }
     }
+}
+
+/// The name of a commit's tree, which is its first line.
+fn tree_of(bytes: &[u8]) -> Option<String> {
+    let line = bytes.split(|&byte| byte == b'\n').next()?;
+    String::from_utf8(line.strip_prefix(b"tree ")?.to_vec()).ok()
 }
 
 /// What a commit says of itself: its author and its message.
