@@ -9,11 +9,21 @@ use tokio::task::spawn_blocking;
 
 /// At most this much is read at once, whatever the caller allows: 64 MiB.
 const READ_BYTES: u64 = 64 << 20;
+/// Hashing so many bytes takes less time than handing them to another thread and back.
+const QUICK: usize = 32 << 10;
 
 /// Bytes with the name that they are stored under.
 pub(super) async fn named(bytes: Vec<u8>) -> Result<(Content, Vec<u8>), Fault> {
-    let (digest, bytes) = spawn_blocking(move || (Digest::of(&bytes), bytes)).await?;
+    let (digest, bytes) = hashed(bytes).await?;
     Ok((Content { digest, size: bytes.len() as u64 }, bytes))
+}
+
+/// Bytes with their digest.
+async fn hashed<B: AsRef<[u8]> + Send + 'static>(bytes: B) -> Result<(Digest, B), Fault> {
+    if bytes.as_ref().len() <= QUICK {
+        return Ok((Digest::of(bytes.as_ref()), bytes));
+    }
+    Ok(spawn_blocking(move || (Digest::of(bytes.as_ref()), bytes)).await?)
 }
 
 /// How long a blob is.
@@ -30,13 +40,10 @@ pub(super) async fn whole(objects: &dyn ObjectStore, digest: &Digest, max: u64) 
     if size > max {
         return Err(Fault::Refused(format!("blob {digest} has {size} bytes, more than {max}")));
     }
-    let bytes = found.bytes().await?;
-    let expected = *digest;
-    spawn_blocking(move || match Digest::of(&bytes) {
-        found if found == expected => Ok(bytes.into()),
-        found => Err(Fault::Corrupt { expected, found }),
-    })
-    .await?
+    match hashed(found.bytes().await?).await? {
+        (found, bytes) if found == *digest => Ok(bytes.into()),
+        (found, _) => Err(Fault::Corrupt { expected: *digest, found }),
+    }
 }
 
 /// At most `max` bytes of a blob from `offset`; none at its end.
