@@ -2,16 +2,19 @@
 
 use super::engine::{Blueprint, Parts, lease_ms, rules};
 use async_trait::async_trait;
+use serde_json::Value as Json;
 use stageway_conductor::engine::{Blind, Engine, Rules};
 use stageway_conductor::scheduler::Engines;
 use stageway_conductor::service::{Site, Uploaded};
 use stageway_core::delivery::Revision;
 use stageway_core::digest::DigestError;
-use stageway_core::name::TenantId;
+use stageway_core::name::{RunId, TenantId};
 use stageway_core::plan::Plan;
-use stageway_ports::{Executor, Mirrors, RunOrigin, Secrets, Source};
+use stageway_core::workspace::Tree;
+use stageway_ports::{Executor, Mirror, Mirrors, RunOrigin, Secrets, Source, SourceError, Store};
 use stageway_remotes::secrets::DeclaredSecrets;
 use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::sync::Arc;
 use tokio::sync::Semaphore;
 
@@ -49,21 +52,61 @@ impl Fleet {
     /// The commit of a run, or the files that a person sent.
     async fn source(&self, tenant: &TenantId, origin: &RunOrigin) -> Result<Arc<dyn Source>, String> {
         let mirror = self.mirrors.open(tenant, &origin.key.repository).await.map_err(|e| e.to_string())?;
-        let base = self.base(tenant, origin).await?;
+        let store = self.blueprint.home.store.clone();
+        let of_run = OfRun { tenant: tenant.clone(), run: origin.run.clone(), store, mirror: mirror.clone() };
         if !origin.key.is_preflight() {
-            return Ok(mirror.at(&origin.revision, base.as_ref()));
+            return Ok(Arc::new(Committed { of_run, revision: origin.revision.clone() }));
         }
+        let base = of_run.base().await.map_err(|error| error.to_string())?;
         let tree = format!("sha256:{}", origin.revision).parse().map_err(|e: DigestError| e.to_string())?;
         let base = base.map(|base| mirror.at(&base, None));
         Ok(Arc::new(Uploaded { blobs: self.blueprint.home.blobs.clone(), tree, base }))
     }
+}
 
-    /// The base that changes are counted from stands in the plan.
-    async fn base(&self, tenant: &TenantId, origin: &RunOrigin) -> Result<Option<Revision>, String> {
-        let record = self.blueprint.home.store.run(tenant, &origin.run).await.map_err(|e| e.to_string())?;
-        let plan = record.ok_or_else(|| format!("run {} is gone", origin.run))?.plan;
-        let plan: Plan = serde_json::from_value(plan).map_err(|error| error.to_string())?;
+/// What says where the changes of a run are counted from.
+struct OfRun {
+    tenant: TenantId,
+    run: RunId,
+    store: Arc<dyn Store>,
+    mirror: Arc<dyn Mirror>,
+}
+
+impl OfRun {
+    /// The base stands in the plan.
+    async fn base(&self) -> Result<Option<Revision>, SourceError> {
+        let unavailable = |error: &dyn Display| SourceError::Unavailable(error.to_string());
+        let record = self.store.run(&self.tenant, &self.run).await.map_err(|error| unavailable(&error))?;
+        let plan = record.ok_or_else(|| SourceError::NotFound(format!("run {}", self.run)))?.plan;
+        let plan: Plan = serde_json::from_value(plan).map_err(|error| unavailable(&error))?;
         Ok(plan.event.base.and_then(|base| Revision::new(base).ok()))
+    }
+}
+
+/// The commit of a run. Few runs ask what has changed, so only they look where that is counted from.
+struct Committed {
+    of_run: OfRun,
+    revision: Revision,
+}
+
+#[async_trait]
+impl Source for Committed {
+    async fn tree(&self) -> Result<Tree, SourceError> {
+        self.of_run.mirror.at(&self.revision, None).tree().await
+    }
+
+    async fn changed_files(
+        &self,
+        since: Option<&str>,
+        after: Option<&str>,
+        max: u32,
+    ) -> Result<Vec<String>, SourceError> {
+        let base = self.of_run.base().await?;
+        self.of_run.mirror.at(&self.revision, base.as_ref()).changed_files(since, after, max).await
+    }
+
+    async fn commits(&self, since: Option<&str>, max: u32) -> Result<Vec<Json>, SourceError> {
+        self.of_run.mirror.at(&self.revision, None).commits(since, max).await
     }
 }
 
