@@ -2,6 +2,7 @@
 
 use crate::text::text_conversions;
 use serde::{Deserialize, Serialize};
+use serde_json::Value as Json;
 use sha2::{Digest as _, Sha256};
 use std::fmt;
 use std::str::FromStr;
@@ -31,6 +32,11 @@ impl Digest {
     /// Hashes the canonical JSON (RFC 8785) of a value.
     pub fn of_json<T: Serialize>(value: &T) -> Self {
         Self::of(crate::journal::canonical(value).as_bytes())
+    }
+
+    /// The same of what is JSON already.
+    pub fn of_value(value: &Json) -> Self {
+        Self::of(crate::journal::canonical_value(value).as_bytes())
     }
 
     /// The 64 hex digits.

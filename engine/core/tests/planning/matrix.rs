@@ -4,6 +4,7 @@ use crate::world::{name, planned, plugins, push, told};
 use serde_json::{Value as Json, json};
 use stageway_core::call::Failure;
 use stageway_core::definition::parse;
+use stageway_core::digest::Digest;
 use stageway_core::grant::ImageAction;
 use stageway_core::name::StageName;
 use stageway_core::plan::{Plan, lint};
@@ -69,7 +70,9 @@ fn every_cell_is_a_stage_of_the_plan_and_the_plan_survives_json() {
     let all =
         ["image-linux", "image-macos", "test-1-95-linux", "test-1-95-macos", "test-stable-linux", "tell"];
     assert_eq!(names(plan.stages.keys()), all);
-    let read: Plan = serde_json::from_value(serde_json::to_value(&plan).unwrap()).unwrap();
+    let written = serde_json::to_value(&plan).unwrap();
+    assert_eq!(Digest::of_value(&written), plan.digest());
+    let read: Plan = serde_json::from_value(written).unwrap();
     assert_eq!((&read, read.digest()), (&plan, plan.digest()));
     let test = &plan.stages["test-1-95-macos"];
     let cell = test.cell.as_ref().unwrap();
