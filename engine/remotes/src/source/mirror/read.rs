@@ -58,12 +58,23 @@ impl Inner {
         Ok(Reading(held))
     }
 
-    /// An object; from the shelf where its whole name is given and it was read lately.
+    /// An object, by its whole name.
     async fn object(&self, name: &str, max: u64) -> Result<Option<Arc<Object>>, SourceError> {
-        if let Some(object) = self.shelf.find(name).filter(|object| object.header.size <= max) {
+        self.asked(name, name, max).await
+    }
+
+    /// What is asked for in git's words; from the shelf where it was read lately under this name.
+    async fn asked(&self, name: &str, words: &str, max: u64) -> Result<Option<Arc<Object>>, SourceError> {
+        let on_shelf = || self.shelf.find(name).filter(|object| object.header.size <= max);
+        if let Some(object) = on_shelf() {
             return Ok(Some(object));
         }
-        let found = self.objects().await?.object(name, max).await?;
+        let mut reading = self.objects().await?;
+        // Whoever had its turn before may have read the same.
+        if let Some(object) = on_shelf() {
+            return Ok(Some(object));
+        }
+        let found = reading.object(words, max).await?;
         Ok(found.map(|(header, bytes)| self.shelf.keep(Object { header, bytes })))
     }
 
@@ -77,10 +88,9 @@ impl Inner {
 
     /// A commit: an annotated tag leads to one.
     pub(super) async fn commit(&self, revision: &str) -> Result<Option<Arc<Object>>, SourceError> {
-        if let Some(commit) = self.shelf.find(revision).filter(|object| object.header.kind == "commit") {
-            return Ok(Some(commit));
-        }
-        self.object(&format!("{revision}^{{commit}}"), MAX_COMMIT).await
+        let words = format!("{revision}^{{commit}}");
+        let found = self.asked(revision, &words, MAX_COMMIT).await?;
+        Ok(found.filter(|object| object.header.kind == "commit"))
     }
 
     /// A file of a commit, if it is one.
