@@ -7,13 +7,11 @@ use async_trait::async_trait;
 use stageway_conductor::driver::drive;
 use stageway_conductor::engine::{Blind, Engine, Registries, Rules};
 use stageway_conductor::planner::{Prepared, Request, create, make};
-use stageway_conductor::trees::Trees;
 use stageway_core::definition::parse;
 use stageway_core::event::{Event, Trust};
 use stageway_core::name::{RunId, TenantId};
 use stageway_core::policy::Policy;
 use stageway_core::run::{RunEvent, RunStatus};
-use stageway_core::workspace::Tree;
 use stageway_executors::local::{LocalExecutor, LocalOptions};
 use stageway_host::{CompileBy, Host, HostOptions};
 use stageway_ports::memory::{MemoryHttp, MemorySecrets, MemorySource};
@@ -122,7 +120,7 @@ impl World {
             cluster: None,
             clock: Arc::new(System),
             observer: Arc::new(Blind),
-            trees: Trees::default(),
+            trees: Arc::default(),
             rules: Rules { unconfined, ..Rules::default() },
         })
     }
@@ -191,7 +189,7 @@ impl World {
 
     async fn queued(&self, engine: &Arc<Engine>, pipeline: &str) -> Result<RunId> {
         let run = RunId::new(format!("bench-{}", self.runs.fetch_add(1, Ordering::Relaxed)))?;
-        create(engine, &TenantId::local(), &run, self.plan(pipeline).await?, &Tree::default()).await?;
+        create(engine, &TenantId::local(), &run, self.plan(pipeline).await?, &Arc::default()).await?;
         Ok(run)
     }
 

@@ -62,7 +62,7 @@ pub(crate) struct Ready {
     /// The plan and its components.
     pub(crate) prepared: Prepared,
     /// The tree that the run is about.
-    pub(crate) tree: Tree,
+    pub(crate) tree: Arc<Tree>,
     /// Where it is read from.
     pub(crate) source: Arc<WorkTree>,
     /// Where the run comes from.
@@ -121,7 +121,7 @@ pub(crate) async fn prepare(context: &Context, blueprint: &Blueprint, args: &Pre
     let about = about(blueprint, &origin, &facts, &tree, &event);
     let (name, bytes) = choose(files, args.pipeline.as_deref())?;
     let prepared = plan(context, blueprint, args, &origin.root, (&name, &bytes), &event).await?;
-    Ok(Ready { prepared, tree, source: Arc::new(source), origin, about })
+    Ok(Ready { prepared, tree: Arc::new(tree), source: Arc::new(source), origin, about })
 }
 
 /// A revision that is not there is a slip of the command line.

@@ -39,6 +39,8 @@ pub(crate) struct Blueprint {
     pub(crate) clusters: Option<Arc<dyn Cluster>>,
     /// Runs tasks.
     pub(crate) executor: Arc<dyn Executor>,
+    /// What stages start from, at hand.
+    pub(crate) trees: Arc<Trees>,
 }
 
 /// The host of components, with everything compiled kept in the state directory.
@@ -109,7 +111,8 @@ impl Blueprint {
         let home = Home::open(&settings).await?;
         let executor = executor(&settings, &home.directory, home.blobs.clone()).await?;
         let clusters = clusters(&settings);
-        Ok(Self { settings: Arc::new(settings), home, guests, executor, clusters })
+        let trees = Arc::default();
+        Ok(Self { settings: Arc::new(settings), home, guests, clusters, executor, trees })
     }
 
     /// The work tree of a run.
@@ -166,7 +169,7 @@ impl Blueprint {
             cluster: self.clusters.clone(),
             clock: Arc::new(SystemClock),
             observer: parts.observer,
-            trees: Trees::default(),
+            trees: self.trees.clone(),
             rules,
         }))
     }

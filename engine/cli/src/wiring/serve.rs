@@ -197,6 +197,7 @@ impl Server {
             plugins: self.plugins.clone(),
             guests: self.blueprint.guests.clone(),
             blobs: self.blueprint.home.blobs.clone(),
+            trees: self.blueprint.trees.clone(),
             clock: Arc::new(SystemClock),
             ids: ids(),
             wake: wake.clone(),

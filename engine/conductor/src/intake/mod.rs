@@ -15,6 +15,7 @@ mod preflight;
 mod start;
 
 use crate::service::{Ids, Place, Site, Wake};
+use crate::trees::Trees;
 use heads::Heads;
 use lanes::Lane;
 pub(crate) use pipelines::files;
@@ -45,6 +46,8 @@ pub struct Intake {
     pub guests: Arc<dyn Guests>,
     /// Keeps what a run needs.
     pub blobs: Arc<dyn Blobs>,
+    /// What the stages of new runs start from.
+    pub trees: Arc<Trees>,
     /// Tells the time.
     pub clock: Arc<dyn Clock>,
     /// Makes the ids of runs, in order of time.

@@ -62,7 +62,7 @@ pub(super) struct Known<'a> {
     revision: Revision,
     source: Arc<dyn Source>,
     changed: Option<Vec<String>>,
-    tree: OnceCell<Tree>,
+    tree: OnceCell<Arc<Tree>>,
     /// Pipelines of the commit that others wait for.
     listened: BTreeSet<PipelineName>,
 }
@@ -86,8 +86,8 @@ impl<'a> Known<'a> {
     }
 
     /// What the commit has, with its bytes in the blobs.
-    async fn tree(&self) -> Result<&Tree, SourceError> {
-        self.tree.get_or_try_init(|| self.source.tree()).await
+    async fn tree(&self) -> Result<&Arc<Tree>, SourceError> {
+        self.tree.get_or_try_init(|| async { self.source.tree().await.map(Arc::new) }).await
     }
 }
 
@@ -215,7 +215,7 @@ impl Intake {
         let id = RunId::new((self.ids)()).map_err(|error| later(&error))?;
         let concurrency = prepared.plan.concurrency.clone();
         let pipeline = prepared.plan.pipeline.clone();
-        let run = keep(&*self.blobs, self.clock.now_ms(), &id, prepared, tree).await;
+        let run = keep((&*self.blobs, &self.trees), self.clock.now_ms(), &id, prepared, tree).await;
         Ok(Admission {
             key: key(known, &pipeline),
             run: run.map_err(|error| later(&error))?,

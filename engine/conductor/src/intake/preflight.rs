@@ -21,6 +21,7 @@ use stageway_core::policy::Policy;
 use stageway_core::workspace::{Node, Tree};
 use stageway_ports::{Admission, Beside, BlobError, Blobs, Claimed, Mirror, RunKey, Settlement, read_tree};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// Everything that one preflight is about.
 struct Sent<'a> {
@@ -29,7 +30,7 @@ struct Sent<'a> {
     wanted: &'a Preflight,
     reference: Reference,
     revision: Revision,
-    tree: Tree,
+    tree: Arc<Tree>,
 }
 
 impl Intake {
@@ -81,7 +82,7 @@ impl Intake {
             policy: &policy,
             changed: None,
         };
-        let sent = Sent { claimed, repository, wanted: &wanted, reference, revision, tree };
+        let sent = Sent { claimed, repository, wanted: &wanted, reference, revision, tree: Arc::new(tree) };
         match make(&*self.guests, &*self.plugins, request).await {
             Ok(prepared) => self.run_of(&sent, prepared).await,
             Err(problems) => {
@@ -96,7 +97,7 @@ impl Intake {
         let later = |error: &dyn std::fmt::Display| Trouble::Later(error.to_string());
         let id = RunId::new((self.ids)()).map_err(|error| later(&error))?;
         let pipeline = prepared.plan.pipeline.clone();
-        let run = keep(&*self.blobs, self.clock.now_ms(), &id, prepared, &sent.tree).await;
+        let run = keep((&*self.blobs, &self.trees), self.clock.now_ms(), &id, prepared, &sent.tree).await;
         // Every wish is another run, also of the same files.
         let unique = json!({ "asked": sent.claimed.delivery.key.as_str() });
         let key = RunKey {

@@ -1,6 +1,7 @@
 //! From the bytes of a pipeline file to a run that exists.
 
 use crate::engine::Engine;
+use crate::trees::Trees;
 use serde_json::Value as Json;
 use stageway_core::definition::{Definition, Parsed};
 use stageway_core::diagnostic::{Diagnostic, any_error, codes};
@@ -18,6 +19,7 @@ use stageway_ports::{
     Beside, BlobError, Blobs, FoundPlugin, GuestError, Guests, NewRun, PluginError, Plugins, StoreError,
 };
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use thiserror::Error;
 
 /// Everything that a plan is made from.
@@ -231,33 +233,30 @@ pub async fn create(
     tenant: &TenantId,
     run: &RunId,
     prepared: Prepared,
-    tree: &Tree,
+    tree: &Arc<Tree>,
 ) -> Result<u64, CreateError> {
-    let new = keep(&*engine.blobs, engine.clock.now_ms(), run, prepared, tree).await?;
+    let now = engine.clock.now_ms();
+    let new = keep((&*engine.blobs, &engine.trees), now, run, prepared, tree).await?;
     Ok(engine.store.create_run(tenant, new).await?)
 }
 
-/// Keeps what a run needs, its components and its tree; answers the run, which does not exist yet.
+/// Keeps what a run needs, its components and its tree, which stays at hand as well; answers the run, which does not exist yet.
 ///
 /// # Errors
 /// [`BlobError`]; what was kept before stays.
 pub async fn keep(
-    blobs: &dyn Blobs,
+    (blobs, trees): (&dyn Blobs, &Trees),
     at: u64,
     run: &RunId,
     prepared: Prepared,
-    tree: &Tree,
+    tree: &Arc<Tree>,
 ) -> Result<NewRun, BlobError> {
     for bytes in prepared.components.into_values() {
         blobs.put(bytes).await?;
     }
-    let tree = blobs.put(tree.encode()).await?;
-    let created = RunEvent::Created { at, plan: prepared.plan.digest(), tree: tree.digest };
-    Ok(NewRun {
-        id: run.clone(),
-        pipeline: prepared.plan.pipeline.clone(),
-        plan: serde_json::to_value(&prepared.plan).expect("a plan is plain data with texts as keys"),
-        at,
-        events: vec![created],
-    })
+    let content = blobs.put(tree.encode()).await?;
+    trees.keep(content.digest, tree.clone());
+    let plan = serde_json::to_value(&prepared.plan).expect("a plan is plain data with texts as keys");
+    let created = RunEvent::Created { at, plan: Digest::of_value(&plan), tree: content.digest };
+    Ok(NewRun { id: run.clone(), pipeline: prepared.plan.pipeline.clone(), plan, at, events: vec![created] })
 }

@@ -55,7 +55,7 @@ pub(crate) async fn key(engine: &Engine, subject: &Subject) -> Option<SkipKey> {
     }
     let toolbox =
         if planned.grants.tasks.is_some() { engine.executor.toolbox().await.ok()? } else { BTreeMap::new() };
-    let short = |value: &Json| Digest::of_json(value).short();
+    let short = |value: &Json| Digest::of_value(value).short();
     let mut compared = BTreeMap::new();
     compared.insert("plugin".to_owned(), format!("{} {}", planned.plugin.name, planned.plugin.digest));
     compared.insert("workspace".to_owned(), subject.tree_digest.to_string());
@@ -79,7 +79,7 @@ pub(crate) async fn key(engine: &Engine, subject: &Subject) -> Option<SkipKey> {
         subject.services,
         subject.grants
     ]);
-    Some(SkipKey { key: Digest::of_json(&whole), compared })
+    Some(SkipKey { key: Digest::of_value(&whole), compared })
 }
 
 /// The proof that a stage need not run, if there is one now.

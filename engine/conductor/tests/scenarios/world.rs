@@ -4,7 +4,6 @@ use async_trait::async_trait;
 use serde_json::{Value as Json, json};
 use stageway_conductor::driver::{DriveError, drive};
 use stageway_conductor::engine::{Engine, Observer, Registries, Rules};
-use stageway_conductor::trees::Trees;
 use stageway_core::call::Call;
 use stageway_core::digest::Digest;
 use stageway_core::event::{Event, Trust};
@@ -125,7 +124,7 @@ impl World {
             cluster: self.cluster.clone(),
             clock: Arc::new(self.clock.clone()),
             observer: self.seen.clone(),
-            trees: Trees::default(),
+            trees: Arc::default(),
             rules: self.rules.clone(),
         })
     }
