@@ -3,8 +3,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "helpers of tests are tests")]
 
 use stageway_core::delivery::{Reference, Revision};
+use stageway_core::workspace::Node;
 use stageway_ports::memory::MemoryBlobs;
-use stageway_ports::{Mirror, SourceError};
+use stageway_ports::{Blobs as _, Mirror, SourceError, read_tree};
 use stageway_remotes::source::{GitMirror, Remote};
 use std::path::Path;
 use std::process::Command;
@@ -13,6 +14,7 @@ use tempfile::TempDir;
 
 struct World {
     place: TempDir,
+    blobs: Arc<MemoryBlobs>,
     mirror: GitMirror,
 }
 
@@ -24,8 +26,9 @@ impl World {
         git(&home, &["init", "--quiet", "--initial-branch", "main"]);
         let blobs = Arc::new(MemoryBlobs::default());
         let remote = Remote { address: home.display().to_string(), login: None };
-        let mirror = GitMirror::open(&place.path().join("mirrors/a.git"), remote, blobs).await.unwrap();
-        Self { place, mirror }
+        let at = place.path().join("mirrors/a.git");
+        let mirror = GitMirror::open(&at, remote, blobs.clone()).await.unwrap();
+        Self { place, blobs, mirror }
     }
 
     fn git(&self, arguments: &[&str]) -> String {
@@ -243,9 +246,59 @@ async fn files_folders_and_trees_are_those_of_the_commit() {
     assert!(world.mirror.folder(&one, "a").await.unwrap().is_empty());
     assert_eq!(world.mirror.file(&one, "a", 10).await.unwrap(), Some(b"1".to_vec()));
     assert_eq!(world.mirror.file(&one, ".stageway", 1_000).await.unwrap(), None);
-    assert!(matches!(world.mirror.file(&one, ".stageway/b.yaml", 0).await, Err(SourceError::Limit(_))));
+    // What was read before is refused in the same words.
+    for (max, found) in [(0, None), (1, Some(b"b".to_vec())), (0, None)] {
+        match (world.mirror.file(&one, ".stageway/b.yaml", max).await, found) {
+            (Err(SourceError::Limit(problem)), None) => {
+                assert!(problem.contains(&format!("`{one}:.stageway/b.yaml` has 1 bytes")), "{problem}");
+            }
+            (read, found) => assert_eq!(read.unwrap(), found),
+        }
+    }
+    for absent in ["b", "a/b", ".stageway/c/e", ".stageway/e/d", ".stageway/", ""] {
+        assert_eq!(world.mirror.file(&one, absent, 10).await.unwrap(), None, "{absent}");
+    }
+    let nowhere = Revision::new("1".repeat(40)).unwrap();
+    assert_eq!(world.mirror.file(&nowhere, "a", 10).await.unwrap(), None);
+    assert!(world.mirror.folder(&nowhere, "").await.unwrap().is_empty());
     let tree = world.mirror.at(&one, None).tree().await.unwrap();
     assert_eq!(tree.len(), 4);
+}
+
+/// Files of every size, read before or not, more than are stored at once, and links: all of them, and the tree itself.
+#[tokio::test]
+async fn a_tree_lies_in_the_blobs_with_everything_in_it() {
+    let world = World::new().await;
+    let mut files: Vec<(String, String)> = Vec::new();
+    for (at, size) in
+        [0, 1, 1_000, 64 << 10, (64 << 10) + 1, 1 << 20, (1 << 20) + 1, 3 << 20].iter().enumerate()
+    {
+        for copy in 0..4 {
+            files.push((format!("{at}/{copy}"), copy.to_string().repeat(*size)));
+        }
+    }
+    let home = world.place.path().join("home");
+    std::os::unix::fs::symlink("0/1", home.join("link")).unwrap();
+    let named: Vec<(&str, &str)> = files.iter().map(|(path, text)| (path.as_str(), text.as_str())).collect();
+    let commit = world.commit(&named);
+    world.mirror.fetch(&[branch("main")], &[]).await.unwrap();
+    world.mirror.file(&commit, "2/3", 10_000).await.unwrap().unwrap();
+    for _ in 0..2 {
+        let tree = world.mirror.at(&commit, None).tree().await.unwrap();
+        assert_eq!(tree.len(), files.len() + 1);
+        for (path, node) in tree.iter() {
+            match node {
+                Node::File { content, executable: false } => {
+                    let (_, text) = files.iter().find(|(name, _)| name == path.as_str()).unwrap();
+                    let bytes = world.blobs.get(&content.digest, 4 << 20).await.unwrap();
+                    assert!(bytes == text.as_bytes() && content.size == bytes.len() as u64, "{path}");
+                }
+                Node::Link { target } => assert_eq!((path.as_str(), target.as_str()), ("link", "0/1")),
+                other => panic!("{path}: {other:?}"),
+            }
+        }
+        assert_eq!(read_tree(&*world.blobs, &tree.digest()).await.unwrap(), tree);
+    }
 }
 
 #[tokio::test]

@@ -104,7 +104,8 @@ impl Inner {
         if !(entry.is_file() || entry.is_link()) {
             return Ok(None);
         }
-        Ok(self.object(&entry.object, max).await?.map(|file| file.bytes.clone()))
+        let found = self.asked(&entry.object, &format!("{revision}:{path}"), max).await?;
+        Ok(found.map(|file| file.bytes.clone()))
     }
 
     /// The entries of a folder of a commit; none if it is no folder.

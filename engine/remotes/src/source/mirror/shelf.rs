@@ -4,8 +4,8 @@ use crate::source::objects::Header;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Bytes of all of them; more are forgotten all at once.
-const MOST_BYTES: usize = 1 << 20;
+/// Bytes of all of them, of one repository; more are forgotten all at once.
+const MOST_BYTES: usize = 256 << 10;
 /// A larger one is read each time.
 const LARGEST: usize = 64 << 10;
 /// About what one takes beside its bytes.
