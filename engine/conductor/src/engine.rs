@@ -35,7 +35,7 @@ pub struct Engine {
     /// Sees what happens while it happens.
     pub observer: Arc<dyn Observer>,
     /// What stages start from, at hand.
-    pub trees: Arc<Trees>,
+    pub trees: Trees,
     /// The rules of this installation.
     pub rules: Rules,
 }

@@ -8,14 +8,23 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Trees that are kept.
 const MOST: usize = 64;
-/// Nodes of all that are kept: some ten megabytes.
-const MOST_NODES: usize = 50_000;
+/// Nodes of one that is kept, and of all: some twenty megabytes.
+const MOST_OF_ONE: usize = 50_000;
+const MOST_NODES: usize = 2 * MOST_OF_ONE;
 
 /// The trees that were read last.
 #[derive(Default)]
-pub struct Trees(Mutex<Vec<(Digest, Arc<Tree>)>>);
+pub struct Trees {
+    kept: Mutex<Vec<(Digest, Arc<Tree>)>>,
+    made: Option<Arc<Trees>>,
+}
 
 impl Trees {
+    /// Those of one run, which may find its first one among those that runs were made with.
+    pub fn of_run(made: Arc<Self>) -> Self {
+        Self { kept: Mutex::default(), made: Some(made) }
+    }
+
     /// The tree of this digest.
     ///
     /// # Errors
@@ -24,13 +33,19 @@ impl Trees {
         if let Some(tree) = self.kept(digest) {
             return Ok(tree);
         }
-        let tree = Arc::new(read_tree(blobs, digest).await?);
+        let tree = match self.made.as_ref().and_then(|made| made.kept(digest)) {
+            Some(tree) => tree,
+            None => Arc::new(read_tree(blobs, digest).await?),
+        };
         self.keep(*digest, tree.clone());
         Ok(tree)
     }
 
     /// Keeps a tree, and as many of those before it as there is room for.
     pub fn keep(&self, digest: Digest, tree: Arc<Tree>) {
+        if tree.len() > MOST_OF_ONE {
+            return;
+        }
         let mut kept = self.lock();
         kept.retain(|(of, _)| *of != digest);
         kept.insert(0, (digest, tree));
@@ -52,7 +67,7 @@ impl Trees {
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<(Digest, Arc<Tree>)>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -61,6 +76,7 @@ mod tests {
     use super::*;
     use stageway_core::call::Content;
     use stageway_core::workspace::{Node, WorkspacePath};
+    use stageway_ports::memory::MemoryBlobs;
 
     fn tree(name: usize, files: usize) -> (Digest, Arc<Tree>) {
         let mut tree = Tree::default();
@@ -79,12 +95,26 @@ mod tests {
         made.iter().for_each(|(digest, tree)| trees.keep(*digest, tree.clone()));
         assert!(trees.kept(&made[1].0).is_none() && trees.kept(&made[2].0).is_some());
         // What was looked at last stays longest.
-        let large = tree(0, MOST_NODES - 2);
-        trees.keep(large.0, large.1);
         let has = |at: usize| trees.lock().iter().any(|(of, _)| *of == made[at].0);
+        for (name, files) in [(0, MOST_OF_ONE), (1, MOST_OF_ONE - 2)] {
+            let (digest, large) = tree(name, files);
+            trees.keep(digest, large);
+        }
         assert!(has(2) && has(MOST + 1) && !has(MOST));
-        let (digest, too_large) = tree(1, MOST_NODES + 1);
+        let (digest, too_large) = tree(2, MOST_OF_ONE + 1);
         trees.keep(digest, too_large);
-        assert!(trees.lock().is_empty());
+        assert!(trees.kept(&digest).is_none() && has(2), "it drives nobody out");
+    }
+
+    #[tokio::test]
+    async fn a_run_finds_the_tree_that_it_was_made_with_and_keeps_it() {
+        let (made, (digest, tree)) = (Arc::new(Trees::default()), tree(0, 3));
+        let (of_run, of_another) = (Trees::of_run(made.clone()), Trees::of_run(made.clone()));
+        let blobs = MemoryBlobs::default();
+        made.keep(digest, tree.clone());
+        assert!(Arc::ptr_eq(&of_run.read(&blobs, &digest).await.unwrap(), &tree));
+        made.lock().clear();
+        assert!(Arc::ptr_eq(&of_run.read(&blobs, &digest).await.unwrap(), &tree));
+        assert!(matches!(of_another.read(&blobs, &digest).await, Err(BlobError::Missing(_))));
     }
 }

@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use stageway_conductor::driver::drive;
 use stageway_conductor::engine::{Blind, Engine, Registries, Rules};
 use stageway_conductor::planner::{Prepared, Request, create, make};
+use stageway_conductor::trees::Trees;
 use stageway_core::definition::parse;
 use stageway_core::event::{Event, Trust};
 use stageway_core::name::{RunId, TenantId};
@@ -120,7 +121,7 @@ impl World {
             cluster: None,
             clock: Arc::new(System),
             observer: Arc::new(Blind),
-            trees: Arc::default(),
+            trees: Trees::default(),
             rules: Rules { unconfined, ..Rules::default() },
         })
     }

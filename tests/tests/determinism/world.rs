@@ -5,6 +5,7 @@ use serde_json::{Value as Json, json};
 use stageway_conductor::driver::{drive, load, subject};
 use stageway_conductor::engine::{Blind, Engine, Registries, Rules};
 use stageway_conductor::replay::{Replayed, replay};
+use stageway_conductor::trees::Trees;
 use stageway_core::digest::Digest;
 use stageway_core::event::{Event, Trust};
 use stageway_core::grant::Ceiling;
@@ -124,7 +125,7 @@ impl World {
             cluster: None,
             clock: Arc::new(self.clock.clone()),
             observer: Arc::new(Blind),
-            trees: Arc::default(),
+            trees: Trees::default(),
             rules: Rules { skip: false, ..Rules::default() },
         })
     }

@@ -39,7 +39,7 @@ pub(crate) struct Blueprint {
     pub(crate) clusters: Option<Arc<dyn Cluster>>,
     /// Runs tasks.
     pub(crate) executor: Arc<dyn Executor>,
-    /// What stages start from, at hand.
+    /// What runs were made with, at hand.
     pub(crate) trees: Arc<Trees>,
 }
 
@@ -169,7 +169,7 @@ impl Blueprint {
             cluster: self.clusters.clone(),
             clock: Arc::new(SystemClock),
             observer: parts.observer,
-            trees: self.trees.clone(),
+            trees: Trees::of_run(self.trees.clone()),
             rules,
         }))
     }

@@ -46,7 +46,7 @@ pub struct Intake {
     pub guests: Arc<dyn Guests>,
     /// Keeps what a run needs.
     pub blobs: Arc<dyn Blobs>,
-    /// What the stages of new runs start from.
+    /// What runs were made with, at hand.
     pub trees: Arc<Trees>,
     /// Tells the time.
     pub clock: Arc<dyn Clock>,

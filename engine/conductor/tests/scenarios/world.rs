@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use serde_json::{Value as Json, json};
 use stageway_conductor::driver::{DriveError, drive};
 use stageway_conductor::engine::{Engine, Observer, Registries, Rules};
+use stageway_conductor::trees::Trees;
 use stageway_core::call::Call;
 use stageway_core::digest::Digest;
 use stageway_core::event::{Event, Trust};
@@ -124,7 +125,7 @@ impl World {
             cluster: self.cluster.clone(),
             clock: Arc::new(self.clock.clone()),
             observer: self.seen.clone(),
-            trees: Arc::default(),
+            trees: Trees::default(),
             rules: self.rules.clone(),
         })
     }
