@@ -15,7 +15,9 @@ const MOST_NODES: usize = 2 * MOST_OF_ONE;
 /// The trees that were read last.
 #[derive(Default)]
 pub struct Trees {
+    /// The newest first.
     kept: Mutex<Vec<(Digest, Arc<Tree>)>>,
+    /// Those that runs were made with.
     made: Option<Arc<Trees>>,
 }
 
@@ -58,7 +60,7 @@ impl Trees {
         kept.truncate(fits);
     }
 
-    /// The newest first.
+    /// One of them, which becomes the newest.
     fn kept(&self, digest: &Digest) -> Option<Arc<Tree>> {
         let mut kept = self.lock();
         let at = kept.iter().position(|(of, _)| of == digest)?;
