@@ -52,12 +52,11 @@ impl Trees {
         kept.retain(|(of, _)| *of != digest);
         kept.insert(0, (digest, tree));
         let mut nodes = 0;
-        let fits = kept.iter().take(MOST).take_while(|(_, tree)| {
+        kept.truncate(MOST);
+        kept.retain(|(_, tree)| {
             nodes += tree.len();
             nodes <= MOST_NODES
         });
-        let fits = fits.count();
-        kept.truncate(fits);
     }
 
     /// One of them, which becomes the newest.

@@ -52,28 +52,34 @@ impl Fleet {
     /// The commit of a run, or the files that a person sent.
     async fn source(&self, tenant: &TenantId, origin: &RunOrigin) -> Result<Arc<dyn Source>, String> {
         let mirror = self.mirrors.open(tenant, &origin.key.repository).await.map_err(|e| e.to_string())?;
-        let store = self.blueprint.home.store.clone();
-        let of_run = OfRun { tenant: tenant.clone(), run: origin.run.clone(), store, mirror: mirror.clone() };
+        let commit = Committed {
+            tenant: tenant.clone(),
+            run: origin.run.clone(),
+            revision: origin.revision.clone(),
+            store: self.blueprint.home.store.clone(),
+            mirror,
+        };
         if !origin.key.is_preflight() {
-            return Ok(Arc::new(Committed { of_run, revision: origin.revision.clone() }));
+            return Ok(Arc::new(commit));
         }
-        let base = of_run.base().await.map_err(|error| error.to_string())?;
+        let base = commit.base().await.map_err(|error| error.to_string())?;
         let tree = format!("sha256:{}", origin.revision).parse().map_err(|e: DigestError| e.to_string())?;
-        let base = base.map(|base| mirror.at(&base, None));
+        let base = base.map(|base| commit.mirror.at(&base, None));
         Ok(Arc::new(Uploaded { blobs: self.blueprint.home.blobs.clone(), tree, base }))
     }
 }
 
-/// What says where the changes of a run are counted from.
-struct OfRun {
+/// The commit of a run. Few runs ask what has changed, so only they look where that is counted from.
+struct Committed {
     tenant: TenantId,
     run: RunId,
+    revision: Revision,
     store: Arc<dyn Store>,
     mirror: Arc<dyn Mirror>,
 }
 
-impl OfRun {
-    /// The base stands in the plan.
+impl Committed {
+    /// What changes are counted from stands in the plan.
     async fn base(&self) -> Result<Option<Revision>, SourceError> {
         let unavailable = |error: &dyn Display| SourceError::Unavailable(error.to_string());
         let record = self.store.run(&self.tenant, &self.run).await.map_err(|error| unavailable(&error))?;
@@ -83,16 +89,10 @@ impl OfRun {
     }
 }
 
-/// The commit of a run. Few runs ask what has changed, so only they look where that is counted from.
-struct Committed {
-    of_run: OfRun,
-    revision: Revision,
-}
-
 #[async_trait]
 impl Source for Committed {
     async fn tree(&self) -> Result<Tree, SourceError> {
-        self.of_run.mirror.at(&self.revision, None).tree().await
+        self.mirror.at(&self.revision, None).tree().await
     }
 
     async fn changed_files(
@@ -101,12 +101,12 @@ impl Source for Committed {
         after: Option<&str>,
         max: u32,
     ) -> Result<Vec<String>, SourceError> {
-        let base = self.of_run.base().await?;
-        self.of_run.mirror.at(&self.revision, base.as_ref()).changed_files(since, after, max).await
+        let base = self.base().await?;
+        self.mirror.at(&self.revision, base.as_ref()).changed_files(since, after, max).await
     }
 
     async fn commits(&self, since: Option<&str>, max: u32) -> Result<Vec<Json>, SourceError> {
-        self.of_run.mirror.at(&self.revision, None).commits(since, max).await
+        self.mirror.at(&self.revision, None).commits(since, max).await
     }
 }
 

@@ -96,7 +96,7 @@ impl Inner {
                     pending.push((entry.object, format!("{}/", entry.path), depth + 1));
                     continue;
                 }
-                if let Some(node) = self.stored(&entry) {
+                if let Some(node) = self.at_hand(&entry) {
                     gathering.insert(&entry, node)?;
                     continue;
                 }
@@ -118,7 +118,7 @@ impl Inner {
     }
 
     /// What needs no storing.
-    fn stored(&self, entry: &Entry) -> Option<Node> {
+    fn at_hand(&self, entry: &Entry) -> Option<Node> {
         match entry.is_submodule() {
             true => Some(Node::Folder),
             false if entry.is_link() => None,
