@@ -18,6 +18,10 @@ const AT_ONCE: usize = 8;
 const LOOK: Duration = Duration::from_secs(5);
 /// Between failed tries.
 const PAUSE: Backoff = Backoff { first_ms: 2_000, most_ms: 600_000 };
+/// Between tries to note what a forge was told, and how many there are. What is not noted stays claimed by us where several
+/// servers share a database, and what follows it waits.
+const NOTE_AGAIN: Duration = Duration::from_secs(1);
+const MOST_NOTES: u32 = 60;
 /// A forge that did not take a status so often does not get it: at the longest pause some three days.
 const MOST_TRIES: u32 = 450;
 
@@ -74,11 +78,11 @@ impl Reporter {
     async fn tell(&self, pending: &PendingStatus) -> Result<(), StoreError> {
         let place = self.site.place(&pending.tenant, &pending.repository);
         let Some(Place { repository, forge, .. }) = place.filter(|place| place.reports) else {
-            return self.inbox.untold(pending, None).await;
+            return self.note(pending, Noted::Untold(None)).await;
         };
         let report = self.report(pending);
-        match forge.report(&repository.name, &pending.revision, &report).await {
-            Ok(()) => self.inbox.told(pending).await,
+        let noted = match forge.report(&repository.name, &pending.revision, &report).await {
+            Ok(()) => Noted::Told,
             Err(error) => {
                 let due = match error.retry() {
                     Retry::Never => None,
@@ -95,8 +99,28 @@ impl Reporter {
                     tenant.id = %pending.tenant, repository.id = %pending.repository, attempts = pending.attempts,
                     again = due.is_some(), %error, "a forge was not told a status"
                 );
-                self.inbox.untold(pending, due).await
+                Noted::Untold(due)
             }
+        };
+        self.note(pending, noted).await
+    }
+
+    /// Notes what became of a status, as soon as the store answers.
+    async fn note(&self, pending: &PendingStatus, noted: Noted) -> Result<(), StoreError> {
+        let mut tries = 0;
+        loop {
+            let done = match noted {
+                Noted::Told => self.inbox.told(pending).await,
+                Noted::Untold(due) => self.inbox.untold(pending, due).await,
+            };
+            match done {
+                Err(StoreError::Storage(problem)) if tries < MOST_NOTES => {
+                    tracing::warn!(tenant.id = %pending.tenant, %problem, "it is noted later that a forge was told");
+                }
+                done => return done,
+            }
+            tries += 1;
+            tokio::time::sleep(NOTE_AGAIN).await;
         }
     }
 
@@ -111,6 +135,14 @@ impl Reporter {
             },
         }
     }
+}
+
+/// What became of a status.
+#[derive(Debug, Clone, Copy)]
+enum Noted {
+    Told,
+    /// It is due again then, or never.
+    Untold(Option<u64>),
 }
 
 fn state(status: RunStatus) -> ReportState {
